@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a bare socket: a framework would not let us send an answer that never ends.
+//! HTTP/1.1 on a bare socket: no framework would send a reply that never ends.
 
 use std::io;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 const HEADERS_MAX: usize = 64;
 
-/// Serves every connection until it is stopped.
+/// Serves connections until it is stopped.
 pub(super) async fn accept(listener: TcpListener, world: Arc<Mutex<World>>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     loop {
@@ -23,11 +23,11 @@ pub(super) async fn accept(listener: TcpListener, world: Arc<Mutex<World>>) {
             Ok((socket, _)) => {
                 let world = Arc::clone(&world);
                 tokio::spawn(async move {
-                    // A client that leaves in the middle is its own business.
+                    // Errors are expected: clients hang up.
                     let _ = serve(socket, world).await;
                 });
             }
-            // Out of file handles, most likely: give the others time to close.
+            // Probably out of file descriptors: wait until some connections close.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
         }
     }
@@ -69,7 +69,7 @@ async fn send(socket: &mut TcpStream, response: &Response) -> io::Result<()> {
     socket.write_all(response.body.as_bytes()).await
 }
 
-/// The next request; none if the client is gone, or speaks no HTTP.
+/// The next request; none if the client has hung up, or does not speak HTTP.
 async fn read(socket: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Option<Request>> {
     let (head_len, body_len, mut request) = loop {
         if let Some(parsed) = parse_head(buffer) {

@@ -1,4 +1,4 @@
-//! How each system lists everybody, after the vendors' own documents.
+//! How each system lists its employees, following the vendors' documentation.
 
 use serde_json::{Value, json};
 
@@ -6,10 +6,10 @@ use super::message::{Request, Response};
 use super::person::HrPerson;
 use super::shapes::{System, shape};
 
-/// People on a page of a list that has pages.
+/// Page size, in systems with pages.
 const PAGE: usize = 2;
 
-/// Which system's list a request asks for; none if it asks for something else.
+/// The system whose list a request asks for; none if it asks for anything else.
 pub(super) fn asked(request: &Request) -> Option<System> {
     let path: Vec<&str> = request.path().trim_start_matches('/').split('/').collect();
     Some(match (request.method.as_str(), path.as_slice()) {
@@ -29,7 +29,7 @@ pub(super) fn asked(request: &Request) -> Option<System> {
     })
 }
 
-/// A page of the list, of these people in their order.
+/// One page of the list of these people, in this order.
 pub(super) fn page(system: System, request: &Request, people: &[&HrPerson]) -> Response {
     let number = |name: &str| request.query(name).and_then(|text| text.parse::<usize>().ok());
     let begins = match system {
@@ -74,7 +74,7 @@ pub(super) fn page(system: System, request: &Request, people: &[&HrPerson]) -> R
     response
 }
 
-/// What a list shows of a person: in many systems, little.
+/// What a list shows of each person; in many systems, little.
 fn item(system: System, person: &HrPerson) -> Value {
     let whole = shape(system, person);
     match system {

@@ -1,6 +1,6 @@
-//! Requests and answers.
+//! Requests and responses.
 
-/// A request, whole.
+/// A whole request.
 pub(super) struct Request {
     pub(super) method: String,
     /// Path and query.
@@ -11,12 +11,12 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Without the query.
+    /// The path without the query.
     pub(super) fn path(&self) -> &str {
         self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
     }
 
-    /// One value of the query.
+    /// One parameter of the query.
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         url::form_urlencoded::parse(query.as_bytes())
@@ -41,7 +41,7 @@ impl Request {
     }
 }
 
-/// An answer.
+/// A response.
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,

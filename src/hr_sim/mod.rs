@@ -1,8 +1,8 @@
-//! Stand-ins for HR systems' APIs: a real HTTP server that shows one set of people in every system's own
-//! shape, with its own login, configurable faults and a journal. For tests, the demo and docs.
-//! Independent of our client: nothing of `crate::hr` or `crate::core::fetch` is used here.
+//! Stand-ins for HR systems' APIs: a real HTTP server that shows one set of people in each system's own format, with
+//! its own login, configurable faults and a journal. For tests, the demo and the docs. It is independent of our client:
+//! it uses nothing from `crate::hr` or `crate::core::fetch`.
 //!
-//! All systems are served at one address; their paths tell them apart.
+//! All systems share one address; the paths differ.
 
 mod http;
 mod lists;
@@ -30,7 +30,7 @@ pub struct HrSimError {
     source: std::io::Error,
 }
 
-/// A stand-in that runs until it is dropped.
+/// A stand-in; it stops when dropped.
 pub struct HrSim {
     world: Arc<Mutex<World>>,
     address: SocketAddr,
@@ -39,7 +39,7 @@ pub struct HrSim {
 }
 
 impl HrSim {
-    /// Starts it; when this returns, it answers.
+    /// Starts the stand-in; it accepts connections when this returns.
     pub fn start(listen: SocketAddr) -> Result<Self, HrSimError> {
         let failed = |source| HrSimError { listen, source };
         let listener = TcpListener::bind(listen).map_err(failed)?;
@@ -50,31 +50,31 @@ impl HrSim {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (served, stopped) = (Arc::clone(&world), stop.clone());
         let serve = move || {
-            // Leaving drops the runtime, and with it every connection.
+            // Dropping the runtime drops every connection.
             runtime.block_on(stopped.run_until_cancelled(http::accept(listener, served)));
         };
         let thread = std::thread::Builder::new().name("hr-sim".to_owned()).spawn(serve).map_err(failed)?;
         Ok(Self { world, address, stop, thread: Some(thread) })
     }
 
-    /// What takes the place of scheme and host in every system's addresses.
+    /// The base URL, in place of scheme and host of every system.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What a client shows to be let in.
+    /// The credentials that it accepts.
     #[must_use]
     pub fn login(&self) -> HrLogin {
         self.world().login.clone()
     }
 
-    /// Changes what a client must show.
+    /// Changes the credentials that it accepts.
     pub fn set_login(&self, change: impl FnOnce(&mut HrLogin)) {
         change(&mut self.world().login);
     }
 
-    /// Adds a person, or replaces the one there.
+    /// Adds a person, or replaces the one with the same id.
     pub fn put(&self, person: HrPerson) {
         self.world().put(person);
     }
@@ -84,28 +84,28 @@ impl HrSim {
         self.world().people.remove(id);
     }
 
-    /// Lets the next requests for a person's data end so.
+    /// Injects a fault into the next requests for data.
     pub fn order(&self, fault: HrFault, times: usize) {
         self.world().faults.extend(std::iter::repeat_n(fault, times));
     }
 
-    /// Forgets the faults that were ordered.
+    /// Removes all injected faults.
     pub fn clear_faults(&self) {
         self.world().faults.clear();
     }
 
-    /// Makes every access token that was given out invalid.
+    /// Invalidates all access tokens issued so far.
     pub fn expire_tokens(&self) {
         self.world().access_tokens.clear();
     }
 
-    /// Every request so far, oldest first; those for tokens, too.
+    /// Every request so far, oldest first, including those for tokens.
     #[must_use]
     pub fn journal(&self) -> Vec<HrRead> {
         self.world().journal.clone()
     }
 
-    /// How many requests for data there were.
+    /// The number of requests for data so far.
     #[must_use]
     pub fn reads(&self) -> usize {
         self.world().journal.iter().filter(|read| !read.is_for_token).count()
@@ -120,7 +120,7 @@ impl Drop for HrSim {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed to standard error already.
+            // A panic in the thread has already been printed to standard error.
             let _ = thread.join();
         }
     }

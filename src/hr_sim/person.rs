@@ -1,11 +1,11 @@
-//! Who works there, and who may ask.
+//! Employees, and the credentials of clients.
 
-/// A person.
+/// An employee.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HrPerson {
     /// The employee id.
     pub id: String,
-    /// The address at work; none: not yet.
+    /// The work address; none: not assigned yet.
     pub email: Option<String>,
     /// The private address, which the bridge must not use.
     pub private_email: String,
@@ -13,25 +13,25 @@ pub struct HrPerson {
     pub given_name: String,
     /// The family name.
     pub family_name: String,
-    /// What they want to be called.
+    /// The preferred name.
     pub preferred_name: Option<String>,
-    /// Whether they work there.
+    /// Whether they are employed.
     pub status: HrStatus,
-    /// The last day, if there is one: `2026-11-30`.
+    /// The last day of work, if known: `2026-11-30`.
     pub last_day: Option<String>,
 }
 
-/// Whether a person works there.
+/// Whether a person is employed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HrStatus {
-    /// They do.
+    /// Employed.
     Working,
-    /// They did.
+    /// No longer employed.
     Gone,
 }
 
 impl HrPerson {
-    /// A person who works there.
+    /// An employed person.
     #[must_use]
     pub fn working(id: &str, email: &str, given_name: &str, family_name: &str) -> Self {
         Self {
@@ -53,19 +53,19 @@ impl HrPerson {
     }
 }
 
-/// What a client shows. Each system takes what it documents.
+/// The credentials of clients. Each system checks those that it documents.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HrLogin {
     /// An API key.
     pub token: String,
     /// A service user.
     pub username: String,
-    /// Their password.
+    /// The service user's password.
     pub password: String,
     /// An OAuth client.
     pub client_id: String,
-    /// Its secret.
+    /// The OAuth client's secret.
     pub client_secret: String,
-    /// The refresh token that is good now: another one after each use.
+    /// The refresh token that is currently valid; each use replaces it.
     pub refresh_token: String,
 }

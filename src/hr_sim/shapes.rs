@@ -1,4 +1,4 @@
-//! Each system's requests, credentials and responses, after the vendors' own documents.
+//! Each system's requests, credentials and responses, following the vendors' documentation.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::message::{Request, Response};
 use super::person::{HrLogin, HrPerson, HrStatus};
 
-/// The systems.
+/// The HR systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum System {
     BambooHr,
@@ -37,7 +37,7 @@ pub(super) struct Asked {
     pub(super) id: Option<String>,
 }
 
-/// Reads a request; none for a path that no system has.
+/// Parses a request; none if no system has such a path.
 pub(super) fn asked(request: &Request) -> Option<Asked> {
     let path: Vec<&str> = request.path().trim_start_matches('/').split('/').collect();
     let (system, id) = match (request.method.as_str(), path.as_slice()) {
@@ -68,7 +68,7 @@ pub(super) fn asked(request: &Request) -> Option<Asked> {
     };
     let decoded = |id: &str| percent_decoded(id);
     let id = id.map(decoded).or_else(|| in_body.map(str::to_owned));
-    // Without an id, nobody is found.
+    // A request without an id finds nobody.
     Some(Asked { system, id: Some(id.unwrap_or_default()) })
 }
 
@@ -112,7 +112,7 @@ impl System {
     }
 }
 
-/// A person in the system's shape; none: its reply for an unknown person.
+/// A person in the system's format; none: its response for an unknown person.
 pub(super) fn person(asked: &Asked, person: Option<&HrPerson>) -> Response {
     let Some(person) = person else { return nobody(asked.system) };
     let body = match asked.system {
@@ -147,7 +147,7 @@ fn nobody(system: System) -> Response {
     }
 }
 
-/// A person in a system's shape.
+/// A person in a system's format.
 pub(super) fn shape(system: System, p: &HrPerson) -> Value {
     let works = p.status == HrStatus::Working;
     let either = |working: &str, gone: &str| (if works { working } else { gone }).to_owned();

@@ -1,4 +1,4 @@
-//! The people, the credentials, and the faults to come.
+//! The people, the credentials, and the faults still to strike.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,25 +9,25 @@ use super::{lists, shapes};
 /// What can go wrong with a request for data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HrFault {
-    /// Nothing: faults ordered after it strike a later request.
+    /// Nothing: the request succeeds, and the faults injected after this one strike later requests.
     Served,
     /// A bare status, with headers.
     Status(u16, Vec<(&'static str, String)>),
     /// 200 with this body of this media type.
     Body(&'static str, String),
-    /// An HTML page, with status 200.
+    /// An HTML page with status 200.
     Page,
-    /// 302 to somewhere else.
+    /// 302 to another address.
     Redirect,
-    /// A body that does not end.
+    /// A body that never ends.
     Endless,
     /// A body of this many bytes.
     Long(usize),
     /// Another person's record.
     AnotherPerson,
-    /// No answer at all.
+    /// No response at all.
     Hang,
-    /// The answer, after this many milliseconds.
+    /// The response, delayed by this many milliseconds.
     Slow(u64),
 }
 
@@ -38,7 +38,7 @@ pub struct HrRead {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// Whether it was let in.
+    /// Whether its credentials were accepted.
     pub authorized: bool,
     /// Whether it asked for a token.
     pub is_for_token: bool,
@@ -46,7 +46,7 @@ pub struct HrRead {
 
 pub(super) struct World {
     pub(super) people: BTreeMap<String, HrPerson>,
-    /// In order of change, for lists since a time.
+    /// In order of change, for lists of changes since a given time.
     pub(super) changed: Vec<String>,
     pub(super) login: HrLogin,
     pub(super) access_tokens: BTreeSet<String>,
@@ -150,7 +150,7 @@ impl World {
         self.journal.push(read);
     }
 
-    /// Gives out a token, where the request asks for one.
+    /// Issues a token, if the request asks for one.
     fn token(&mut self, request: &Request) -> Option<Response> {
         let is_token = ["/auth/token", "/oauth/token", "/connect/token", "/oauth2/token", "/o/token/", "/token.php"];
         if request.method != "POST" || !is_token.iter().any(|path| request.path().ends_with(path)) {

@@ -1,4 +1,4 @@
-//! What a request asks of the SCIM API.
+//! Parses a request to the SCIM API into the action it asks for.
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub(super) struct Call {
     pub(super) action: Action,
 }
 
-/// What to do.
+/// The action it asks for.
 pub(super) enum Action {
     Create(UserIn),
     Get,
@@ -40,12 +40,12 @@ pub(super) enum Action {
     ServiceProviderConfig,
     ResourceTypes,
     Schemas,
-    /// Nothing: it is answered with this.
+    /// None: the call is answered with this error.
     Refuse(ReplyName),
 }
 
 impl Call {
-    /// Reads a request below [`BASE`]; `path` begins there.
+    /// Parses a request below [`BASE`]; `path` is relative to it.
     pub(super) fn read(method: &str, path: &str, query: &str, body: &[u8]) -> Self {
         let write = !matches!(method, "GET" | "HEAD");
         let other = if write { Operation::OtherWrite } else { Operation::OtherRead };
@@ -81,7 +81,7 @@ impl Call {
         }
     }
 
-    /// The `userName` that is sent.
+    /// The `userName` in the request.
     pub(super) fn user_name(&self) -> Option<&str> {
         match &self.action {
             Action::Create(user) | Action::Replace(user) => user.user_name.as_deref(),
@@ -142,7 +142,7 @@ enum Patch {
     UserName(String),
 }
 
-/// What a PATCH sets; none if it is not one that Postman documents.
+/// What a PATCH sets; none if Postman documents no such PATCH.
 fn patch(body: &[u8]) -> Option<Patch> {
     let patch: PatchOp = serde_json::from_slice(body).ok()?;
     let [step] = patch.operations.as_slice() else { return None };

@@ -1,5 +1,5 @@
-//! The control endpoint, `/sim/…`, with which a test, a demo or an operator's `curl` controls and inspects it. It
-//! needs no key and does not count against any limit.
+//! The control endpoint, `/sim/…`: a test, a demo or an operator's `curl` controls and inspects the stand-in through
+//! it. It needs no key and counts against no limit.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use super::response::Response;
 use super::wire::Request;
 use super::world::World;
 
-/// Where it begins.
+/// The base path of the control endpoint.
 pub(super) const BASE: &str = "/sim";
 
 const HELP: &str = "The Postman SCIM stand-in.
@@ -37,7 +37,7 @@ PATCH  /sim/options                  any of key, auth, writes, reads, window_ms,
                                      verified_domains, versions, invited_id, hints, journal_max
 ";
 
-/// How many entries come without a `limit`.
+/// How many journal entries are returned without a `limit`.
 const JOURNAL_PAGE: usize = 1000;
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ impl<T> OneOrMany<T> {
     }
 }
 
-/// Answers a request below [`BASE`]; `path` begins there.
+/// Answers a request below [`BASE`]; `path` is relative to it.
 pub(super) fn control(world: &mut World, request: &Request, path: &str, now: Now) -> Response {
     match (&*request.method, path) {
         ("GET", "" | "/") => text(200, HELP),
@@ -144,11 +144,11 @@ fn accept(world: &mut World, body: &[u8], now: Now) -> Result<Response, String> 
     let who: Who = parse(body)?;
     Ok(match world.team.accept(&who.user_name, now) {
         Some(member) => ok(&json!(member)),
-        None => text(404, "nobody of that user_name is invited\n"),
+        None => text(404, "no invitation is open for that user_name\n"),
     })
 }
 
-/// Lays the given options over the present ones.
+/// Overrides the given options and keeps the others.
 fn set(world: &mut World, body: &[u8]) -> Result<Response, String> {
     let change: serde_json::Map<String, Value> = parse(body)?;
     let mut whole = serde_json::to_value(&world.options).map_err(|e| format!("{e}\n"))?;
@@ -157,7 +157,7 @@ fn set(world: &mut World, body: &[u8]) -> Result<Response, String> {
     }
     let options: SimOptions = serde_json::from_value(whole).map_err(|e| format!("{e}\n"))?;
     if options.listen != world.options.listen || options.seed != world.options.seed {
-        return Err("listen and seed are set at the start only\n".to_owned());
+        return Err("listen and seed can only be set at start\n".to_owned());
     }
     world.options = options;
     Ok(ok(&json!({})))

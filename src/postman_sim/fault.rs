@@ -1,4 +1,4 @@
-//! Configurable faults: what goes wrong, on which calls, how often.
+//! Configurable faults: what goes wrong, on which calls, and how often.
 //!
 //! On a command line a fault is `ON:WHAT` with any number of `:OPTION`s, such as
 //! `create:no-slots:3`, `any:spike-503:5%`, `replace:reset:after`, `find:delay:delay=2000:forever`,
@@ -9,9 +9,9 @@
 //! - `WHAT`: a reply of [`ReplyName`], a bare status such as `502`, or one of `reset`, `close`,
 //!   `hang`, `half-body`, `empty`, `wrong-type`, `not-json`, `html`, `redirect`, `garbage`, `delay`,
 //!   `lag` (a read shows the team as it was a while ago).
-//! - `OPTION`: `N` (the next N calls), `P%` (that share of the calls, until removed), `forever`,
-//!   `after` (the change is made first), `delay=MS`, `by=MS` (how far a read lags behind),
-//!   `user=USERNAME-OR-ID`, `hint=HEADER[=SECONDS]`. Without a number, a share or `forever`: the next call only.
+//! - `OPTION`: `N` (the next N calls), `P%` (that share of the calls, until removed), `forever`, `after` (the change is
+//!   made first), `delay=MS`, `by=MS` (how far a read lags behind), `user=USERNAME-OR-ID`, `hint=HEADER[=SECONDS]`.
+//!   Without a number, a share or `forever`, a fault strikes the next call only.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,28 +23,28 @@ use super::journal::{FaultName, Operation};
 use super::options::Hint;
 use super::replies::ReplyName;
 
-/// One thing to go wrong.
+/// One fault.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Which calls it strikes.
     #[serde(default)]
     pub on: On,
-    /// What happens to them.
+    /// What happens to those calls.
     pub what: What,
-    /// The change is made before the fault strikes: the caller hears nothing of it.
+    /// The change is made before the fault strikes, but the caller does not learn of it.
     #[serde(default)]
     pub after: bool,
-    /// How many calls it strikes; none: until it is removed.
+    /// How many calls it strikes; none: all, until it is removed.
     #[serde(default)]
     pub times: Option<u64>,
-    /// Which share of the calls it strikes, in `[0, 1]`; none: all.
+    /// The share of calls that it strikes, in `[0, 1]`; none: all.
     #[serde(default)]
     pub share: Option<f64>,
     /// Only calls about this member: a `userName` (case does not matter) or an id.
     #[serde(default)]
     pub user: Option<String>,
-    /// Milliseconds before the answer; before the change too, unless `after`.
+    /// Delay of the reply in milliseconds; unless `after`, the change is delayed, too.
     #[serde(default)]
     pub delay_ms: u64,
     /// Milliseconds by which a read lags behind.
@@ -63,7 +63,7 @@ impl Fault {
         Self { on, what, after: false, times, share: None, user: None, delay_ms: 0, by_ms: 0, hints: Vec::new() }
     }
 
-    /// The same, only for calls about this `userName` or id.
+    /// The same fault, only for calls about this `userName` or id.
     #[must_use]
     pub fn about(self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), ..self }
@@ -101,27 +101,27 @@ impl On {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// A documented reply.
+    /// A reply that Postman documents.
     Reply(ReplyName),
     /// Any reply.
     Custom(Custom),
     /// A TCP reset, without a byte of a reply.
     Reset,
-    /// The connection is closed in order, without a byte of a reply.
+    /// The connection is closed cleanly, without a byte of a reply.
     Close,
-    /// No answer, until the client leaves.
+    /// No reply, until the client hangs up.
     Hang,
-    /// The true reply, of which only half the body comes. The change is made.
+    /// The real reply, cut off after half of its body. The change is made.
     HalfBody,
-    /// The true status with no body. The change is made.
+    /// The real status with no body. The change is made.
     Empty,
-    /// The true reply, called `text/plain`. The change is made.
+    /// The real reply, labelled `text/plain`. The change is made.
     WrongType,
-    /// The true status and type with a body that is not JSON. The change is made.
+    /// The real status and type with a body that is not JSON. The change is made.
     NotJson,
-    /// 502 with a page of HTML, as a gateway sends it.
+    /// 502 with an HTML page, as gateways send it.
     Html,
-    /// 302 to another place.
+    /// 302 to another address.
     Redirect,
     /// Bytes that are not HTTP.
     Garbage,
@@ -132,7 +132,7 @@ pub enum What {
 }
 
 impl What {
-    /// Does it need the true reply, and so the change?
+    /// Whether it needs the real reply, and so the change to be made.
     pub(super) fn spoils_the_true_reply(&self) -> bool {
         matches!(self, Self::HalfBody | Self::Empty | Self::WrongType | Self::NotJson | Self::Delay | Self::Lag)
     }
@@ -159,13 +159,13 @@ impl What {
 pub struct Custom {
     /// HTTP status, 200 to 599.
     pub status: u16,
-    /// Headers, `Content-Type` and `Content-Length` aside.
+    /// Headers, except `Content-Type` and `Content-Length`.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// The body.
     #[serde(default)]
     pub body: String,
-    /// `Content-Type`; none: JSON; empty: no such header.
+    /// `Content-Type`; none: JSON; empty: the header is left out.
     #[serde(default)]
     pub content_type: Option<String>,
 }
@@ -177,30 +177,30 @@ impl fmt::Debug for Custom {
     }
 }
 
-/// A fault that cannot be ordered.
+/// A fault that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFault {
-    /// Not the grammar of this module.
+    /// It does not follow the grammar in this module's documentation.
     #[error("{part:?} in the fault {fault:?} is not understood: write ON:WHAT[:OPTION]…, such as create:no-slots:3")]
     Grammar {
-        /// All of it.
+        /// The whole fault.
         fault: String,
-        /// The part that is not understood.
+        /// The part that was not understood.
         part: String,
     },
     /// A share outside of `[0, 1]`.
-    #[error("a fault's share is between 0 and 1 (0% and 100%)")]
+    #[error("a fault's share must be between 0 and 1 (0% and 100%)")]
     Share,
     /// A status outside of 200 to 599.
-    #[error("a fault's status is between 200 and 599")]
+    #[error("a fault's status must be between 200 and 599")]
     Status,
-    /// A header that would break the reply apart.
-    #[error("a fault's header names and values are visible ASCII on one line")]
+    /// A header that would corrupt the reply.
+    #[error("a fault's header names and values must be visible ASCII on one line")]
     Header,
 }
 
 impl Fault {
-    /// Can it be carried out?
+    /// Whether the fault is valid.
     pub(super) fn check(&self) -> Result<(), BadFault> {
         if self.share.is_some_and(|s| !(0.0..=1.0).contains(&s)) {
             return Err(BadFault::Share);
@@ -267,7 +267,7 @@ impl FromStr for Fault {
 }
 
 impl fmt::Display for Fault {
-    /// What the journal calls it: where it strikes, what it is, and whether after the change.
+    /// Its name in the journal: where it strikes, what it is, and whether after the change.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.on {
             On::Any => f.write_str("any")?,
@@ -288,18 +288,18 @@ impl fmt::Display for Fault {
 }
 
 impl fmt::Debug for Fault {
-    /// Without the person whom it is about.
+    /// Leaves out whom the fault is about: personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fault({self}, times {:?}, share {:?})", self.times, self.share)
     }
 }
 
-/// A fault that waits to strike.
+/// A fault that is in force.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ordered {
     /// Its number, by which it can be removed.
     pub id: u64,
-    /// How many calls it has struck.
+    /// How many calls it has struck so far.
     pub struck: u64,
     /// The fault itself.
     #[serde(serialize_with = "shared")]
@@ -312,7 +312,7 @@ fn shared<S: serde::Serializer>(fault: &Fault, to: S) -> Result<S::Ok, S::Error>
     fault.serialize(to)
 }
 
-/// The faults in the order in which they were ordered; the first that fits strikes.
+/// All faults in force, oldest first; of those that match a call, the first one strikes.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     ordered: Vec<Ordered>,
@@ -332,15 +332,15 @@ impl Faults {
         &self.ordered
     }
 
-    /// Removes one by its id, or all; says how many.
+    /// Removes one by its id, or all; returns how many.
     pub(super) fn remove(&mut self, id: Option<u64>) -> usize {
         let before = self.ordered.len();
         self.ordered.retain(|o| id.is_some_and(|id| o.id != id));
         before - self.ordered.len()
     }
 
-    /// The fault that strikes this call, and what the journal calls it. `is_about` says whether the
-    /// call is about the member that a fault names.
+    /// The fault that strikes this call, and its name in the journal. `is_about` says whether the call is about the
+    /// member that a fault names.
     pub(super) fn strike(
         &mut self,
         operation: Operation,

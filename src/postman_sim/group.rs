@@ -62,7 +62,7 @@ impl GroupAction {
         Some(Self::Create { name: name.to_owned(), members })
     }
 
-    /// Reads the query of a `GET /Groups`; none if it filters by anything but `displayName`.
+    /// Reads the query of a `GET /Groups`; none if it filters by anything other than `displayName`.
     pub(super) fn list(query: &str) -> Option<Self> {
         let (mut name, mut start, mut count) = (None, 1, PAGE_MAX);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -106,12 +106,12 @@ fn places(value: &Value) -> Option<Vec<String>> {
 }
 
 impl Groups {
-    /// For inspection by tests and the journal's readers.
+    /// For tests and for readers of the journal.
     pub(super) fn all(&self) -> &[Group] {
         &self.0
     }
 
-    /// Does what is asked, and says so.
+    /// Carries out the action, and returns the reply.
     pub(super) fn act(
         &mut self,
         id: &str,

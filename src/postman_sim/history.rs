@@ -1,18 +1,18 @@
-//! What members were before their latest changes, for reads that lag behind.
+//! Earlier versions of members, for reads that lag behind.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::member::Member;
 
-/// As many changes as are remembered; reads lag behind no further.
+/// How many changes are remembered; reads cannot lag further behind than that.
 const CHANGES_MAX: usize = 100_000;
 
 #[derive(Debug)]
 struct Change {
     at_us: u64,
-    /// Which member, by the order in which they joined.
+    /// The member, by the order in which they joined.
     place: usize,
-    /// What they were before; none: not there yet.
+    /// The member before the change; none: did not exist yet.
     before: Option<Member>,
 }
 
@@ -28,7 +28,7 @@ impl History {
         }
     }
 
-    /// What those who have changed after `at_us` were then.
+    /// How everybody who changed after `at_us` looked at that time.
     pub(super) fn at(&self, at_us: u64) -> HashMap<usize, Option<&Member>> {
         let mut then = HashMap::new();
         for change in self.0.iter().rev().take_while(|change| change.at_us > at_us) {

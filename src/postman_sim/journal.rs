@@ -1,4 +1,4 @@
-//! The calls to the stand-in, one by one, and their totals.
+//! Every call to the stand-in, and the totals.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::time::UnixMs;
 
-/// What a call wanted.
+/// What a call asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
@@ -110,9 +110,9 @@ impl Operation {
     }
 }
 
-/// No operation has this name.
+/// There is no operation of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no operation is called {0:?}")]
+#[error("there is no operation {0:?}")]
 pub struct UnknownOperation(pub String);
 
 impl FromStr for Operation {
@@ -123,7 +123,7 @@ impl FromStr for Operation {
     }
 }
 
-/// How the key was spelt in `Authorization`; never the key itself.
+/// How the key was written in `Authorization`; never the key itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SchemeSeen {
@@ -131,7 +131,7 @@ pub enum SchemeSeen {
     None,
     /// `Bearer …`
     Bearer,
-    /// One word.
+    /// The key alone.
     Raw,
     /// Some other scheme.
     Other,
@@ -142,33 +142,33 @@ pub enum SchemeSeen {
 pub struct Entry {
     /// Counts up from 1, by arrival.
     pub seq: u64,
-    /// When it arrived, to the millisecond.
+    /// When it arrived, with millisecond precision.
     pub at: UnixMs,
-    /// Microseconds from the start of the stand-in until it arrived; never goes back.
+    /// Microseconds from the start of the stand-in until it arrived; monotonic.
     pub at_us: u64,
     /// What it wanted.
     pub operation: Operation,
     /// The `userName` in the body or in the filter, as it was sent.
     pub user_name: Option<Box<str>>,
-    /// The id in the path; for a create, the id that was given out.
+    /// The id in the path; for a create, the new member's id.
     pub id: Option<Box<str>>,
-    /// The `givenName` that was asked for.
+    /// The `givenName` in the request.
     pub given_name: Option<Box<str>>,
-    /// The `familyName` that was asked for.
+    /// The `familyName` in the request.
     pub family_name: Option<Box<str>>,
-    /// The `active` that was asked for.
+    /// The `active` in the request.
     pub active: Option<bool>,
-    /// How the key was spelt.
+    /// How the key was written.
     pub auth: SchemeSeen,
     /// Was an `X-API-Key` sent?
     pub x_api_key: bool,
-    /// The status that was sent; none if none was, or has not yet been.
+    /// The status that was sent; none if none was sent, or none yet.
     pub status: Option<u16>,
     /// The fault that struck, such as `create:reset:after`.
     pub fault: Option<FaultName>,
-    /// It came over a limit.
+    /// It exceeded a rate limit.
     pub violation: bool,
-    /// The write was carried out, whether or not the caller got the reply.
+    /// The write was carried out, whether or not the caller got a reply.
     pub applied: bool,
 }
 
@@ -181,7 +181,7 @@ impl FaultName {
         Self(Arc::from(name))
     }
 
-    /// As it is written.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -195,7 +195,7 @@ impl Serialize for FaultName {
 }
 
 impl fmt::Debug for Entry {
-    /// Without personal data.
+    /// Leaves out personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("seq", &self.seq)
@@ -210,12 +210,12 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The sums since the start, or since they were last reset.
+/// Totals since the start, or since they were last reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// SCIM calls that arrived.
     pub calls: u64,
-    /// The same by operation.
+    /// SCIM calls by operation.
     pub by_operation: BTreeMap<&'static str, u64>,
     /// Replies by status.
     pub by_status: BTreeMap<u16, u64>,
@@ -227,15 +227,15 @@ pub struct Stats {
     pub write_violations: u64,
     /// Reads over the limit.
     pub read_violations: u64,
-    /// The most writes that arrived in any window.
+    /// The most writes that arrived within one window.
     pub max_writes_in_window: usize,
-    /// The most reads that arrived in any window.
+    /// The most reads that arrived within one window.
     pub max_reads_in_window: usize,
     /// Journal entries that were dropped because the journal was full.
     pub journal_dropped: u64,
 }
 
-/// The calls, oldest first, bounded.
+/// The journal: the newest calls, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     entries: VecDeque<Entry>,
@@ -262,13 +262,13 @@ impl Journal {
         self.last_seq
     }
 
-    /// The entry with this number, if it is still here.
+    /// The entry with this number, if it has not been dropped.
     pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Entry> {
         let first = self.entries.front()?.seq;
         self.entries.get_mut(usize::try_from(seq.checked_sub(first)?).ok()?)
     }
 
-    /// Notes the reply to a call.
+    /// Records the reply to a call.
     pub(super) fn answered(&mut self, seq: u64, status: u16) {
         *self.statuses.entry(status).or_default() += 1;
         if let Some(entry) = self.get_mut(seq) {
@@ -287,19 +287,19 @@ impl Journal {
         self.last_seq
     }
 
-    /// Forgets all entries; the numbers go on.
+    /// Removes all entries; numbering continues.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
     }
 
-    /// Resets the sums.
+    /// Resets the totals.
     pub(super) fn clear_stats(&mut self) {
         self.stats = Stats::default();
         self.counts = [0; Operation::ALL.len()];
         self.statuses.clear();
     }
 
-    /// The sums, the windows' maxima aside.
+    /// The totals, except for the windows' maxima.
     pub(super) fn stats(&self) -> Stats {
         let by_operation =
             Operation::ALL.iter().zip(self.counts).filter(|(_, n)| *n > 0).map(|(o, n)| (o.as_str(), n)).collect();

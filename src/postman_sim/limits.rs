@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// The arrivals of one kind of call within the last window.
+/// The arrivals of one kind of call in the last window.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     arrivals_us: VecDeque<u64>,
@@ -14,13 +14,13 @@ pub(super) struct Window {
 pub(super) enum Admission {
     /// Within the limit, or no limit is set.
     Within,
-    /// Over it; how many milliseconds until a call would be within it again.
+    /// Over the limit; the next call is within it after this many milliseconds.
     Over { wait_ms: u64 },
 }
 
 impl Window {
-    /// Counts an arrival at `now_us` (monotonic) and judges it. Postman speaks of *attempts*, so one
-    /// that is refused counts as well: who keeps hammering is never let in.
+    /// Counts an arrival at `now_us` (monotonic) and judges it. Postman limits *attempts*, so refused calls count as
+    /// well: a client that keeps hammering is never let in.
     pub(super) fn arrive(&mut self, now_us: u64, limit: u32, window_ms: u64) -> Admission {
         let span_us = window_ms.saturating_mul(1000);
         while self.arrivals_us.front().is_some_and(|at| now_us.saturating_sub(*at) >= span_us) {
@@ -32,17 +32,17 @@ impl Window {
         if limit == 0 || self.arrivals_us.len() <= limit {
             return Admission::Within;
         }
-        // The next one is within once fewer than `limit` of these are left in the window.
+        // The next one is within the limit as soon as fewer than `limit` of these are left in the window.
         let leaves = self.arrivals_us.get(self.arrivals_us.len() - limit).copied().unwrap_or(now_us);
         Admission::Over { wait_ms: leaves.saturating_add(span_us).saturating_sub(now_us).div_ceil(1000) }
     }
 
-    /// The most arrivals that any window held.
+    /// The most arrivals that any window contained.
     pub(super) fn max(&self) -> usize {
         self.max
     }
 
-    /// Resets the maximum; what arrived still counts against the limit.
+    /// Resets the maximum; calls that have arrived still count against the limit.
     pub(super) fn forget_max(&mut self) {
         self.max = self.arrivals_us.len();
     }

@@ -1,4 +1,4 @@
-//! People: as a test sets them up, as a request sends them, and as SCIM shows them.
+//! People: as tests set them up, as requests send them, and as SCIM shows them.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub(super) const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// Attributes that the stand-in stores and returns without interpreting them.
 pub type Attributes = Map<String, Value>;
 
-/// A person to add before, or while, the stand-in runs.
+/// A person to add before the stand-in starts, or while it runs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
@@ -31,16 +31,16 @@ pub struct Person {
     /// Whether the member is active.
     #[serde(default = "yes")]
     pub active: bool,
-    /// SCIM id; none: a new one.
+    /// SCIM id; none: a new one is generated.
     #[serde(default)]
     pub id: Option<String>,
-    /// How they relate to the team.
+    /// The person's relation to the team.
     #[serde(default)]
     pub standing: Standing,
     /// Any other attributes, such as `title` or an extension.
     #[serde(default)]
     pub attributes: Attributes,
-    /// Further parts of their name, such as `middleName`.
+    /// Other parts of the name, such as `middleName`.
     #[serde(default, alias = "nameParts")]
     pub name_parts: Attributes,
 }
@@ -74,20 +74,20 @@ impl Person {
 }
 
 impl fmt::Debug for Person {
-    /// Without personal data.
+    /// Leaves out personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Person").field("active", &self.active).field("standing", &self.standing).finish_non_exhaustive()
     }
 }
 
-/// How a person relates to the team.
+/// A person's relation to the team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// A member of the team, active or not. Two members may have the same `userName`.
     #[default]
     Member,
-    /// A member of another team: a create is a 409, and no look-up finds them.
+    /// A member of another team: a create is answered with 409, and no search finds them.
     OtherTeam,
     /// Has a Postman account but no team: a create invites them.
     Invitable,
@@ -116,7 +116,7 @@ struct NameIn {
 }
 
 impl UserIn {
-    /// Reads and checks a body; none if Postman would call it `invalidSyntax`.
+    /// Parses and checks a body; none if Postman would answer `invalidSyntax`.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let user: Self = serde_json::from_slice(body).ok()?;
         let user_name = user.user_name.as_deref()?;
@@ -163,7 +163,7 @@ pub struct Member {
     /// 48 hexadecimal digits.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub id: Box<str>,
-    /// The e-mail address, spelt as it was created.
+    /// The e-mail address, as it was written at creation.
     pub user_name: Box<str>,
     /// Given and family name.
     pub name: Name,
@@ -176,25 +176,25 @@ pub struct Member {
     /// Any other attributes.
     #[serde(flatten)]
     pub attributes: Attributes,
-    /// Counts their changes.
+    /// Incremented by each change.
     #[serde(skip)]
     pub(super) version: u64,
 }
 
 impl Member {
-    /// The version as `ETag` and `meta.version` show it.
+    /// The version as shown in `ETag` and `meta.version`.
     pub(super) fn etag(&self) -> String {
         format!("W/\"{}\"", self.version)
     }
 
-    /// A copy that shows its version.
+    /// A copy that includes the version.
     pub(super) fn with_version(&self) -> Self {
         let mut told = self.clone();
         told.meta.version = Some(self.etag());
         told
     }
 
-    /// Notes a change.
+    /// Records a change.
     pub(super) fn changed(&mut self, at: UnixMs) {
         self.version += 1;
         self.meta.last_modified = Stamp(at);
@@ -211,7 +211,7 @@ pub struct Name {
     /// Family name.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub family_name: Box<str>,
-    /// Its other parts.
+    /// Other parts of the name.
     #[serde(flatten)]
     pub parts: Attributes,
 }
@@ -232,7 +232,7 @@ impl Meta {
     }
 }
 
-/// Written as `2021-02-22T04:24:13.000Z`: always three digits, as in Postman's examples.
+/// Formatted as `2021-02-22T04:24:13.000Z`: always three digits, as in Postman's examples.
 #[derive(Clone, Copy)]
 struct Stamp(UnixMs);
 
@@ -246,7 +246,7 @@ impl Serialize for Stamp {
 }
 
 impl fmt::Debug for Member {
-    /// Without personal data.
+    /// Leaves out personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
     }

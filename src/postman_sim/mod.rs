@@ -1,9 +1,8 @@
-//! A Postman SCIM stand-in: a real HTTP server with Postman's documented replies, quirks and rate
-//! limits, configurable faults, and a journal of every call. The demo, the tests and the load tests
-//! talk to it, and users may. It is independent of our client: nothing of `crate::scim` is used
-//! here.
+//! A Postman SCIM stand-in: a real HTTP server with Postman's documented replies, quirks and rate limits, configurable
+//! faults, and a journal of every call. The demo, the tests and the load tests use it, and users may, too. It is
+//! independent of our client: it uses nothing from `crate::scim`.
 //!
-//! One thread, one small runtime, so that a test may start it from any runtime or none.
+//! It has a thread and a small runtime of its own, so that tests can start it inside any runtime, or without one.
 
 mod call;
 mod control;
@@ -47,12 +46,12 @@ use crate::clock::Clock;
 /// Why the stand-in did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// The address is taken, or not ours.
+    /// The address is in use, or not this machine's.
     #[error("the stand-in cannot listen on {listen}: {source}")]
     Listen {
-        /// Where it should have listened.
+        /// The address.
         listen: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// A thread or runtime could not be started.
@@ -75,7 +74,7 @@ struct Shared {
 }
 
 impl PostmanSim {
-    /// Starts it; when this returns, it answers.
+    /// Starts the stand-in; it accepts connections when this returns.
     pub fn start(options: SimOptions) -> Result<Self, SimError> {
         let listen = options.listen;
         let listener = TcpListener::bind(listen).map_err(|source| SimError::Listen { listen, source })?;
@@ -87,31 +86,31 @@ impl PostmanSim {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (serving, stopped) = (Arc::clone(&shared), stop.clone());
         let thread = std::thread::Builder::new().name("postman-sim".to_owned()).spawn(move || {
-            // Leaving drops the runtime, and with it every connection.
+            // Dropping the runtime drops every connection.
             runtime.block_on(stopped.run_until_cancelled(accept(listener, serving)));
         })?;
         Ok(Self { shared, address, stop, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What a client takes for `https://api.getpostman.com/scim/v2`.
+    /// The base URL for clients, in place of `https://api.getpostman.com/scim/v2`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}{}", self.address, call::BASE)
     }
 
-    /// Where faults are ordered and the journal is read: `…/sim`.
+    /// The URL of the control endpoint, where faults are injected and the journal is read: `…/sim`.
     #[must_use]
     pub fn control_url(&self) -> String {
         format!("http://{}{}", self.address, control::BASE)
     }
 
-    /// Every call that is still written down, oldest first.
+    /// Every call that is still in the journal, oldest first.
     #[must_use]
     pub fn journal(&self) -> Vec<Entry> {
         self.journal_since(0)
@@ -123,7 +122,7 @@ impl PostmanSim {
         self.shared.world().journal.since(seq, usize::MAX).cloned().collect()
     }
 
-    /// The sums so far.
+    /// The totals so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.world().stats()
@@ -141,12 +140,12 @@ impl PostmanSim {
         self.shared.world().team.find(user_name).cloned().collect()
     }
 
-    /// Orders a fault; its number removes it again.
+    /// Injects a fault; returns the number by which it can be removed.
     pub fn order(&self, fault: Fault) -> Result<u64, BadFault> {
         self.shared.world().faults.order(fault)
     }
 
-    /// The faults that wait to strike.
+    /// The faults in force.
     #[must_use]
     pub fn faults(&self) -> Vec<Ordered> {
         self.shared.world().faults.list().to_vec()
@@ -157,7 +156,7 @@ impl PostmanSim {
         self.shared.world().faults.remove(None);
     }
 
-    /// Puts a person in place.
+    /// Adds a person.
     pub fn add_member(&self, person: Person) {
         let now = self.shared.now();
         let mut world = self.shared.world();
@@ -165,32 +164,32 @@ impl PostmanSim {
         world.team.put(person, now, &mut world.rng);
     }
 
-    /// Lets a person accept their invitation; none: nobody with that `userName` is invited.
+    /// Accepts the invitation of a person; none if no invitation is open for that `userName`.
     #[must_use]
     pub fn accept_invitation(&self, user_name: &str) -> Option<Member> {
         let now = self.shared.now();
         self.shared.world().team.accept(user_name, now).cloned()
     }
 
-    /// From now on only this key is right.
+    /// Replaces the key.
     pub fn set_key(&self, key: &str) {
         key.clone_into(&mut self.shared.world().options.key);
     }
 
-    /// Changes options while it runs; `listen` and `seed` have no effect any more.
+    /// Changes options at run time; changes of `listen` and `seed` have no effect.
     pub fn change(&self, change: impl FnOnce(&mut SimOptions)) {
         change(&mut self.shared.world().options);
     }
 
-    /// Stops it: every connection is dropped, and its port is free when this returns.
+    /// Stops it: when this returns, every connection is closed and the port is free.
     pub fn stop(mut self) {
         self.end();
     }
 
-    /// Waits until it ends, which only happens if its listener fails.
+    /// Waits until it ends, which it only does if its listener fails.
     pub fn wait(mut self) {
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed to standard error already.
+            // A panic in the thread has already been printed to standard error.
             let _ = thread.join();
         }
     }
@@ -228,11 +227,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             Ok((socket, _)) => {
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    // A client that leaves in the middle is its own business.
+                    // Errors are expected: clients hang up.
                     let _ = wire::serve(socket, shared).await;
                 });
             }
-            // Out of file handles, most likely: give the others time to close.
+            // Probably out of file descriptors: wait until some connections close.
             Err(error) => {
                 tracing::warn!(%error, "the stand-in cannot accept a connection");
                 pause(10).await;
@@ -241,7 +240,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Waits, if there is something to wait for.
+/// Waits, unless the delay is zero.
 async fn pause(ms: u64) {
     if ms > 0 {
         tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -250,7 +249,7 @@ async fn pause(ms: u64) {
 
 impl Shared {
     fn world(&self) -> MutexGuard<'_, World> {
-        // A stand-in that panicked in one call continues with the next.
+        // A panic in one call must not stop the others.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -272,7 +271,7 @@ impl RequestHandler for Shared {
             if_match: request.if_match.as_deref(),
         };
         let pending = {
-            // Within the lock, so that arrivals are numbered in the order of their times.
+            // Under the lock, so that arrivals are numbered in chronological order.
             let mut world = self.world();
             let now = self.now();
             world.arrive(call, sender, now)

@@ -1,4 +1,4 @@
-//! The time, in the two forms that limits and members need.
+//! The current time, in both forms that limits and members need.
 
 use crate::core::time::UnixMs;
 

@@ -1,4 +1,4 @@
-//! The stand-in's options: set at start, and some of them while it runs.
+//! The stand-in's options: set at start; some can be changed at run time.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,39 +8,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::time::UnixMs;
 
-/// How the stand-in behaves. Everything but `listen` and `seed` may change while it runs.
+/// How the stand-in behaves. All but `listen` and `seed` can be changed at run time.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimOptions {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
     /// The SCIM key that it accepts.
     pub key: String,
-    /// Which spelling of the key it accepts.
+    /// Which form of `Authorization` it accepts.
     pub auth: AuthAccepted,
-    /// Writes (POST, PUT, PATCH) in any window; 0: no limit. Postman's: 180.
+    /// Writes (POST, PUT, PATCH) allowed in any window; 0: no limit. Postman: 180.
     pub writes: u32,
-    /// Reads (GET) in any window; 0: no limit. Postman's: 300.
+    /// Reads (GET) allowed in any window; 0: no limit. Postman: 300.
     pub reads: u32,
-    /// Length of the window in milliseconds; 0: no limits. Postman's: a minute.
+    /// Length of the window in milliseconds; 0: no limits. Postman: a minute.
     pub window_ms: u64,
-    /// Seats of the team: active members and open invitations; none: as many as come.
+    /// Seats of the team: active members and open invitations; none: unlimited.
     pub seats: Option<usize>,
-    /// Seed of ids and of the faults that strike a share of the calls.
+    /// Seed for ids, and for faults that strike a share of the calls.
     pub seed: u64,
     /// The effect of a PUT with another `userName`.
     pub username_change: UsernameChange,
-    /// What a PUT means for all that is beside the names and `active`.
+    /// What a PUT does to everything besides the names and `active`.
     pub put: PutMeaning,
-    /// The domains within which addresses may change; none: all of them.
+    /// The domains within which addresses may be changed; none: all.
     pub verified_domains: Option<Vec<String>>,
-    /// Whether members have versions: `ETag`, `meta.version`, and `If-Match` that counts. Postman has none.
+    /// Whether members have versions: `ETag`, `meta.version`, and `If-Match` is checked. Postman has no versions.
     pub versions: bool,
-    /// What the 201 of somebody who is only invited has for an `id`.
+    /// Which `id` is in the 201 reply for somebody who is only invited.
     pub invited_id: InvitedId,
-    /// The hints about waiting in the 429 of an exceeded limit. Postman documents nothing: none.
+    /// Which headers say how long to wait, in the 429 of an exceeded limit. Postman documents none.
     pub hints: Vec<Hint>,
-    /// How many journal entries are kept; the oldest go first.
+    /// How many journal entries are kept; the oldest are dropped first.
     pub journal_max: usize,
 }
 
@@ -75,7 +75,7 @@ impl SimOptions {
 }
 
 impl fmt::Debug for SimOptions {
-    /// Without the key.
+    /// Leaves out the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimOptions")
             .field("listen", &self.listen)
@@ -88,7 +88,7 @@ impl fmt::Debug for SimOptions {
     }
 }
 
-/// Which spelling of the key the stand-in accepts in `Authorization`.
+/// Which form of `Authorization` the stand-in accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthAccepted {
@@ -101,7 +101,7 @@ pub enum AuthAccepted {
     Any,
 }
 
-/// The effect of a PUT with another `userName`; one that differs only in case is not a change.
+/// The effect of a PUT with another `userName`; a difference in case only is not a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsernameChange {
@@ -112,22 +112,22 @@ pub enum UsernameChange {
     Refuse,
 }
 
-/// What a PUT means for all that is beside the names and `active`.
+/// What a PUT does to everything besides the names and `active`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PutMeaning {
     /// It stays as it is, as at Postman.
     #[default]
     Names,
-    /// What is not sent is gone (RFC 7644 §3.5.1).
+    /// What the request leaves out is removed (RFC 7644 §3.5.1).
     Whole,
 }
 
-/// What the 201 of somebody who is only invited has for an `id`.
+/// Which `id` is in the 201 reply for somebody who is only invited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InvitedId {
-    /// The id that they will have; it is not found until they accept.
+    /// Their later id; it is not found until they accept.
     #[default]
     Future,
     /// No `id` at all.
@@ -140,12 +140,12 @@ pub enum InvitedId {
 pub struct Hint {
     /// Which header.
     pub header: HintHeader,
-    /// Seconds to wait; none: what the window says, or 60 if no window is full.
+    /// Seconds to wait; none: until the window has room, or 60 if no window is full.
     #[serde(default)]
     pub seconds: Option<u64>,
 }
 
-/// The headers that have been seen to say how long to wait.
+/// The headers with which servers are known to say how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HintHeader {
@@ -178,10 +178,10 @@ impl HintHeader {
 }
 
 impl Hint {
-    /// The header's name and value at `now`, where the window asks for `wait_ms`.
+    /// The header's name and value at `now`, if the window has room after `wait_ms`.
     pub(super) fn header(self, now: UnixMs, wait_ms: u64, limit: u32) -> (&'static str, String) {
         let seconds = self.seconds.unwrap_or_else(|| wait_ms.div_ceil(1000));
-        // Rounded up, so that a client which trusts it never comes too early.
+        // Rounded up, so that a client that trusts it never comes too early.
         let epoch_s = u64::try_from(now.0).unwrap_or(0).div_ceil(1000).saturating_add(seconds);
         match self.header {
             HintHeader::RetryAfter => ("Retry-After", seconds.to_string()),
@@ -198,7 +198,7 @@ impl Hint {
     }
 }
 
-/// A hint that cannot be read.
+/// A hint that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a hint: write HEADER or HEADER=SECONDS, such as retry-after=2")]
 pub struct BadHint(pub String);
@@ -243,9 +243,9 @@ macro_rules! words {
     };
 }
 
-/// A word that is not among the known ones.
+/// A word that is not one of the known ones.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is none of:{known}")]
+#[error("{word:?} is not one of:{known}")]
 pub struct BadWord {
     word: String,
     known: &'static str,

@@ -1,4 +1,4 @@
-//! Replies that are not failures: members, lists and discovery.
+//! Successful replies: members, lists and discovery.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::member::Member;
 use super::replies::{JSON, ReplyName};
 
-/// A reply, whole.
+/// A whole reply.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
@@ -18,7 +18,7 @@ pub(super) struct Response {
 }
 
 impl fmt::Debug for Response {
-    /// Without the body, which contains personal data.
+    /// Leaves out the body, which contains personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({})", self.status)
     }
@@ -43,7 +43,7 @@ impl From<ReplyName> for Response {
 
 /// A member in SCIM form, with a version if versions are on.
 pub(super) fn reply(status: u16, member: &Member, versions: bool) -> Response {
-    // A member is JSON: writing it as JSON does not fail.
+    // Members are plain JSON, so serialising cannot fail.
     if !versions {
         return Response::json(status, serde_json::to_vec(member).unwrap_or_default());
     }
@@ -52,7 +52,7 @@ pub(super) fn reply(status: u16, member: &Member, versions: bool) -> Response {
     response
 }
 
-/// RFC 7644's list, with Postman's way of counting.
+/// RFC 7644's list response, with Postman's way of counting.
 pub(super) fn page(total: usize, start: usize, count: usize, members: &[&Member], versions: bool) -> Response {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -71,14 +71,14 @@ pub(super) fn page(total: usize, start: usize, count: usize, members: &[&Member]
         schemas: ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         total_results: total,
         start_index: start,
-        // The number requested, not the number returned: clients must not rely on it.
+        // The number requested instead of the number returned, so clients must not rely on it.
         items_per_page: count,
         resources: &resources,
     };
     Response::json(200, serde_json::to_vec(&list).unwrap_or_default())
 }
 
-/// What Postman says it can do.
+/// The features that Postman advertises.
 pub(super) fn service_provider_config(versions: bool) -> Vec<u8> {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
@@ -98,7 +98,7 @@ pub(super) fn service_provider_config(versions: bool) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A bare array, unlike RFC 7644's list.
+/// A bare array, unlike RFC 7644's list response.
 pub(super) fn resource_types() -> Vec<u8> {
     let resource = |name: &str, endpoint: &str| {
         json!({
@@ -112,7 +112,7 @@ pub(super) fn resource_types() -> Vec<u8> {
     json!([resource("User", "/Users"), resource("Group", "/Groups")]).to_string().into_bytes()
 }
 
-/// Not documented; enough for a client that looks.
+/// Not documented by Postman; enough for clients that ask.
 pub(super) fn schemas() -> Vec<u8> {
     json!([{"id": "urn:ietf:params:scim:schemas:core:2.0:User", "name": "User"}]).to_string().into_bytes()
 }

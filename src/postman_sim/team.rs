@@ -1,4 +1,4 @@
-//! The team: its members, the seats they take, and people who belong to another team.
+//! The team: its members, their seats, and people of other teams.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,12 +8,12 @@ use super::now::Now;
 use super::options::{InvitedId, PutMeaning, SimOptions, UsernameChange};
 use super::replies::ReplyName;
 
-/// Everybody that the stand-in knows of.
+/// Everybody whom the stand-in knows.
 #[derive(Debug, Default)]
 pub(super) struct Team {
     members: Vec<Member>,
     by_id: HashMap<Box<str>, usize>,
-    /// By lower-cased `userName`; more than one only if they were put in place so.
+    /// By lower-cased `userName`; several members share one only if a test set them up so.
     by_name: HashMap<Box<str>, Vec<usize>>,
     active: usize,
     elsewhere: HashSet<Box<str>>,
@@ -72,7 +72,7 @@ impl Team {
         }
     }
 
-    /// An invited person becomes a member; none: nobody with that name was invited.
+    /// An invited person joins; none: nobody of that name is invited.
     pub(super) fn accept(&mut self, user_name: &str, now: Now) -> Option<&Member> {
         let mut member = self.invited.remove(&fold(user_name))?;
         member.changed(now.at);
@@ -93,7 +93,7 @@ impl Team {
         self.members.get(*self.by_id.get(id)?)
     }
 
-    /// Those whose `userName` is exactly this one: Postman's filter minds the case.
+    /// Members with exactly this `userName`: Postman's filter is case-sensitive.
     pub(super) fn find<'a>(&'a self, user_name: &'a str) -> impl Iterator<Item = &'a Member> {
         let hits = self.by_name.get(&fold(user_name)).map_or(&[][..], Vec::as_slice);
         hits.iter().filter_map(|at| self.members.get(*at)).filter(move |m| &*m.user_name == user_name)
@@ -108,7 +108,7 @@ impl Team {
         is_members || self.elsewhere.contains(key) || self.invited.contains_key(key)
     }
 
-    /// `POST /Users`: the new member, or the invited one.
+    /// `POST /Users`: the new member, or the invited person.
     pub(super) fn create(
         &mut self,
         user: &UserIn,
@@ -151,8 +151,8 @@ impl Team {
         Ok(member)
     }
 
-    /// `PUT /Users/{id}`: given and family name, and `active`; all else is brought over only where a PUT
-    /// means the whole.
+    /// `PUT /Users/{id}`: sets given and family name, and `active`; everything else only if a PUT replaces the whole
+    /// member.
     pub(super) fn replace(
         &mut self,
         id: &str,
@@ -185,7 +185,7 @@ impl Team {
         Ok(member)
     }
 
-    /// `PATCH /Users/{id}` `userName`: only between addresses of verified domains, and to an unused one.
+    /// `PATCH /Users/{id}` of `userName`: only between addresses of verified domains, and to an unused one.
     pub(super) fn readdress(
         &mut self,
         id: &str,
@@ -211,7 +211,7 @@ impl Team {
         self.get(id).ok_or(ReplyName::NotMember404)
     }
 
-    /// Switches a member on or off; on takes a seat.
+    /// Switches a member on or off; switching on takes a seat.
     pub(super) fn switch(
         &mut self,
         id: &str,
@@ -232,7 +232,7 @@ impl Team {
         Ok(member)
     }
 
-    /// A member about to change; the former state is remembered.
+    /// A member about to change; remembers the previous state.
     fn change(&mut self, at: usize, now: Now) -> Option<&mut Member> {
         let member = self.members.get_mut(at)?;
         self.history.note(now.at_us, at, Some(member.clone()));

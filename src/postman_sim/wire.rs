@@ -1,5 +1,5 @@
-//! HTTP/1.1 on a bare socket. A framework would do the talking, but would also keep us from
-//! misbehaving: a reset, half a body and bytes that are not HTTP need the socket itself.
+//! HTTP/1.1 on a bare socket. A framework would write valid HTTP only, but resets, half bodies and bytes that are not
+//! HTTP need the socket itself.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const HEAD_MAX: usize = 32 * 1024;
 const BODY_MAX: usize = 1024 * 1024;
 const HEADERS_MAX: usize = 64;
 
-/// A request, whole.
+/// A whole request.
 #[derive(Default)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -29,12 +29,12 @@ pub(super) struct Request {
     keep_alive: bool,
 }
 
-/// What a reader of the socket makes of it.
+/// The result of reading from the socket.
 enum Read {
     Request(Request),
-    /// The client is gone.
+    /// The client has hung up.
     End,
-    /// It is not HTTP, or too large; this status is the last word.
+    /// Not HTTP, or too large: answered with this status, then closed.
     Bad(u16),
 }
 
@@ -44,13 +44,13 @@ enum Framing {
     Chunked,
 }
 
-/// Who answers.
+/// Whatever answers requests.
 pub(super) trait RequestHandler {
-    /// What to send, after the delays it wants.
+    /// The reply to a request, after the delays that it asks for.
     fn answer(&self, request: Request) -> impl Future<Output = Outgoing> + Send;
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 pub(super) async fn serve<A: RequestHandler>(mut socket: TcpStream, answer: Arc<A>) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut buffer = BytesMut::with_capacity(8 * 1024);
@@ -90,7 +90,7 @@ pub(super) async fn serve<A: RequestHandler>(mut socket: TcpStream, answer: Arc<
                 socket.write_all(bytes).await?;
                 return socket.shutdown().await;
             }
-            // With a zero linger the kernel answers the close with RST and drops what is unsent.
+            // With a linger of zero, closing sends RST and discards unsent bytes.
             Outgoing::Reset => return socket.set_zero_linger(),
             Outgoing::Close => return socket.shutdown().await,
             Outgoing::Hang => loop {
@@ -139,7 +139,7 @@ async fn read(socket: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Read>
                     if len.saturating_add(request.body.len()) > BODY_MAX {
                         return Ok(Read::Bad(413));
                     }
-                    // The chunk and its CRLF; after the last one no trailers are expected.
+                    // The chunk and its CRLF; no trailers are expected after the last one.
                     if let Some(chunk) = buffer.get(at..at + len + 2) {
                         request.body.extend_from_slice(chunk.get(..len).unwrap_or_default());
                         buffer.advance(at + len + 2);
@@ -161,7 +161,7 @@ async fn read(socket: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Read>
 
 type Head = (usize, Request, Framing, bool);
 
-/// The head of a request, once it is there in full; the status to refuse it with, if it is not one.
+/// Parses the head of a request once it is complete; an error is the status to refuse it with.
 fn parse_head(bytes: &[u8]) -> Result<Option<Head>, u16> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -172,7 +172,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, u16> {
         Err(_) => return Err(400),
     };
     let target = parsed.path.unwrap_or_default();
-    // A proxy's absolute form is reduced to its path.
+    // The absolute form, as sent to proxies, is reduced to its path.
     let target = target.split_once("://").map_or(target, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Request {
@@ -209,7 +209,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, u16> {
 }
 
 fn write_head(out: &mut Vec<u8>, response: &Response, length: usize, keep_alive: bool) {
-    // Writing to a vector does not fail.
+    // Writing to a vector cannot fail.
     let _ = write!(out, "HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
     if !response.content_type.is_empty() {
         let _ = write!(out, "content-type: {}\r\n", response.content_type);
@@ -217,7 +217,7 @@ fn write_head(out: &mut Vec<u8>, response: &Response, length: usize, keep_alive:
     for (name, value) in &response.headers {
         let _ = write!(out, "{name}: {value}\r\n");
     }
-    // RFC 9110 6.4.1: these have no content, and a 204 no length either.
+    // RFC 9110 §6.4.1: these have no content, and a 204 has no content length either.
     if !matches!(response.status, 204 | 304) {
         let _ = write!(out, "content-length: {length}\r\n");
     }

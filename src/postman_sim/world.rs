@@ -1,4 +1,4 @@
-//! The stand-in's logic: a request comes in, a reply comes out. No sockets here.
+//! The stand-in's logic: a request in, a reply out. No sockets here.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use super::response::{Response, page, reply, resource_types, schemas, service_pr
 use super::team::Team;
 use crate::core::time::UnixMs;
 
-/// What goes out on the connection.
+/// What is sent on the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outgoing {
     /// A whole reply.
     Reply(Response),
-    /// The head of a reply and half of its body, then the end.
+    /// The head of a reply and half of its body, then a close.
     Half(Response),
-    /// These bytes, then the end.
+    /// These bytes, then a close.
     Bytes(&'static [u8]),
     /// A TCP reset.
     Reset,
-    /// The end, in order.
+    /// A clean close.
     Close,
-    /// Nothing, until the client leaves.
+    /// Nothing, until the client hangs up.
     Hang,
 }
 
-/// A call that was judged and has yet to be carried out.
+/// A call that has been judged but not carried out.
 pub(super) struct Pending {
     seq: u64,
     call: Call,
@@ -43,13 +43,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// How far the answer lags behind, if it does.
+    /// How far the reply lags behind, if it does.
     fn lag_us(&self) -> Option<u64> {
         let fault = self.fault.as_ref().filter(|fault| fault.what == What::Lag)?;
         Some(fault.by_ms.saturating_mul(1000))
     }
 
-    /// Milliseconds to wait before it is carried out, and after.
+    /// Milliseconds to wait before and after carrying it out.
     pub(super) fn delays_ms(&self) -> (u64, u64) {
         match &self.fault {
             Some(fault) if fault.after => (0, fault.delay_ms),
@@ -71,7 +71,7 @@ pub(super) struct World {
     reads: Window,
 }
 
-/// What a request says about its sender.
+/// What a request's headers say about the sender.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender<'a> {
     pub(super) authorization: Option<&'a [u8]>,
@@ -93,7 +93,7 @@ impl World {
         }
     }
 
-    /// Judges an arrival: limits first, since every attempt counts; then the key; then the faults.
+    /// Judges an arrival: limits first, since every attempt counts; then the key; then faults.
     pub(super) fn arrive(&mut self, call: Call, sender: Sender<'_>, now: Now) -> Pending {
         let (scheme, known) = self.judge_key(sender.authorization);
         let options = &self.options;
@@ -129,7 +129,7 @@ impl World {
         Pending { seq, call, fault, refuse, if_match }
     }
 
-    /// Carries a call out, as far as its fault lets it.
+    /// Carries out a call, as far as its fault allows.
     pub(super) fn carry_out(&mut self, pending: &Pending, now: Now) -> Outgoing {
         if let Some(response) = &pending.refuse {
             return self.note(pending, Outgoing::Reply(response.clone()));
@@ -147,12 +147,12 @@ impl World {
         self.note(pending, outgoing)
     }
 
-    /// The sums so far.
+    /// The totals so far.
     pub(super) fn stats(&self) -> Stats {
         Stats { max_writes_in_window: self.writes.max(), max_reads_in_window: self.reads.max(), ..self.journal.stats() }
     }
 
-    /// Resets the sums.
+    /// Resets the totals.
     pub(super) fn clear_stats(&mut self) {
         self.journal.clear_stats();
         self.writes.forget_max();
@@ -183,7 +183,7 @@ impl World {
         self.faults.strike(call.operation, is_about, &mut self.rng)
     }
 
-    /// Does what was asked, and says so.
+    /// Carries out the action, and returns the reply.
     fn act(&mut self, pending: &Pending, now: Now) -> Response {
         let options = &self.options;
         let id = pending.call.id.as_deref().unwrap_or_default();
@@ -247,7 +247,7 @@ impl World {
         done.unwrap_or_else(Response::from)
     }
 
-    /// The members as they were this long ago.
+    /// The members as they were that long ago.
     fn then(&self, now: Now, lag_us: u64) -> Vec<&Member> {
         self.team.members_at(now.at_us.saturating_sub(lag_us))
     }
@@ -301,7 +301,7 @@ fn entry(call: &Call, auth: SchemeSeen, x_api_key: bool, fault: Option<FaultName
 const HTML_PAGE: &[u8] = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>\
 <body><center><h1>502 Bad Gateway</h1></center><hr></body></html>\n";
 
-/// What a fault makes of a call; `truth` is the true reply where the change was made.
+/// What a fault turns a call into; `truth` is the real reply if the change was made.
 fn spoil(what: &What, truth: Option<&Response>) -> Outgoing {
     let spoilt = |change: fn(&mut Response)| {
         let mut response = truth.cloned().unwrap_or_else(|| ReplyName::CreateFailed.into());
@@ -362,7 +362,7 @@ mod tests {
     fn the_window_slides_with_the_clock() {
         let mut world = World::new(SimOptions { reads: 2, ..SimOptions::default() });
         let statuses = [0, 30_000, 59_999, 60_000, 90_000, 150_000].map(|ms| get(&mut world, at(ms)));
-        // The attempt at 59,999 is refused and counts, so that the one at 60,000 is over as well.
+        // The attempt at 59,999 is refused but counts, so the one at 60,000 is over the limit as well.
         assert_eq!(statuses, [200, 200, 429, 429, 429, 200]);
         assert_eq!((world.stats().read_violations, world.stats().max_reads_in_window), (3, 3));
     }

@@ -91,7 +91,7 @@ fn another_form_of_the_key_is_found() {
             &[("x-sig", "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66")],
             BODY
         ),
-        ["the secret without the blanks around it"]
+        ["the secret without the spaces around it"]
     );
 }
 
@@ -104,7 +104,7 @@ fn a_body_that_was_written_anew_is_found() {
         &[("x-sig", "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66")],
         compact,
     );
-    assert_eq!(ways, ["the body as JSON with a space after `:` and `,`: something on the way rewrites it"]);
+    assert_eq!(ways, ["the body as JSON with a space after `:` and `,`: a proxy may have rewritten it"]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_secret_with_something_around_it_is_found() {
     // key SECRET + "\n"
     let value = "7e9d7ea0a80ff9966edc6cf2ae9303cb81a4d85a41b8791649c5a0145d4fa8cc";
     let told = near("header = 'x-sig'", SECRET, &[("x-sig", value)], BODY);
-    assert_eq!(told, ["the secret with a line break at its end, which the sender's has"]);
+    assert_eq!(told, ["the secret with a line break at its end, as the sender has it"]);
     // key SECRET
     let value = "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
     let told = near("header = 'x-sig'", &format!("\"{SECRET}\""), &[("x-sig", value)], BODY);
@@ -196,7 +196,7 @@ fn bodies_that_other_languages_would_have_written_are_found() {
         // data {"a":"é","b":[1,2]} of {"b": [1, 2], "a": "é"}
         (
             r#"{"b": [1, 2], "a": "é"}"#,
-            "names in order",
+            "names sorted",
             "54567c37ca4a0d9fb002e6a5dfdff37e3e984c02be62e9405ff5748859ea01dd",
         ),
         // data {"u":"a\/b"}, as PHP writes it

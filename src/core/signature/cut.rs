@@ -1,6 +1,6 @@
 //! Where one part of the signed text ends and the next begins. A signature covers the parts in sequence, but not their
-//! boundaries: an attacker with a genuine delivery could move bytes from one part to the next. So a delivery is
-//! accepted only if its text can be cut into its parts in exactly one way.
+//! boundaries: somebody with a genuine delivery could move bytes from one part to the next. So a delivery is accepted
+//! only if its text splits into parts in exactly one way.
 
 use super::fields::Tolerance;
 use super::scheme::{Scheme, TimeUnit};
@@ -8,32 +8,32 @@ use super::seen::Seen;
 use super::template::Part;
 use crate::core::time::UnixMs;
 
-/// Longest id, in bytes, that may stand beside other parts.
+/// Longest id, in bytes, next to other parts.
 const ID_BYTES_MAX: usize = 1024;
-/// Longest text of a timestamp: RFC 3339 with nanoseconds and offset has 35 bytes.
+/// Longest timestamp: RFC 3339 with nanoseconds and offset has 35 bytes.
 const TIME_BYTES_MAX: usize = 40;
-/// Longest query, in bytes, that may stand beside other parts.
+/// Longest query, in bytes, next to other parts.
 const QUERY_BYTES_MAX: usize = 2048;
-/// How far from either end a boundary can lie: all parts but the body, at their longest.
+/// How far from either end a boundary can lie: the longest possible length of all parts but the body.
 const WINDOW_BYTES: usize = 8 * 1024;
-/// More ways than one: how many does not matter.
+/// More than one way; the exact number does not matter.
 const SEVERAL: u8 = 2;
 
-/// A part of the text, by what may stand there.
+/// A part of the text, by what it may contain.
 enum Piece<'a> {
     Fixed(&'a [u8]),
-    /// Digits, and nothing else.
+    /// Digits only.
     Digits,
     Rfc3339,
     /// Ten digits (seconds, until the year 2286), or an RFC 3339 timestamp.
     SecondsOrRfc3339,
-    /// Anything that a header can hold, up to this many bytes.
+    /// Any text that a header can hold, up to this many bytes.
     Text(usize),
     /// This address, with or without a query.
     Address(&'a [u8]),
 }
 
-/// Whether the text can be cut into its parts in this one way only.
+/// Whether the text splits into its parts in this way only.
 pub(super) fn is_clear(scheme: &Scheme, seen: &Seen<'_>) -> bool {
     let parts = scheme.signed.parts();
     let movable = |part: &&Part| matches!(part, Part::Body | Part::Timestamp | Part::Id | Part::Url);
@@ -81,7 +81,7 @@ fn piece<'a>(part: &'a Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
         Part::Id => Piece::Text(ID_BYTES_MAX),
         Part::Url => Piece::Address(path(seen.url).as_bytes()),
         Part::Timestamp => match &scheme.timestamp {
-            // It is not checked, so it may be any text.
+            // The id is not checked, so it may be any text.
             Some(rule)
                 if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off && rule.unit != TimeUnit::Auto =>
             {
@@ -94,7 +94,7 @@ fn piece<'a>(part: &'a Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
             },
             None => Piece::Text(TIME_BYTES_MAX),
         },
-        // Fields keep their own bounds: see `Verifier::prove`.
+        // Fields have bounds of their own: see `Verifier::prove`.
         Part::Body | Part::Json(_) => Piece::Fixed(&[]),
     }
 }
@@ -105,13 +105,13 @@ fn value<'a>(part: &'a Part, seen: &Seen<'a>) -> &'a [u8] {
         Part::Method => seen.method.as_bytes(),
         Part::Id => seen.id,
         Part::Timestamp => seen.timestamp,
-        // What stands before the path is the same in every delivery, and so cannot move.
+        // The text before the path is the same in every delivery, so it cannot move.
         Part::Url => seen.url.as_bytes(),
         Part::Body | Part::Json(_) => &[],
     }
 }
 
-/// As long as these pieces can be, together.
+/// The maximum length of these pieces together.
 fn longest(pieces: &[Piece<'_>]) -> usize {
     let bytes_max = |piece: &Piece<'_>| match piece {
         Piece::Fixed(bytes) => bytes.len(),
@@ -122,7 +122,7 @@ fn longest(pieces: &[Piece<'_>]) -> usize {
     pieces.iter().map(bytes_max).sum::<usize>().min(WINDOW_BYTES)
 }
 
-/// The path without its query and the slash at its end, which are the sender's to choose.
+/// The path without its query and trailing slash, which the sender may choose.
 fn path(url: &str) -> &str {
     let path = url.split('?').next().unwrap_or_default();
     path.strip_suffix('/').unwrap_or(path)
@@ -142,7 +142,7 @@ fn cuts(pieces: &[Piece<'_>], text: &[u8], towards: Towards) -> Vec<(usize, u8)>
     for piece in pieces {
         let mut next = vec![0_u8; text.len() + 1];
         if let Piece::Fixed(bytes) = piece {
-            // Behind an id, nearly every place is one where it may stand.
+            // After an id, almost every position is possible.
             behind_fixed(bytes, text, towards, &ways, &mut next);
         } else {
             for (at, ways) in ways.iter().enumerate().filter(|(_, ways)| **ways > 0) {
@@ -158,7 +158,7 @@ fn cuts(pieces: &[Piece<'_>], text: &[u8], towards: Towards) -> Vec<(usize, u8)>
     ways.into_iter().enumerate().filter(|(_, ways)| *ways > 0).collect()
 }
 
-/// The ways to get behind these bytes. Each place where they may stand is first looked at by one byte.
+/// The ways to get past these bytes. A single byte is compared first, to skip most positions quickly.
 fn behind_fixed(fixed: &[u8], text: &[u8], towards: Towards, ways: &[u8], next: &mut [u8]) {
     let Some(last_place) = text.len().checked_sub(fixed.len()) else { return };
     let (Some(first), Some(last)) = (fixed.first(), fixed.last()) else {
@@ -183,7 +183,7 @@ fn behind_fixed(fixed: &[u8], text: &[u8], towards: Towards, ways: &[u8], next: 
 }
 
 impl Piece<'_> {
-    /// Calls `reached` with the place behind each length of `text`, from its start or from its end, that this may be.
+    /// Calls `reached` with the end of each match of this piece in `text`, from its start or from its end.
     fn each_end(&self, text: &[u8], towards: Towards, places: &mut [u8], mut reached: impl FnMut(&mut u8)) {
         let taken = |length: usize| match towards {
             Towards::End => text.get(..length),
@@ -230,23 +230,23 @@ impl Piece<'_> {
     }
 }
 
-/// What the value of a header can hold (RFC 9110 §5.5).
+/// A byte that a header's value can hold (RFC 9110 §5.5).
 fn is_text(byte: u8) -> bool {
     byte >= b' ' && byte != 0x7f
 }
 
-/// What an address can hold (RFC 3986): no brace, no quote, no blank.
+/// A byte that an address can hold (RFC 3986): no brace, quote or space.
 fn is_of_address(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
-/// Whether a body is an object or a list, by its first and last character.
+/// Whether a body looks like an object or a list, by its first and last character.
 fn looks_like_json(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
     body.first().is_some_and(|byte| b"{[".contains(byte)) && body.last().is_some_and(|byte| b"}]".contains(byte))
 }
 
-/// What is signed, as its bytes.
+/// The signed text as bytes.
 struct Text<'a> {
     head: &'a [u8],
     body: &'a [u8],
@@ -254,7 +254,7 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// Its first bytes, at most this many.
+    /// At most this many of its first bytes.
     fn first_bytes(&self, bytes_max: usize) -> Vec<u8> {
         let mut window = Vec::with_capacity(bytes_max);
         for part in [self.head, self.body, self.tail] {
@@ -263,7 +263,7 @@ impl Text<'_> {
         window
     }
 
-    /// Its last bytes, at most this many.
+    /// At most this many of its last bytes.
     fn last_bytes(&self, bytes_max: usize) -> Vec<u8> {
         let mut left = bytes_max;
         let [tail, body, head] = [self.tail, self.body, self.head].map(|part| {
@@ -285,7 +285,7 @@ impl Text<'_> {
         .copied()
     }
 
-    /// Whether what stands there is an object or a list, by its first and last character.
+    /// Whether this range looks like an object or a list, by its first and last character.
     fn is_json_between(&self, begin: usize, end: usize) -> bool {
         let is_mark = |byte: u8| !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(&byte);
         let first = (begin..end).map_while(|at| self.byte(at)).find(|byte| is_mark(*byte));
@@ -346,7 +346,7 @@ mod tests {
             assert!(clear("{body}", "", "", "", "/", body));
         }
         assert!(clear("{body}", "", "", "", "/", "anything 1.2"));
-        // The other cut has a body that no sender sends.
+        // The other split would need a body that no sender sends.
         assert!(clear("{id}.{timestamp}.{body}", SECONDS, "msg.1700000000", "1700000001", "/", "{}"));
     }
 
@@ -354,7 +354,7 @@ mod tests {
     fn what_could_have_been_moved_from_one_part_to_another_is_not_clear() {
         let body = r#"{"a":1}"#;
         for (signed, more, id, timestamp, url, body) in [
-            // The rest of the body, under an instant that was the id's.
+            // The rest of the body, with the id's number as the timestamp.
             ("{id}.{timestamp}.{body}", SECONDS, "msg", "1700000000", "/", "1700000001.{}"),
             ("{id}{timestamp}{body}", SECONDS, "msg", "1700000000", "/", body),
             ("{timestamp}{body}", SECONDS, "", "170000000", "/", r#"0{"a":1}"#),

@@ -5,23 +5,23 @@ use sha2::{Digest, Sha256};
 use super::genuine::{EventId, Genuine};
 use crate::core::person::SourceName;
 
-/// How a delivery is recognised when it comes again.
+/// How a delivery is recognised when it is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupeKey {
-    /// A hash (SHA-256, cut to 16 bytes) of source and id, or of source and body: an id may have any length, and may
-    /// be personal data.
+    /// SHA-256, truncated to 16 bytes, of source and id, or of source and body: an id may have any length, and may be
+    /// personal data.
     pub key: [u8; 16],
-    /// The key is of the body alone: it counts only while it is that of the newest delivery.
+    /// The key is made of the body alone: it counts only while it is the newest delivery's.
     pub only_while_newest: bool,
 }
 
 impl Genuine {
-    /// How this delivery of `source` is recognised again, if it says `something` besides notices. A notice
-    /// without an id of its own is never a duplicate: the same bytes may be about another change.
+    /// The key of this delivery from `source`; `something` is whether it has events besides notices. A notice without
+    /// an id of its own is never a duplicate: the same bytes may be about another change.
     #[must_use]
     pub fn dedupe_key(&self, source: &SourceName, something: bool) -> Option<DedupeKey> {
         let key = Sha256::new().chain_update(source.as_str()).chain_update(b"\0");
-        // The tag keeps an id from passing for the hash of a body.
+        // The tag keeps an id from being mistaken for the hash of a body.
         let (key, only_while_newest) = match &self.id {
             EventId::Given(id) => (key.chain_update(b"id\0").chain_update(id), false),
             EventId::Body if something => {

@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use super::lookup;
 use crate::core::json;
 
-/// How far a timestamp may be off: seconds, or `"off"`.
+/// How far a timestamp may differ from our clock: seconds, or `"off"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tolerance {
     /// At most this many seconds.
@@ -24,7 +24,7 @@ impl Default for Tolerance {
     }
 }
 
-/// One header name, or several of which any may be used; in lower case, as in HTTP/2.
+/// One header name, or several alternatives; in lower case, as in HTTP/2.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderNames(Vec<String>);
 
@@ -35,7 +35,7 @@ impl HeaderNames {
         &self.0
     }
 
-    /// `authorization`, the header of HTTP's own authentication.
+    /// `authorization`, the standard HTTP authentication header.
     pub(super) fn authorization() -> Self {
         Self(vec!["authorization".to_owned()])
     }
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Tolerance {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Tolerance, E> {
                 match text {
                     "off" => Ok(Tolerance::Off),
-                    // Environment variables hold only text.
+                    // Environment variables can only hold text.
                     _ => text
                         .parse()
                         .map(Tolerance::Seconds)
@@ -115,7 +115,7 @@ impl<'de> Deserialize<'de> for Tolerance {
 pub struct JsonPointer(String);
 
 impl JsonPointer {
-    /// The text, number, boolean or null that it points to in a body of JSON.
+    /// The text, number, boolean or null that it points to in a JSON body.
     #[must_use]
     pub fn find(&self, body: &[u8]) -> Option<serde_json::Value> {
         let steps = self.steps();
@@ -126,18 +126,18 @@ impl JsonPointer {
         })
     }
 
-    /// Its text.
+    /// The pointer as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its steps, unescaped.
+    /// The steps, unescaped.
     fn steps(&self) -> Vec<String> {
         self.0.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
     }
 
-    /// Its last step, unescaped: the field's name.
+    /// The last step, unescaped: the field's name.
     #[must_use]
     pub fn last_step(&self) -> String {
         self.steps().pop().unwrap_or_default()

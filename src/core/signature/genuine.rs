@@ -2,7 +2,7 @@
 
 use crate::core::delivery::{Delivery, Verified};
 
-/// A delivery whose sender is proven and whose time is right, and what it is known by.
+/// A delivery whose sender and time have been verified, with its identity.
 pub struct Genuine {
     /// The delivery.
     pub delivery: Verified<Delivery>,
@@ -12,8 +12,8 @@ pub struct Genuine {
 /// What makes two deliveries of a source the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum EventId {
-    /// An id that the source vouches for.
+    /// An id that the source has signed.
     Given(Vec<u8>),
-    /// There is none: the body itself.
+    /// There is no id: the body itself.
     Body,
 }

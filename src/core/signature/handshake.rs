@@ -1,7 +1,7 @@
-//! What a source asks before, or between, its deliveries. A handshake changes nobody's record.
+//! What a source asks before or between its deliveries. A handshake changes no person's record.
 //!
-//! When: those that must be signed, after signature and time window; those that need not be, before
-//! them, and then only for a small body. A capture, moreover, only while the source has no secret.
+//! A handshake that must be signed is answered after the checks of signature and time; one that need not be, before
+//! them, and only for a small body. A capture is accepted only while the source has no secret.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,34 +18,34 @@ use super::scheme::{EchoReply, Handshake, Scheme, When, WhenFrom};
 use super::verify::Verifier;
 use crate::core::delivery::Delivery;
 
-/// Longest challenge that is given back, in bytes: real ones have some 60.
+/// Longest challenge that is echoed, in bytes: real ones have about 60.
 const CHALLENGE_BYTES_MAX: usize = 256;
-/// Longest body that is read without a signature, in bytes.
+/// Longest body that is parsed without a signature, in bytes.
 const UNSIGNED_BODY_BYTES_MAX: usize = 4096;
-/// Shortest and longest verification token, in bytes: anything else is not a token.
+/// Shortest and longest verification token, in bytes; anything else is no token.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 8..=512;
 
-/// What to answer to a handshake.
+/// How to answer a handshake.
 pub enum HandshakeAnswer {
-    /// 200, and nothing else.
+    /// 200 with no body.
     Pong,
     /// 200 with this text, which is printable ASCII, as `text/plain`.
     Text(String),
     /// 200 with this document.
     Json(Value),
-    /// Write the token to the file unless the file exists, and answer 200.
+    /// Write the token to the file, unless the file exists, and answer 200.
     Capture {
         /// A secret.
         token: SecretString,
-        /// Where to.
+        /// The file's path.
         file: PathBuf,
     },
-    /// 200: a token was offered that no file is configured for. Reported to the operator.
+    /// 200: a token came, but no file is configured for it. Reported to the operator.
     Offered,
 }
 
 impl HandshakeAnswer {
-    /// The word for it in log and metric.
+    /// Its name in logs and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -58,14 +58,14 @@ impl HandshakeAnswer {
 }
 
 impl fmt::Debug for HandshakeAnswer {
-    /// A challenge or a token stays out of logs.
+    /// Challenges and tokens stay out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HandshakeAnswer({})", self.as_str())
     }
 }
 
 impl Verifier {
-    /// The answer to a handshake that needs no signature; none if the delivery is not one.
+    /// The answer to a handshake that needs no signature; none if the delivery is no such handshake.
     #[must_use]
     pub fn unsigned_handshake(&self, keys: &Keys, delivery: &Delivery) -> Option<HandshakeAnswer> {
         let unsigned = |handshake: &&Handshake| match handshake {
@@ -78,7 +78,7 @@ impl Verifier {
         handshakes.find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, body))
     }
 
-    /// The answer to a GET, which is never signed: a parameter of its query, given back as text.
+    /// The answer to a GET, which is never signed: one parameter of its query, echoed as text.
     #[must_use]
     pub fn get_handshake(&self, query: &str) -> Option<HandshakeAnswer> {
         self.scheme.handshake.iter().find_map(|handshake| match handshake {
@@ -90,7 +90,7 @@ impl Verifier {
         })
     }
 
-    /// The answer to a handshake that is signed; none if the delivery is not one.
+    /// The answer to a signed handshake; none if the delivery is no handshake.
     #[must_use]
     pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<HandshakeAnswer> {
         let delivery = genuine.delivery.get();
@@ -98,7 +98,7 @@ impl Verifier {
             Handshake::Echo { signed: true, .. } | Handshake::Ping { signed: true, .. } => {
                 answer(&self.scheme, keys, handshake, delivery, &delivery.body)
             }
-            // A token in a signed request is a known one.
+            // A token in a signed request is one that we already have.
             Handshake::Capture { token, .. } => string(token, &delivery.body).map(|_| HandshakeAnswer::Pong),
             Handshake::Echo { .. } | Handshake::Ping { .. } | Handshake::Get { .. } => None,
         })
@@ -136,7 +136,7 @@ fn answer(
                     Some(HandshakeAnswer::Capture { token: SecretString::from(token), file: file.clone() })
                 }
                 (true, _, None) if !keys.knows(&token) => Some(HandshakeAnswer::Offered),
-                // The source did not get our answer and sends its token again.
+                // The source did not receive our answer, and sends its token again.
                 (true, _, _) => keys.knows(&token).then_some(HandshakeAnswer::Pong),
             }
         }
@@ -163,7 +163,7 @@ fn string(pointer: &JsonPointer, body: &[u8]) -> Option<String> {
     }
 }
 
-/// ASCII from space to tilde: nothing that could break a log, a header or a page.
+/// ASCII from space to tilde: nothing that could corrupt a log, a header or a page.
 fn is_printable(text: &str, bytes: std::ops::RangeInclusive<usize>) -> bool {
     bytes.contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }

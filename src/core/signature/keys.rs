@@ -14,32 +14,32 @@ use crate::core::time::UnixMs;
 /// Why a secret cannot be used with a scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretProblem {
-    /// Nothing is there: anybody could sign with it.
+    /// It is empty: anybody could sign with it.
     #[error("the secret is empty")]
     Empty,
-    /// Not what `key.encoding` says.
+    /// It is not encoded as `key.encoding` says.
     #[error("the secret is not base64, as `key.encoding` says: copy it whole, or set key.encoding = \"utf8\"")]
     NotBase64,
-    /// Not what `key.encoding` says.
+    /// It is not encoded as `key.encoding` says.
     #[error("the secret is not hex, as `key.encoding` says: copy it whole, or set key.encoding = \"utf8\"")]
     NotHex,
-    /// So short that a key could be found by trying.
+    /// It is so short that the key could be found by brute force.
     #[error(
         "the secret is shorter than {HMAC_BYTES_MIN} bytes, so a signature could be forged: have the HR system make a longer one"
     )]
     TooShort,
     /// Basic credentials without a colon.
-    #[error("the secret is not of the form user:password, which auth = \"basic\" needs")]
+    #[error("the secret must have the form user:password, as auth = \"basic\" needs")]
     NotBasic,
-    /// No lines of names and values.
-    #[error("the secret is not of lines of the form `name: value`, which auth = \"static_headers\" needs")]
+    /// It does not consist of `name: value` lines.
+    #[error("the secret must consist of lines of the form `name: value`, as auth = \"static_headers\" needs")]
     NotHeaders,
 }
 
-/// The shortest key of an HMAC that is taken, in bytes: one of 128 bits is beyond all trying.
+/// The shortest accepted HMAC key, in bytes: 128 bits are beyond brute force.
 const HMAC_BYTES_MIN: usize = 16;
 
-/// Whether `secret` can be used with `scheme`, and nobody could find it by trying.
+/// Whether `secret` works with `scheme`, and is too long for brute force.
 pub fn check_secret(scheme: &Scheme, secret: &SecretString) -> Result<(), SecretProblem> {
     Key::prepare(scheme, secret)?;
     let text = secret.expose_secret();
@@ -50,7 +50,7 @@ pub fn check_secret(scheme: &Scheme, secret: &SecretString) -> Result<(), Secret
     }
 }
 
-/// A proof that can be recomputed: the value itself is 64 bytes at most.
+/// A proof that can be computed again: 64 bytes at most.
 pub(super) struct Proof {
     bytes: [u8; 64],
     len: usize,
@@ -69,7 +69,7 @@ impl Proof {
     }
 }
 
-/// A secret made ready for its use. Wiped from memory when dropped.
+/// A secret prepared for use. Wiped from memory when dropped.
 pub(super) enum Key {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
@@ -77,7 +77,7 @@ pub(super) enum Key {
     Sha512(Hmac<Sha512>),
     /// The SHA-256 of the expected value: comparing hashes reveals nothing about its length.
     Literal(Zeroizing<[u8; 32]>),
-    /// The names of headers, and the SHA-256 of what is expected in each.
+    /// Header names, each with the SHA-256 of the expected value.
     Headers(Vec<(String, Zeroizing<[u8; 32]>)>),
 }
 
@@ -117,7 +117,7 @@ impl Key {
         if key.is_empty() {
             return Err(SecretProblem::Empty);
         }
-        // An HMAC takes a key of any length, so its own error cannot happen.
+        // HMAC keys can have any length, so this cannot fail.
         match scheme.algorithm {
             Algorithm::Sha1 => Hmac::new_from_slice(&key).map(Self::Sha1),
             Algorithm::Sha256 => Hmac::new_from_slice(&key).map(Self::Sha256),
@@ -141,7 +141,7 @@ impl Key {
     }
 }
 
-/// What a presented static secret is compared by.
+/// The hash by which static secrets are compared.
 pub(super) fn digest_of(presented: &[u8]) -> [u8; 32] {
     Sha256::digest(presented).into()
 }
@@ -167,32 +167,32 @@ fn key_bytes(encoding: KeyEncoding, text: &str) -> Result<Zeroizing<Vec<u8>>, Se
     .map(Zeroizing::new)
 }
 
-/// What the keys say of a proof.
+/// Which keys match a proof.
 pub(super) enum Tried {
-    /// An active key makes it.
+    /// An active key matches.
     Proven(Proof),
-    /// Only a key that has expired makes it.
+    /// Only an expired key matches.
     Expired,
-    /// No key makes it.
+    /// No key matches.
     Unproven,
     /// There is no key.
     NoKey,
 }
 
-/// A source's secrets, made ready for use with its scheme. Wiped from memory when dropped.
+/// A source's secrets, prepared for its scheme. Wiped from memory when dropped.
 pub struct Keys(Vec<Entry>);
 
 struct Entry {
     key: Key,
-    /// After this it is not taken any more. None: no end.
+    /// When the key expires. None: never.
     not_after: Option<UnixMs>,
-    /// Of the secret as it is.
+    /// A hash of the secret's text.
     digest: Zeroizing<[u8; 32]>,
 }
 
 impl Keys {
-    /// Prepares secrets, each with the time after which it is no longer accepted. One that cannot be used is skipped:
-    /// see [`check_secret`].
+    /// Prepares secrets, each with the time at which it expires. Secrets that cannot be used are skipped: see
+    /// [`check_secret`].
     pub fn prepare<'s>(scheme: &Scheme, secrets: impl IntoIterator<Item = (&'s SecretString, Option<UnixMs>)>) -> Self {
         let entry = |(secret, not_after): (&SecretString, _)| {
             let key = Key::prepare(scheme, secret).ok()?;
@@ -202,20 +202,20 @@ impl Keys {
         Self(secrets.into_iter().filter_map(entry).collect())
     }
 
-    /// Whether there is no key at all.
+    /// Whether there are no keys at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether `presented` is one of the secrets, as it is.
+    /// Whether `presented` is the text of one of the secrets.
     pub(super) fn knows(&self, presented: &str) -> bool {
         let presented = digest_of(presented.as_bytes());
         let none = Choice::from(0);
         self.0.iter().fold(none, |known, entry| known | entry.digest.ct_eq(&presented)).into()
     }
 
-    /// Tries every key, so that the time taken does not reveal which one matched.
+    /// Tries every key, so that timing does not reveal which one matched.
     pub(super) fn try_all(&self, parts: &[&[u8]], candidates: &[Vec<u8>], now: UnixMs) -> Tried {
         self.try_each(now, |key| {
             let proof = key.prove(parts);
@@ -226,7 +226,7 @@ impl Keys {
         })
     }
 
-    /// Tries every set of headers: all of one set must be there, once, with its value.
+    /// Tries every set of headers: each header of a set must be present once, with its value.
     pub(super) fn try_headers(&self, headers: &[(String, Vec<u8>)], now: UnixMs) -> Tried {
         self.try_each(now, |key| {
             let Key::Headers(expected) = key else { return (Proof::of(&[]), false) };

@@ -1,13 +1,12 @@
-//! Finds one value in a JSON body without keeping the rest: a body of a megabyte may take a hundred as a
-//! tree.
+//! Finds one value in a JSON body without building a tree: the tree of a 1 MB body may take 100 MB.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// The text, number, boolean or null at the end of `steps`; none if there is none, or the body is not JSON.
-/// Of a name that recurs the last counts, as in a tree.
+/// The text, number, boolean or null at the end of `steps`; none if it does not exist, or if the body is not JSON. If a
+/// name occurs twice, the last one counts, as it does in a tree.
 pub(super) fn scalar_at(steps: &[String], body: &[u8]) -> Option<Value> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let found = At(steps).deserialize(&mut deserializer).ok()?;
@@ -15,12 +14,12 @@ pub(super) fn scalar_at(steps: &[String], body: &[u8]) -> Option<Value> {
     found
 }
 
-/// Looks for the value that many steps below.
+/// Looks for the value this many steps down.
 #[derive(Clone, Copy)]
 struct At<'s>(&'s [String]);
 
 impl At<'_> {
-    /// What a scalar is worth here: nothing, if there are still steps to go.
+    /// A scalar counts only if there are no more steps.
     fn here(self, scalar: Value) -> Option<Value> {
         self.0.is_empty().then_some(scalar)
     }
@@ -98,7 +97,7 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 }
 
-/// An index as a JSON Pointer writes it (RFC 6901 §4).
+/// An array index, as JSON Pointer writes it (RFC 6901 §4).
 fn index(step: &str) -> Option<usize> {
     let plain = step == "0" || (!step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit()));
     step.parse().ok().filter(|_| plain)

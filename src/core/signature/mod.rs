@@ -1,9 +1,9 @@
-//! Is a delivery genuine? One declarative scheme says how a source signs; what a new HR system
-//! needs is a TOML table and no code.
+//! Is a delivery genuine? A declarative scheme describes how a source signs: a new HR system needs a TOML table and no
+//! code.
 //!
-//! Lives here: the scheme, the check over raw bytes, the other direction ([`sign()`]: what a source
-//! would send), and how a repeated delivery is recognised. Nothing here parses a body before its
-//! signature is verified, except for handshakes that a source is configured to send unsigned.
+//! This module holds the scheme, the check over raw bytes, the reverse ([`sign()`]: what a source would send), and how
+//! a repeated delivery is recognised. Nothing here parses a body before its signature is verified, except for
+//! handshakes that a source is configured to send unsigned.
 
 mod cut;
 mod dedupe;

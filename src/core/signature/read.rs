@@ -1,4 +1,4 @@
-//! Reading a scheme's headers: raw bytes in, raw bytes out, nothing trusted yet.
+//! Reads a scheme's headers: raw bytes in, raw bytes out, nothing trusted yet.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 
@@ -7,11 +7,11 @@ use super::refusal::{Refusal, Role};
 use super::scheme::{Encoding, Layout};
 use crate::core::delivery::Delivery;
 
-/// Most signatures that are looked at in one header: a rotation needs two.
+/// How many signatures in one header are checked at most; a rotation needs two.
 const CANDIDATES_MAX: usize = 16;
 
-/// The value of the one header of these names. None if there is none, or it is empty; refused
-/// if there is more than one, except for one value under several of the names.
+/// The value of the one header of these names. None if it is missing or empty; an error if there is more than one,
+/// unless several names have the same value.
 pub(super) fn header<'a>(delivery: &'a Delivery, names: &HeaderNames, role: Role) -> Result<Option<&'a [u8]>, Refusal> {
     let mut found: Option<&[u8]> = None;
     for name in names.names() {
@@ -25,12 +25,12 @@ pub(super) fn header<'a>(delivery: &'a Delivery, names: &HeaderNames, role: Role
     Ok(found.filter(|value| !value.is_empty()))
 }
 
-/// As [`header()`], refused if there is none.
+/// Like [`header()`], but an error if it is missing.
 pub(super) fn needed<'a>(delivery: &'a Delivery, names: &HeaderNames, role: Role) -> Result<&'a [u8], Refusal> {
     header(delivery, names, role)?.ok_or(Refusal::MissingHeader(role))
 }
 
-/// The signatures that a header's value holds, decoded; refused where it holds none.
+/// The signatures in a header's value, decoded; an error if there are none.
 pub(super) fn candidates(value: &[u8], layout: &Layout, encoding: Encoding) -> Result<Vec<Vec<u8>>, Refusal> {
     let value = std::str::from_utf8(value).map_err(|_| Refusal::MalformedSignature)?;
     let decoded: Vec<Vec<u8>> = match layout {
@@ -53,7 +53,7 @@ pub(super) fn candidates(value: &[u8], layout: &Layout, encoding: Encoding) -> R
     if decoded.is_empty() { Err(Refusal::MalformedSignature) } else { Ok(decoded) }
 }
 
-/// The value of the one pair of this name; refused if it is there twice.
+/// The value of the one pair with this name; an error if there are two.
 pub(super) fn pair<'a>(value: &'a [u8], separator: &str, name: &str) -> Result<&'a [u8], Refusal> {
     let value = std::str::from_utf8(value).map_err(|_| Refusal::MalformedSignature)?;
     let mut named = pairs(value, separator).filter(|(other, _)| *other == name);
@@ -68,7 +68,7 @@ fn pairs<'a>(value: &'a str, separator: &str) -> impl Iterator<Item = (&'a str, 
     value.split(separator).filter_map(|pair| pair.trim_matches(' ').split_once('='))
 }
 
-/// Decodes a signature: case does not matter in hex, padding does not in base64.
+/// Decodes a signature: case does not matter in hex, nor padding in base64.
 fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     let unpadded = || text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text).as_bytes();
     let decoded = match encoding {
@@ -79,7 +79,7 @@ fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     decoded.ok().filter(|bytes| !bytes.is_empty())
 }
 
-/// Writes a signature as a source would.
+/// Encodes a signature as a source would.
 pub(super) fn encode(signature: &[u8], encoding: Encoding) -> String {
     match encoding {
         Encoding::Hex => HEXLOWER_PERMISSIVE.encode(signature),

@@ -1,6 +1,6 @@
 //! Why a delivery is refused. The reason goes to the log and a metric, not to the sender.
 
-/// Which of a scheme's headers is meant.
+/// Which of the scheme's headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The one with the signature, or the secret.
@@ -12,7 +12,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word for it.
+    /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -23,46 +23,46 @@ impl Role {
     }
 }
 
-/// Why a delivery is not believed.
+/// Why a delivery is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
-    /// A header that the scheme needs is not there, or is empty.
+    /// A header that the scheme needs is missing or empty.
     #[error("the {} header is missing", .0.as_str())]
     MissingHeader(Role),
-    /// A header of the scheme is there twice, or under two of its names with two values.
-    #[error("the {} header is there more than once", .0.as_str())]
+    /// A header of the scheme occurs twice, or has different values under two of its names.
+    #[error("the {} header occurs more than once", .0.as_str())]
     RepeatedHeader(Role),
-    /// The header holds no signature that the scheme can read.
-    #[error("the signature header is not of the form that the scheme expects")]
+    /// The header contains no signature that the scheme can parse.
+    #[error("the signature header does not have the format that the scheme expects")]
     MalformedSignature,
-    /// Signed with another secret, or changed on its way.
-    #[error("no active secret makes this signature: check the secret at both ends, and proxies that change bodies")]
+    /// Signed with another secret, or changed in transit.
+    #[error("no active secret matches this signature: check the secret at both ends, and proxies that change bodies")]
     Mismatch,
     /// Signed with a secret whose `not_after` has passed.
     #[error("signed with a secret whose not_after has passed: the sender still uses the old one")]
     ExpiredSecret,
-    /// What is signed could be cut into its parts in more than one way: bytes may have been moved.
-    #[error("what is signed can be cut into its parts in more than one way: put a literal between them in `signed`")]
+    /// The signed text splits into parts in more than one way: bytes may have been moved.
+    #[error("the signed text splits into parts in more than one way: put a literal between them in `signed`")]
     AmbiguousCut,
-    /// Genuine, but without the time of sending that the scheme asks for.
+    /// Genuine, but without the timestamp that the scheme requires.
     #[error("the body has no timestamp where the scheme looks for it")]
     MissingTimestamp,
-    /// Genuine, but its time of sending cannot be read.
+    /// Genuine, but its timestamp cannot be parsed.
     #[error("the timestamp is not in the scheme's unit")]
     MalformedTimestamp,
-    /// Genuine, but sent too long ago: a replay, a late retry, or a clock that is off.
-    #[error("the timestamp is too old: a replay, a late retry, or a clock that is off")]
+    /// Genuine, but too old: a replay, a late retry, or a wrong clock.
+    #[error("the timestamp is too old: a replay, a late retry, or a wrong clock")]
     TooOld,
-    /// Genuine, but sent in the future: a clock is off.
-    #[error("the timestamp is in the future: a clock is off")]
+    /// Genuine, but from the future: a wrong clock.
+    #[error("the timestamp is in the future: a clock is wrong")]
     TooNew,
-    /// No secret of the source can be used now: ours to mend, not the sender's.
-    #[error("the source has no secret that can be used: see `scim-bridge check`")]
+    /// None of the source's secrets can be used now: our configuration is at fault, not the sender.
+    #[error("the source has no usable secret: see `scim-bridge check`")]
     NoUsableSecret,
 }
 
 impl Refusal {
-    /// A stable word for log and metric.
+    /// Its stable name in logs and metrics.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the signature was good and only the time was not.
+    /// Whether the signature was valid, and only the time was not.
     #[must_use]
     pub fn is_stale(self) -> bool {
         match self {

@@ -28,7 +28,7 @@
 //! ]
 //! ```
 //!
-//! Keys that are not known are for the caller to find (`serde_ignored` sees them all).
+//! Unknown keys are left to the caller (`serde_ignored` sees them all).
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::{HeaderNames, JsonPointer, Tolerance};
 use super::template::Template;
 
-/// How a source proves that a delivery is its own. See the module's documentation for the TOML.
+/// How a source proves that a delivery comes from it. The module's documentation has the TOML.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Scheme {
     /// What kind of proof.
@@ -49,8 +49,7 @@ pub struct Scheme {
     /// How the secret's text becomes the key's bytes.
     #[serde(default)]
     pub key: KeyRule,
-    /// The header that carries the signature (hmac) or the secret (`static_header`). Basic is always
-    /// in `authorization`.
+    /// The header that carries the signature (hmac) or the secret (`static_header`). Basic always uses `authorization`.
     #[serde(default)]
     pub header: HeaderNames,
     /// The field of the body that carries the signature, in place of a header.
@@ -59,28 +58,28 @@ pub struct Scheme {
     /// The user of HTTP Basic; the secret is the password then.
     #[serde(default)]
     pub username: Option<String>,
-    /// Says that the body is not among what is signed. Only notices may be made of it then.
+    /// The signature does not cover the body. Then only notices may come from it.
     #[serde(default)]
     pub body_unsigned: bool,
-    /// How signatures stand in that header.
+    /// How the header contains signatures.
     #[serde(default)]
     pub value: Layout,
-    /// How a signature is written.
+    /// How a signature is encoded.
     #[serde(default)]
     pub encoding: Encoding,
     /// What is signed.
     #[serde(default)]
     pub signed: Template,
-    /// What stands before path and query in `{url}`, for sources that sign the whole address.
+    /// Precedes path and query in `{url}`, for sources that sign the whole address.
     #[serde(default)]
     pub public_url: String,
     /// Where the delivery's id is.
     #[serde(default)]
     pub id: IdRule,
-    /// Where the time of sending is, and how far it may be off. None: any age is taken.
+    /// Where the time of sending is, and how far it may differ from our clock. None: any age is accepted.
     #[serde(default)]
     pub timestamp: Option<TimestampRule>,
-    /// What a source asks before, or between, its deliveries.
+    /// What a source asks before or between its deliveries.
     #[serde(default)]
     pub handshake: Vec<Handshake>,
 }
@@ -89,12 +88,12 @@ pub struct Scheme {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
-    /// A keyed hash over what is signed.
+    /// A keyed hash of what is signed.
     #[default]
     Hmac,
     /// The secret itself in a header: proves the sender, not the content.
     StaticHeader,
-    /// Several headers; the secret is all of them, `name: value`, one a line.
+    /// Several headers; the secret consists of all of them, one `name: value` per line.
     StaticHeaders,
     /// HTTP Basic (RFC 7617); the secret is `user:password`, or the password of `username`.
     Basic,
@@ -106,7 +105,7 @@ pub enum Auth {
 pub enum Algorithm {
     /// For old systems only.
     Sha1,
-    /// What nearly everybody uses.
+    /// What almost every system uses.
     #[default]
     Sha256,
     /// SHA-384.
@@ -121,7 +120,7 @@ pub struct KeyRule {
     /// What the text is.
     #[serde(default)]
     pub encoding: KeyEncoding,
-    /// Dropped from the beginning of the secret if it is there, such as `whsec_`.
+    /// Removed from the beginning of the secret if present, such as `whsec_`.
     #[serde(default)]
     pub strip_prefix: String,
 }
@@ -139,7 +138,7 @@ pub enum KeyEncoding {
     Hex,
 }
 
-/// How a signature is written.
+/// How a signature is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
@@ -152,31 +151,31 @@ pub enum Encoding {
     Base64url,
 }
 
-/// How signatures stand in their header.
+/// How the header contains signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// One signature: `sha256=<signature>`.
     Single {
-        /// What stands before it.
+        /// The text before it.
         #[serde(default)]
         prefix: String,
         /// Whether the prefix may be left out.
         #[serde(default)]
         optional: bool,
     },
-    /// Several, any of which may match: `v1,<signature> v1,<signature>`. Entries without the prefix (of other
-    /// versions) are skipped.
+    /// Several, any of which may match: `v1,<signature> v1,<signature>`. Entries without the prefix are skipped: they
+    /// belong to other versions.
     List {
-        /// Between the entries.
+        /// The text between entries.
         separator: String,
-        /// What stands before each signature: the version.
+        /// The text before each signature: the version.
         #[serde(default)]
         prefix: String,
     },
-    /// Named values, of which a name may recur: `t=<time>,v1=<signature>,v1=<signature>`.
+    /// Named values, with repeated names allowed: `t=<time>,v1=<signature>,v1=<signature>`.
     Pairs {
-        /// Between the pairs.
+        /// The text between pairs.
         #[serde(default = "comma")]
         separator: String,
         /// The name of the signatures.
@@ -194,15 +193,15 @@ fn comma() -> String {
     ",".to_owned()
 }
 
-/// Where the delivery's id is: what a repetition is known by.
+/// Where the delivery's id is, by which repetitions are recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdRule {
     /// A header; it must be among what is signed.
     Header(HeaderNames),
-    /// A field of the body. If a body has none, its hash is used.
+    /// A field of the body. A body without it is identified by its hash.
     Json(JsonPointer),
-    /// The signature, for sources that repeat a delivery with the very same one.
+    /// The signature, for sources that repeat a delivery with exactly the same one.
     Signature,
     /// The body itself.
     #[default]
@@ -220,7 +219,7 @@ pub struct TimestampRule {
     /// How old a delivery may be.
     #[serde(default)]
     pub past_s: Tolerance,
-    /// How far ahead of our clock a sender's may be.
+    /// How far the sender's clock may be ahead of ours.
     #[serde(default)]
     pub future_s: Tolerance,
 }
@@ -248,23 +247,22 @@ pub enum TimeUnit {
     Ms,
     /// RFC 3339, such as `2026-11-22T10:00:00Z`.
     Rfc3339,
-    /// Any of these, recognised by its form; beside the body in `signed`, milliseconds are not allowed.
+    /// Any of these, recognised by its format; next to the body in `signed`, milliseconds are not allowed.
     Auto,
 }
 
-/// What a source asks before, or between, its deliveries.
+/// What a source asks before or between its deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handshake {
-    /// Answer with a field of the body: a short printable string, as text or as the one field of a
-    /// JSON object.
+    /// Echo a field of the body: a short printable string, as text or as the only field of a JSON object.
     Echo {
         /// The field.
         challenge: JsonPointer,
-        /// Which deliveries are meant; none: all that have the field.
+        /// Which deliveries; none: all that have the field.
         #[serde(default)]
         when: Option<When>,
-        /// How it is answered.
+        /// The format of the answer.
         #[serde(default)]
         reply: EchoReply,
         /// Whether it must be signed like any other delivery.
@@ -273,15 +271,15 @@ pub enum Handshake {
     },
     /// Answer 200 and do nothing.
     Ping {
-        /// Which deliveries are meant.
+        /// Which deliveries.
         when: When,
         /// Whether it must be signed like any other delivery.
         #[serde(default = "yes")]
         signed: bool,
     },
-    /// The first POST brings the secret, unsigned: it is written to a file that
-    /// `secrets = [{ file = "…" }]` then reads. Never over a file that is there, and never while the
-    /// source has a secret. Without a file it is answered 200, and `status` reports that it came.
+    /// The first POST brings the secret, unsigned: it is written to a file, which `secrets = [{ file = "…" }]` then
+    /// reads. An existing file is never overwritten, and nothing is accepted while the source has a secret. Without a
+    /// file the answer is 200, and `status` reports the token.
     Capture {
         /// The field of the body that is the secret.
         token: JsonPointer,
@@ -289,7 +287,7 @@ pub enum Handshake {
         #[serde(default)]
         file: Option<PathBuf>,
     },
-    /// A GET, unsigned, is answered with a parameter of its query, as text.
+    /// Answer an unsigned GET with one parameter of its query, as text.
     Get {
         /// The parameter.
         parameter: String,
@@ -300,14 +298,14 @@ fn yes() -> bool {
     true
 }
 
-/// Which deliveries are meant by a handshake.
+/// Which deliveries are a handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct When {
     /// Where to look.
     pub from: WhenFrom,
-    /// What must stand there.
+    /// The expected value.
     pub equals: String,
-    /// What the body must have besides: a header is not signed, and alone must not make an event pass for a
+    /// A field that the body must also have: a header is not signed, so it alone must not turn an event into a
     /// handshake.
     #[serde(default)]
     pub body_has: Option<JsonPointer>,
@@ -325,7 +323,7 @@ pub enum WhenFrom {
     Body,
 }
 
-/// How a challenge is answered.
+/// The format of the answer to a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EchoReply {
@@ -340,7 +338,7 @@ pub enum EchoReply {
 mod tests {
     use super::*;
 
-    /// The TOML in the module's documentation, without its marks.
+    /// The TOML in the module's documentation, without its comment marks.
     fn documented() -> String {
         include_str!("scheme.rs")
             .lines()

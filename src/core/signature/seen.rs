@@ -1,9 +1,9 @@
-//! What a scheme signs, taken from one delivery.
+//! The signed parts, taken from one delivery.
 
 use super::scheme::Scheme;
 use super::template::Part;
 
-/// What the parts of a template stand for, in one delivery.
+/// The values of a template's parts in one delivery.
 pub(super) struct Seen<'a> {
     pub(super) method: &'a str,
     pub(super) url: &'a str,

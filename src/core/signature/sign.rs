@@ -1,4 +1,4 @@
-//! The other direction: the headers that a source would send.
+//! The reverse: the headers that a source would send.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -9,7 +9,7 @@ use super::seen::Seen;
 use super::verify::fields_of;
 use crate::core::time::UnixMs;
 
-/// What is to be signed.
+/// What to sign.
 #[derive(Debug, Clone, Copy)]
 pub struct ToSign<'a> {
     /// The HTTP method, upper-case.
@@ -24,8 +24,8 @@ pub struct ToSign<'a> {
     pub at: UnixMs,
 }
 
-/// The headers, lower-case name and value, that a source with this scheme and secret would send.
-/// An id or a timestamp that the scheme reads from the body is left to the body.
+/// The headers that a source with this scheme and secret would send: lower-case name, and value. An id or a timestamp
+/// that the scheme reads from the body is expected to be there.
 pub fn sign(scheme: &Scheme, secret: &SecretString, what: &ToSign<'_>) -> Result<Vec<(String, String)>, SecretProblem> {
     let key = Key::prepare(scheme, secret)?;
     let mut headers = Vec::new();

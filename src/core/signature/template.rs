@@ -10,7 +10,7 @@ use crate::core::braces::{Piece, pieces};
 /// One part of what is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// These bytes.
+    /// This literal text.
     Literal(String),
     /// The raw body.
     Body,
@@ -27,7 +27,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Whether a sender chooses how long it is.
+    /// Whether the sender chooses its length.
     pub(super) fn is_variable(&self) -> bool {
         match self {
             Self::Body | Self::Timestamp | Self::Id | Self::Url | Self::Json(_) => true,
@@ -36,7 +36,7 @@ impl Part {
     }
 }
 
-/// The parts of what is signed, in order. Written as text with `{part}`; `{{` and `}}` are braces.
+/// The signed parts, in order. Written as text with `{part}`; `{{` and `}}` stand for braces.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Template(Vec<Part>);
@@ -66,7 +66,7 @@ impl Template {
             Piece::Slot(name) => match name.strip_prefix("json:") {
                 Some(pointer) => Ok(Part::Json(JsonPointer::try_from(pointer.to_owned())?)),
                 None => {
-                    Err(format!("there is no part {{{name}}}: body, timestamp, id, method, url and json:/a/field are"))
+                    Err(format!("there is no part {{{name}}}: use body, timestamp, id, method, url or json:/a/field"))
                 }
             },
         };
@@ -76,7 +76,7 @@ impl Template {
 }
 
 impl fmt::Display for Template {
-    /// As it is written in configuration.
+    /// The template as it is written in configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.0 {
             match part {

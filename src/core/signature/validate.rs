@@ -1,21 +1,21 @@
-//! What is wrong with a scheme that serde cannot see: rules that hold between its fields.
+//! What serde cannot see about a scheme: rules that involve several fields.
 
 use super::fields::{HeaderNames, Tolerance};
 use super::scheme::{Auth, Handshake, IdRule, KeyEncoding, Layout, Scheme, TimestampFrom, WhenFrom};
 use super::template::Part;
 
-/// One thing that is wrong with a scheme.
+/// One problem with a scheme.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {help}")]
 pub struct SchemeProblem {
     /// The key below `[source.signature]`, such as `timestamp.from`.
     pub key: String,
-    /// What is wrong and what to do, in a line.
+    /// The problem and what to do about it, in one line.
     pub help: String,
 }
 
 impl Scheme {
-    /// Everything that is wrong, at once; empty when it can be used.
+    /// All problems at once; empty if the scheme can be used.
     #[must_use]
     pub fn validate(&self) -> Vec<SchemeProblem> {
         let mut found = SchemeProblems(Vec::new());
@@ -101,7 +101,7 @@ impl Scheme {
         found.when(
             !self.public_url.is_empty() && !self.signed.has(&Part::Url),
             "public_url",
-            "is of no use without {url} in `signed`: remove it",
+            "has no effect without {url} in `signed`: remove it",
         );
         found.when(
             self.public_url.ends_with('/'),
@@ -144,7 +144,7 @@ impl Scheme {
         );
     }
 
-    /// Whether a part is the timestamp, which has a length of its own.
+    /// Whether a part is the timestamp, whose length is fixed.
     pub(super) fn is_time(&self, part: &Part) -> bool {
         match (part, self.timestamp.as_ref().map(|rule| &rule.from)) {
             (Part::Timestamp, _) => true,

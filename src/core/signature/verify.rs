@@ -1,5 +1,5 @@
-//! The check: first the signature over raw bytes, then the time of sending, then the key that
-//! recognises repetitions.
+//! The check: first the signature over raw bytes, then the time of sending, then the key by which repetitions are
+//! recognised.
 
 use std::borrow::Cow;
 
@@ -20,18 +20,18 @@ use crate::core::delivery::{Delivery, Verified};
 use crate::core::json::Charset;
 use crate::core::time::UnixMs;
 
-/// Largest body, in bytes, that is looked into for a signature within it: real ones have some 500.
+/// Largest body, in bytes, that is searched for a signature inside it: real ones have about 500.
 const SIGNED_FIELDS_BODY_BYTES_MAX: usize = 65_536;
-/// From here on a number of a time is of milliseconds: as seconds it would be the year 5138.
+/// From here on a numeric timestamp is in milliseconds: in seconds it would be the year 5138.
 const AUTO_MS_FROM: i64 = 100_000_000_000;
 
-/// Checks the deliveries of one source, by a scheme that is known to be sound.
+/// Checks the deliveries of one source, with a scheme that has been validated.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     pub(super) scheme: Scheme,
 }
 
-/// What the headers of a delivery claim.
+/// What a delivery's headers claim.
 struct Evidence<'a> {
     candidates: Vec<Vec<u8>>,
     timestamp: Option<&'a [u8]>,
@@ -40,7 +40,7 @@ struct Evidence<'a> {
 }
 
 impl Verifier {
-    /// A verifier; refused with all that is wrong with the scheme.
+    /// A verifier; an error lists all problems with the scheme.
     pub fn new(scheme: Scheme) -> Result<Self, Vec<SchemeProblem>> {
         let problems = scheme.validate();
         if problems.is_empty() { Ok(Self { scheme }) } else { Err(problems) }
@@ -52,7 +52,7 @@ impl Verifier {
         &self.scheme
     }
 
-    /// The id that the sender itself gave a delivery: none if a body or a signature stands for it.
+    /// The id that the sender gave a delivery; none if its body or signature takes the place of an id.
     #[must_use]
     pub fn event_id<'g>(&self, genuine: &'g Genuine) -> Option<&'g str> {
         match (&self.scheme.id, &genuine.id) {
@@ -61,7 +61,7 @@ impl Verifier {
         }
     }
 
-    /// Proves the sender, then the time. The body is parsed only after its signature holds.
+    /// Verifies the sender, then the time. The body is parsed only if its signature is valid.
     pub fn verify(&self, keys: &Keys, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
         let (timestamp, mut id) = self.prove(keys, &delivery, now)?;
         let text = text_of(&delivery);
@@ -75,7 +75,7 @@ impl Verifier {
         Ok(Genuine { delivery: Verified::attest(delivery), id })
     }
 
-    /// The signature alone. Returns the timestamp and the id as found in the headers.
+    /// Checks the signature only. Returns timestamp and id as found in the headers.
     fn prove(&self, keys: &Keys, delivery: &Delivery, now: UnixMs) -> Result<(Option<Vec<u8>>, EventId), Refusal> {
         if keys.is_empty() {
             return Err(Refusal::NoUsableSecret);
@@ -104,7 +104,7 @@ impl Verifier {
         if self.scheme.auth == Auth::Hmac
             && !(cut::is_clear(&self.scheme, &seen) && self.fields_keep_their_bounds(&seen))
         {
-            // A time of another unit has other characters, and it is the unit that is to be corrected.
+            // A timestamp in another unit has other characters; the error should then point at the unit.
             let rule = self.scheme.timestamp.as_ref();
             let is_of_other_unit = rule.zip(evidence.timestamp).is_some_and(|(rule, raw)| {
                 parse_time(raw, rule.unit).is_none() && parse_time(raw, TimeUnit::Auto).is_some()
@@ -112,7 +112,7 @@ impl Verifier {
             return Err(if is_of_other_unit { Refusal::MalformedTimestamp } else { Refusal::AmbiguousCut });
         }
         let id = match (&self.scheme.id, evidence.id) {
-            // A signature over the body alone says no more than the body does.
+            // A signature of the body alone identifies no more than the body does.
             (IdRule::Signature, _)
                 if self.scheme.signed.parts().iter().any(|part| *part != Part::Body && part.is_variable()) =>
             {
@@ -124,8 +124,8 @@ impl Verifier {
         Ok((evidence.timestamp.map(<[u8]>::to_vec), id))
     }
 
-    /// Whether a field that is the timestamp, and touches another signed field, has the length of its unit:
-    /// else digits could be moved from one to the other under one signature.
+    /// Whether a field that is the timestamp, next to another signed field, has the length of its unit. If not, digits
+    /// could be moved from one to the other under the same signature.
     fn fields_keep_their_bounds(&self, seen: &Seen<'_>) -> bool {
         let parts = self.scheme.signed.parts();
         let Some(rule) = &self.scheme.timestamp else { return true };
@@ -200,7 +200,7 @@ fn basic_credentials(value: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(credentials.trim_ascii()).ok()
 }
 
-/// The body's text: decoded where its type names another charset than UTF-8.
+/// The body as text: decoded, if its type names another charset than UTF-8.
 fn text_of(delivery: &Delivery) -> Cow<'_, [u8]> {
     let charset = Charset::of(delivery.content_type()).ok().filter(|charset| *charset != Charset::utf8());
     match charset.and_then(|charset| charset.decode(&delivery.body)) {
@@ -209,7 +209,7 @@ fn text_of(delivery: &Delivery) -> Cow<'_, [u8]> {
     }
 }
 
-/// The fields of a body that a scheme signs, in order, as text; nothing for one that is not there.
+/// The fields of a body that a scheme signs, in order, as text; a missing one is empty.
 pub(super) fn fields_of(scheme: &Scheme, body: &[u8]) -> Vec<Vec<u8>> {
     let fields = scheme
         .signed
@@ -219,7 +219,7 @@ pub(super) fn fields_of(scheme: &Scheme, body: &[u8]) -> Vec<Vec<u8>> {
     fields.map(|pointer| scalar(pointer, body).map(String::into_bytes).unwrap_or_default()).collect()
 }
 
-/// Whether a timestamp is as long as its unit has it in our times.
+/// Whether a timestamp has the length that its unit has in our times.
 fn has_its_length(raw: &[u8], unit: TimeUnit) -> bool {
     let digits = |count: usize| raw.len() == count && raw.iter().all(u8::is_ascii_digit);
     let is_rfc3339 = || {
@@ -234,7 +234,7 @@ fn has_its_length(raw: &[u8], unit: TimeUnit) -> bool {
     }
 }
 
-/// A string or whole number of the body, as text.
+/// A string or whole number in the body, as text.
 fn scalar(pointer: &JsonPointer, body: &[u8]) -> Option<String> {
     match pointer.find(body)? {
         Value::String(text) if !text.is_empty() => Some(text),
@@ -265,7 +265,7 @@ fn check_window(rule: &TimestampRule, raw: Option<&[u8]>, body: &[u8], now: Unix
     Ok(())
 }
 
-/// Compared in whole seconds, as senders round their own.
+/// Compared in whole seconds, since senders round theirs.
 fn beyond(off_ms: u64, tolerance: Tolerance) -> bool {
     match tolerance {
         Tolerance::Seconds(seconds) => off_ms / 1000 > u64::from(seconds),

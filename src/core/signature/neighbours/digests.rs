@@ -11,14 +11,14 @@ use crate::core::delivery::Delivery;
 /// Something in a header that could be a signature.
 pub(super) struct Digest {
     header: String,
-    /// What stands before it in the header, or in its part of the header.
+    /// The text before it in the header, or in its part of the header.
     prefix: String,
     encoding: Encoding,
     pub(super) algorithm: Algorithm,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Whatever in the headers could be a signature, the configured header first.
+/// Whatever in the headers could be a signature; the configured header comes first.
 pub(super) fn digests(scheme: &Scheme, delivery: &Delivery) -> Vec<Digest> {
     let mut found = Vec::new();
     let configured = |name: &str| scheme.header.names().iter().any(|known| known == name);
@@ -43,7 +43,7 @@ pub(super) fn digests(scheme: &Scheme, delivery: &Delivery) -> Vec<Digest> {
     found
 }
 
-/// The whole value, and its parts, each without and with what stands before its first `=`, `,`, `:` or space.
+/// The whole value and its parts, each with and without the text up to its first `=`, `,`, `:` or space.
 fn tokens(value: &str) -> Vec<(&str, &str)> {
     let mut tokens = vec![("", value.trim())];
     for part in value.split([' ', ',', ';']).filter(|part| !part.is_empty()) {
@@ -78,11 +78,11 @@ fn decoded(text: &str) -> Vec<(Encoding, Vec<u8>)> {
         (Encoding::Base64url, BASE64URL_NOPAD.decode(unpadded)),
     ];
     let found = all.into_iter().filter_map(|(encoding, bytes)| Some((encoding, bytes.ok()?)));
-    // Without a letter that only one of the alphabets has, it is the common one.
+    // If no character tells which alphabet it is, the common one is assumed.
     found.filter(|(encoding, _)| *encoding != Encoding::Base64url || text.contains(['-', '_'])).collect()
 }
 
-/// What of the scheme's proof, header, form and hash would have to be different for this signature to be found.
+/// Which of the scheme's auth, header, layout and hash would have to change for this signature to be found.
 pub(super) fn changes_of(scheme: &Scheme, digest: &Digest, delivery: &Delivery, template: &Template) -> Vec<String> {
     let mut changes = Vec::new();
     if scheme.auth != Auth::Hmac {
@@ -91,7 +91,7 @@ pub(super) fn changes_of(scheme: &Scheme, digest: &Digest, delivery: &Delivery, 
     if !scheme.header.names().contains(&digest.header) {
         changes.push(format!("header = {:?}", digest.header));
     }
-    // The alphabets of base64 differ in two characters only: without one of these, either may be meant.
+    // The two base64 alphabets differ in two characters only; without one of these it may be either.
     let fits = |encoding| {
         scheme.encoding == encoding || (scheme.encoding == Encoding::Base64url && encoding == Encoding::Base64)
     };
@@ -127,7 +127,7 @@ pub(super) fn changes_of(scheme: &Scheme, digest: &Digest, delivery: &Delivery, 
     changes
 }
 
-/// The form in which the header would be read.
+/// The layout with which the header would be parsed.
 fn layout(value: &[u8], prefix: &str, template: &Template, is_read: impl Fn(&Layout) -> bool) -> String {
     let single = Layout::Single { prefix: prefix.to_owned(), optional: false };
     let has_more = value.windows(prefix.len().max(1)).filter(|window| *window == prefix.as_bytes()).count() > 1;

@@ -1,6 +1,6 @@
-//! For a delivery that does not verify: would it under a scheme close to the configured one?
+//! For a delivery that does not verify: would it verify under a similar scheme?
 //!
-//! For an operator who sets up a source and has the delivery and the secret. Says what would have to be different,
+//! Helps operators who set up a source and have a delivery and the secret. It says which settings would have to change,
 //! and never what the signature should have been.
 
 mod digests;
@@ -22,19 +22,19 @@ use super::seen::Seen;
 use super::template::{Part, Template};
 use crate::core::delivery::Delivery;
 
-/// How many ways are reported: the nearest ones.
+/// How many alternatives are reported: the nearest ones.
 const TOLD_MAX: usize = 3;
-/// A longer header value is neither a signature nor a time.
+/// Longer header values are neither signatures nor timestamps.
 const VALUE_BYTES_MAX: usize = 1_024;
-/// Signatures, times and ids that are tried of one delivery.
+/// How many signatures, timestamps and ids of one delivery are tried.
 const TRIED_MAX: usize = 8;
-/// How many of key, secret, template and body are varied at once: with more, everything has a neighbour.
+/// How many of key, secret, template and body are varied at once: with more, almost anything would match.
 const VARIED_MAX: usize = 2;
-/// What is hashed at most, in bytes: a second or so.
+/// The most that is hashed, in bytes: about a second's work.
 const HASHED_BYTES_MAX: usize = 64 << 20;
 
-/// The ways in which a delivery would verify, nearest first, each as what would have to be different, such
-/// as `encoding = "base64"`; none if it would under no similar scheme: then the secret is another one.
+/// The ways in which a delivery would verify, nearest first. Each is the list of changes that it takes, such as
+/// `encoding = "base64"`. None if no similar scheme fits: then the secret is probably a different one.
 #[must_use]
 pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Delivery) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
@@ -47,7 +47,7 @@ pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Deliver
     found.sort_by_key(Vec::len);
     let mut distinct = BTreeSet::new();
     found.retain(|changes| distinct.insert(changes.clone()));
-    // A fix that changes more than another one does not help.
+    // A fix that includes all changes of a smaller fix is of no use.
     let nearest: Vec<BTreeSet<String>> = found.iter().map(|changes| changes.iter().cloned().collect()).collect();
     let is_needless = |n: usize| nearest.iter().take(n).any(|nearer| nearer.is_subset(&nearest[n]));
     let told: Vec<_> = (0..found.len()).filter(|n| !is_needless(*n)).take(TOLD_MAX).collect();
@@ -103,14 +103,14 @@ fn signed_otherwise(
     found
 }
 
-/// What a template may have stood for in this delivery, each with what of the scheme it is otherwise than.
+/// What a template may have stood for in this delivery, each with the settings that differ from the scheme.
 fn all_seen<'a>(
     scheme: &Scheme,
     template: &Template,
     delivery: &'a Delivery,
     body: &'a [u8],
 ) -> Vec<(Owned<'a>, Vec<String>)> {
-    // Fields of the body are tried as the scheme has them only.
+    // Fields of the body are tried only as the scheme has them.
     if template.parts().iter().any(|part| matches!(part, Part::Json(_))) || scheme.field.is_some() {
         return Vec::new();
     }
@@ -139,10 +139,10 @@ fn all_seen<'a>(
     all
 }
 
-/// What the parts of a template stand for.
+/// The values of a template's parts.
 struct Owned<'a> {
     method: &'a str,
-    /// The whole address, whatever `public_url` says.
+    /// The whole address, regardless of `public_url`.
     url: String,
     body: &'a [u8],
     timestamp: String,

@@ -1,4 +1,4 @@
-//! A body as it may have been before something on the way rewrote it.
+//! A body as it may have been before something in between rewrote it.
 
 use std::fmt::Write as _;
 
@@ -6,21 +6,21 @@ use super::variants::Variant;
 use crate::core::delivery::Delivery;
 use crate::core::json::{Charset, Json};
 
-/// Larger bodies are tried only as they are: each form costs a hash of all of it, many times over.
+/// Larger bodies are tried only unchanged: every variant costs several hashes of the whole body.
 const REWRITTEN_BYTES_MAX: usize = 65_536;
 
-/// How JSON is written.
+/// How JSON is formatted.
 #[derive(Clone, Copy)]
 struct Style {
     /// Between a name and its value.
     colon: &'static str,
-    /// Between entries, where they stand on one line.
+    /// Between entries on one line.
     comma: &'static str,
-    /// Spaces for each level, where entries stand on lines of their own.
+    /// Spaces per level, if each entry has a line of its own.
     indent: Option<usize>,
-    /// Whether letters that are not ASCII are escaped.
+    /// Whether non-ASCII letters are escaped.
     is_ascii: bool,
-    /// Further characters that are escaped: `/` as PHP has it, `<`, `>` and `&` as Go has them.
+    /// Additional characters to escape: `/` as PHP does, `<`, `>` and `&` as Go does.
     escaped: &'static str,
     /// Whether members are sorted by name.
     is_sorted: bool,
@@ -29,7 +29,7 @@ struct Style {
 const COMPACT: Style = Style { colon: ":", comma: ",", indent: None, is_ascii: false, escaped: "", is_sorted: false };
 const SPACED: Style = Style { colon: ": ", comma: ", ", ..COMPACT };
 
-/// The body, as it came and as it may have been signed, each with what happened to it on the way.
+/// The body as received and as it may have been signed, each with what happened to it in between.
 pub(super) fn bodies(delivery: &Delivery) -> Vec<Variant<Vec<u8>>> {
     let body = &*delivery.body;
     let mut all = vec![Variant { value: body.to_vec(), change: None }];
@@ -41,16 +41,13 @@ pub(super) fn bodies(delivery: &Delivery) -> Vec<Variant<Vec<u8>>> {
             all.push(Variant { value, change: Some(change.to_owned()) });
         }
     };
-    try_as(
-        body.trim_ascii_end().to_vec(),
-        "the body without the line break at its end, which something on the way adds",
-    );
-    try_as([body, b"\n"].concat(), "the body with a line break at its end, which something on the way takes away");
-    try_as([body, b"\r\n"].concat(), "the body with a line break at its end, which something on the way takes away");
+    try_as(body.trim_ascii_end().to_vec(), "the body without the line break at its end, which a proxy may have added");
+    try_as([body, b"\n"].concat(), "the body with a line break at its end, which a proxy may have removed");
+    try_as([body, b"\r\n"].concat(), "the body with a line break at its end, which a proxy may have removed");
     let Ok(text) = std::str::from_utf8(body) else { return all };
     let line_feeds = text.replace("\r\n", "\n");
     try_as(line_feeds.replace('\n', "\r\n").into_bytes(), "the body with CR LF at the end of each line");
-    try_as(line_feeds.into_bytes(), "the body with LF alone at the end of each line");
+    try_as(line_feeds.into_bytes(), "the body with only LF at the end of each line");
     let text = Charset::utf8().decode(body);
     let Some(json) = text.as_deref().and_then(|text| Json::parse(text).ok()) else { return all };
     for (style, change) in [
@@ -60,16 +57,13 @@ pub(super) fn bodies(delivery: &Delivery) -> Vec<Variant<Vec<u8>>> {
         (Style { indent: Some(4), comma: ",", ..SPACED }, "the body as JSON indented by 4"),
         (Style { escaped: "/", ..COMPACT }, "the body as compact JSON with `/` escaped"),
         (Style { escaped: "<>&", ..COMPACT }, "the body as compact JSON with `<`, `>` and `&` escaped"),
-        (Style { is_sorted: true, ..COMPACT }, "the body as compact JSON with its names in order"),
-        (
-            Style { is_sorted: true, ..SPACED },
-            "the body as JSON with a space after `:` and `,`, with its names in order",
-        ),
+        (Style { is_sorted: true, ..COMPACT }, "the body as compact JSON with its names sorted"),
+        (Style { is_sorted: true, ..SPACED }, "the body as JSON with a space after `:` and `,`, with its names sorted"),
     ] {
         for is_ascii in [false, true] {
             let mut written = String::new();
             write(&json, Style { is_ascii, ..style }, 0, &mut written);
-            try_as(written.into_bytes(), &format!("{change}: something on the way rewrites it"));
+            try_as(written.into_bytes(), &format!("{change}: a proxy may have rewritten it"));
         }
     }
     all
@@ -128,7 +122,7 @@ fn enclosed<T>(
 }
 
 fn quoted(text: &str, style: Style, out: &mut String) {
-    // A text always serialises.
+    // Serialising text cannot fail.
     let quoted = serde_json::to_string(text).unwrap_or_default();
     for c in quoted.chars() {
         if c == '/' && style.escaped.contains(c) {

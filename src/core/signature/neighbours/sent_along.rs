@@ -1,4 +1,4 @@
-//! The secret itself in a header: the sender then authenticates in another way than configured.
+//! The secret itself in a header: the sender authenticates in another way than configured.
 
 use data_encoding::BASE64;
 use secrecy::{ExposeSecret, SecretString};
@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use super::super::scheme::{Auth, Layout, Scheme};
 use crate::core::delivery::Delivery;
 
-/// What would have to be otherwise for the secret to be found where it stands.
+/// The settings that would have to change for the secret to be found.
 pub(super) fn sent_along(scheme: &Scheme, secret: &SecretString, delivery: &Delivery) -> Vec<Vec<String>> {
     let whole = secret.expose_secret();
     let text = whole.trim();
@@ -23,14 +23,14 @@ pub(super) fn sent_along(scheme: &Scheme, secret: &SecretString, delivery: &Deli
             None => continue,
         };
         if whole != text {
-            changes.push("the secret without the blanks around it".to_owned());
+            changes.push("the secret without the spaces around it".to_owned());
         }
         found.push(changes);
     }
     found
 }
 
-/// What stands before the secret, where the secret is the end of a header.
+/// The text before the secret, if a header ends with the secret.
 fn prefix_of<'v>(value: &'v str, secret: &str) -> Option<&'v str> {
     let at = value.len().checked_sub(secret.len()).filter(|_| !secret.is_empty())?;
     let (prefix, rest) = (value.get(..at)?, value.get(at..)?);
@@ -53,7 +53,7 @@ fn static_header(scheme: &Scheme, name: &str, prefix: &str) -> Vec<String> {
     changes
 }
 
-/// `Basic` of the secret as `user:password`, or as the password of anybody.
+/// HTTP Basic with the secret as `user:password`, or as the password of any user.
 fn basic(scheme: &Scheme, value: &str, secret: &str) -> Option<Vec<String>> {
     let (_, coded) = value.split_once(' ').filter(|(word, _)| word.eq_ignore_ascii_case("basic"))?;
     let login = BASE64.decode(coded.trim().as_bytes()).ok().and_then(|login| String::from_utf8(login).ok())?;
@@ -70,7 +70,7 @@ fn basic(scheme: &Scheme, value: &str, secret: &str) -> Option<Vec<String>> {
         }
         _ if same(&login) => {
             if scheme.username.is_some() {
-                changes.push("no `username`: the secret has the user in it".to_owned());
+                changes.push("no `username`: the secret contains the user".to_owned());
             }
         }
         _ => return None,

@@ -1,4 +1,4 @@
-//! What a scheme's parts could be instead, each with the words for the change; none for what is configured.
+//! Alternatives to parts of a scheme, each with the change in words; no words for what is configured.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -8,7 +8,7 @@ use super::{TRIED_MAX, VALUE_BYTES_MAX};
 use crate::core::delivery::Delivery;
 use crate::core::time::UnixMs;
 
-/// What senders sign.
+/// Templates that senders are known to sign.
 const TEMPLATES: [&str; 22] = [
     "{body}",
     "{timestamp}.{body}",
@@ -34,7 +34,7 @@ const TEMPLATES: [&str; 22] = [
     "{timestamp}",
 ];
 
-/// One that could be, and what would have to be otherwise for it.
+/// An alternative, and the change that it takes.
 pub(super) struct Variant<T> {
     pub(super) value: T,
     pub(super) change: Option<String>,
@@ -50,7 +50,7 @@ impl<T> Variant<T> {
     }
 }
 
-/// The secret as it is, and as it may stand at the sender.
+/// The secret as configured, and as the sender may have it.
 pub(super) fn secrets(secret: &SecretString) -> Vec<Variant<SecretString>> {
     let text = secret.expose_secret();
     let mut all = vec![Variant::configured(secret.clone())];
@@ -60,12 +60,12 @@ pub(super) fn secrets(secret: &SecretString) -> Vec<Variant<SecretString>> {
         }
     };
     try_as(text.trim_start_matches('\u{feff}'), "the secret without the byte-order mark before it");
-    try_as(text.trim(), "the secret without the blanks around it");
+    try_as(text.trim(), "the secret without the spaces around it");
     let unquoted = text.trim().trim_matches(['"', '\'']);
     if unquoted != text.trim() {
         try_as(unquoted, "the secret without the quotes around it");
     }
-    try_as(&format!("{}\n", text.trim_end()), "the secret with a line break at its end, which the sender's has");
+    try_as(&format!("{}\n", text.trim_end()), "the secret with a line break at its end, as the sender has it");
     all
 }
 
@@ -103,7 +103,7 @@ fn written(rule: &KeyRule) -> String {
 pub(super) fn templates(scheme: &Scheme) -> Vec<Variant<Template>> {
     let mut all = vec![Variant::configured(scheme.signed.clone())];
     for template in TEMPLATES.iter().filter_map(|text| Template::parse(text).ok()) {
-        // Without the body, the data would be anybody's.
+        // A signature that does not cover the body would not protect the data.
         if template != scheme.signed && template.has(&Part::Body) {
             let change = format!("signed = {:?}", template.to_string());
             all.push(Variant::otherwise(template, change));
@@ -112,7 +112,7 @@ pub(super) fn templates(scheme: &Scheme) -> Vec<Variant<Template>> {
     all
 }
 
-/// What may be the time of sending: headers, and names within the headers that could hold a signature.
+/// Candidates for the time of sending: headers, and named values in headers that could hold a signature.
 pub(super) fn times(scheme: &Scheme, delivery: &Delivery) -> Vec<Variant<String>> {
     let from = scheme.timestamp.as_ref().map(|rule| &rule.from);
     let unit = scheme.timestamp.as_ref().map_or(TimeUnit::S, |rule| rule.unit);
@@ -153,7 +153,7 @@ fn is_time(value: &str) -> bool {
     digits || UnixMs::parse_rfc3339(value).is_some()
 }
 
-/// What may be the delivery's id.
+/// Candidates for the delivery's id.
 pub(super) fn ids(scheme: &Scheme, delivery: &Delivery) -> Vec<Variant<String>> {
     let mut all = Vec::new();
     for (name, value) in texts(delivery) {
@@ -169,7 +169,7 @@ pub(super) fn ids(scheme: &Scheme, delivery: &Delivery) -> Vec<Variant<String>> 
     all
 }
 
-/// What may be the address, less `public_url`, which comes before it.
+/// Candidates for `public_url`, the start of the address.
 pub(super) fn addresses(scheme: &Scheme, delivery: &Delivery) -> Vec<Variant<String>> {
     let mut all = vec![Variant::configured(delivery.url.clone())];
     let host = texts(delivery).find(|(name, _)| *name == "host").map(|(_, host)| host);
