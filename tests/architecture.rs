@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["core"],
 ];
 
-/// What has no place in the pure core: effects, ambient time, chance, the environment.
+/// What must not occur in the pure core: effects, ambient time, randomness, the environment.
 const EFFECTS: &[&str] = &[
     "tokio",
     "reqwest",
@@ -47,13 +47,13 @@ mod sources {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    /// A file of `src/`, as far as it ships: without comments and tests.
+    /// A file of `src/` as it ships: without comments and tests.
     pub(super) struct Source {
-        /// Its path below `src/`.
+        /// Its path in `src/`.
         pub(super) file: String,
         /// The first part of that path: `core` for all of `core/`.
         pub(super) top: String,
-        /// What `crate::` paths call it: `["core", "person"]` for `core/person/mod.rs`.
+        /// Its path in the crate: `["core", "person"]` for `core/person/mod.rs`.
         pub(super) module: Vec<String>,
         pub(super) code: String,
     }
@@ -71,7 +71,7 @@ mod sources {
         found.iter().map(|path| read(&src, path)).collect()
     }
 
-    /// The Rust files below a folder of the project, by their paths in it.
+    /// The Rust files in a folder of the project, with their paths.
     pub(super) fn rust_files(folder: &str) -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = Vec::new();
@@ -102,7 +102,7 @@ mod sources {
         Source { file, top, module, code: shipped(path) }
     }
 
-    /// Line comments go, and so do modules of tests.
+    /// Removes line comments and test modules.
     fn shipped(path: &Path) -> String {
         if path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests")) {
             return String::new();
@@ -116,7 +116,7 @@ mod sources {
                 continue;
             }
             if for_tests && line.starts_with("mod ") && line.ends_with('{') {
-                // By custom a file's tests are the last thing in it.
+                // By convention a file's tests come last.
                 break;
             }
             if !for_tests {
@@ -129,8 +129,8 @@ mod sources {
         code
     }
 
-    /// The modules that a file names, by `use` or in passing, each as the parts of its path in the crate. A
-    /// path may go on into a module: to a type, a function.
+    /// The modules that a file names, by `use` or inline, each as the parts of its path in the crate. A path may
+    /// continue to an item of the module: a type or a function.
     pub(super) fn named(source: &Source) -> BTreeSet<Vec<String>> {
         let mut paths = BTreeSet::new();
         let code = &source.code;
@@ -148,7 +148,7 @@ mod sources {
         paths
     }
 
-    /// The paths of a `use` tree, `a::{b, c::{d, e}}`, and what comes after it.
+    /// The paths of a `use` tree, `a::{b, c::{d, e}}`, and the rest of the text.
     fn tree(text: &str) -> (Vec<Vec<String>>, &str) {
         let mut rest = text.trim_start();
         let mut parts: Vec<String> = Vec::new();
@@ -181,7 +181,7 @@ mod sources {
         (vec![parts], &renamed[end..])
     }
 
-    /// A path as seen from a module, as seen from the crate.
+    /// Turns a path relative to a module into one relative to the crate.
     fn absolute(module: &[String], path: &[String]) -> Option<Vec<String>> {
         let mut from = match path.first()?.as_str() {
             "crate" | "scim_bridge" => Vec::new(),
@@ -263,7 +263,7 @@ mod layers {
         assert!(wrong.is_empty(), "an import goes down, never up and never sideways:\n{}", wrong.join("\n"));
     }
 
-    /// A module and those inside it may know each other; nobody else.
+    /// A module and its submodules may know each other; all others may not.
     #[test]
     fn no_two_files_import_each_other() {
         let sources = all();
@@ -294,7 +294,7 @@ mod layers {
             if name == "main" {
                 continue;
             }
-            // In the text as it is: tests are modules, too, and may be in a file beside what they test.
+            // Searched in the full text: tests are modules, too, and may be in a file of their own.
             let beside = format!("#[path = \"{name}.rs\"]");
             let declared = sources.iter().filter(|other| other.module.starts_with(parent)).any(|other| {
                 page(&format!("src/{}", other.file)).lines().map(str::trim).any(|line| {
@@ -303,7 +303,7 @@ mod layers {
                     (other.module == parent && line == format!("mod {name};")) || line == beside
                 })
             });
-            assert!(declared, "src/{} is in nobody's `mod`: nothing compiles it", source.file);
+            assert!(declared, "src/{} is not declared by any `mod`: nothing compiles it", source.file);
         }
     }
 
@@ -315,7 +315,7 @@ mod layers {
         for file in &files {
             let (folder, name) = file.rsplit_once('/').unwrap();
             let stem = name.strip_suffix(".rs").unwrap();
-            // What lies in these folders itself, and every `main.rs`, Cargo finds.
+            // Cargo finds files directly in these folders, and every `main.rs`.
             if matches!(folder, "tests" | "benches") || stem == "main" {
                 continue;
             }
@@ -328,7 +328,7 @@ mod layers {
                         || (line.starts_with("#[path = ") && line.ends_with(&path))
                 })
             });
-            assert!(declared, "{file} is in nobody's `mod`: nothing compiles it");
+            assert!(declared, "{file} is not declared by any `mod`: nothing compiles it");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The API: who may, what it answers, what it refuses.
+//! The API: authorisation, responses, refusals.
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
@@ -7,7 +7,7 @@ use scim_bridge::store::{LaneState, Store};
 use crate::http::send;
 use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
 
-/// Every route that needs a token, and whether one that may only look opens it.
+/// Every route that needs a token, and whether a read-only token is enough.
 const ROUTES: [(&str, &str, bool); 33] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/jobs", true),
@@ -40,7 +40,7 @@ const ROUTES: [(&str, &str, bool); 33] = [
     ("GET", "/api/v1/captures", true),
     ("PUT", "/api/v1/captures", false),
     ("DELETE", "/api/v1/captures", false),
-    // Whole bodies, and what proves them.
+    // Whole bodies, and signatures that prove them.
     ("GET", "/api/v1/captures/00000000000000000000000000000000", false),
     ("GET", "/api/v1/audit", true),
 ];
@@ -272,7 +272,7 @@ async fn a_person_comes_with_record_member_story_and_what_they_wait_for() {
     assert_eq!(stuck["record"]["family_name"]["value"], "Lovelace");
     assert_eq!(stuck["record"]["email"]["value"], "pE1@example.com");
     assert_eq!(stuck["record"]["employment"][0]["state"], "employed");
-    assert_eq!(stuck["jobs"].as_array().unwrap().len(), 2, "what came since is shown, too");
+    assert_eq!(stuck["jobs"].as_array().unwrap().len(), 2, "events since then are shown, too");
     let notes: Vec<_> =
         stuck["story"].as_array().unwrap().iter().map(|entry| entry["note"].as_str().unwrap()).collect();
     assert_eq!(notes, ["received", "called"]);
@@ -455,7 +455,7 @@ async fn a_hold_that_cannot_be_read_is_told_and_lifted_by_its_scope_only() {
         assert_eq!(lifted["holds"].as_array().unwrap().len(), 0);
         stage.state.beat().await;
         let holds = stage.api("GET", "/api/v1/hold", "").await.expect(200);
-        assert_eq!(holds["holds"][0]["scope"], scope, "nobody waits behind it, and yet it stays");
+        assert_eq!(holds["holds"][0]["scope"], scope, "it stays although nobody waits behind it");
         assert!(holds["holds"][0]["action"].as_str().unwrap().contains("hold lift --scope"), "{holds}");
         stage.api("PUT", "/api/v1/hold", r#"{"scope":"creates"}"#).await.expect(200);
         assert_eq!(stage.problems().await, ["HOLD-UNREADABLE", "HOLD-OPERATOR"], "a change keeps it");
@@ -477,7 +477,7 @@ async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
     holds.set(&scope, Code::HoldGuard, None).await.unwrap();
     assert!(now <= stage.clock.now());
     stage.api("DELETE", "/api/v1/hold", "").await.expect(200);
-    assert_eq!(stage.problems().await, ["HOLD-GUARD"], "only a word about it lifts the guard's");
+    assert_eq!(stage.problems().await, ["HOLD-GUARD"], "the guard's hold must be lifted by name");
     let allow = async |n: u64| {
         let body = format!(r#"{{"scope":"deactivations","count":{n}}}"#);
         stage.api("POST", "/api/v1/hold/allow", &body).await.expect(200)["released"].as_u64().unwrap()

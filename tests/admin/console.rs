@@ -10,7 +10,7 @@ use crate::stage::{LOOKER, Stage, TOKEN, hire};
 const OUR_SCRIPT: &str = "<script src=\"/live.js\" defer></script>";
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// A visitor with a browser.
+/// A user with a browser.
 pub(crate) struct Visitor<'a> {
     stage: &'a Stage,
     cookie: String,
@@ -40,7 +40,7 @@ impl<'a> Visitor<'a> {
         send(self.stage.address, "GET", target, &[("Cookie", &self.cookie)], "").await
     }
 
-    /// A page that must be there.
+    /// A page that must exist.
     pub(crate) async fn page(&self, target: &str) -> String {
         let answer = self.get(target).await;
         assert_eq!(answer.status, 200, "{target}: {}", answer.body);
@@ -52,14 +52,14 @@ impl<'a> Visitor<'a> {
         send(self.stage.address, "POST", target, &headers, body).await
     }
 
-    /// The token in the forms of this session.
+    /// The token in this session's forms.
     pub(crate) async fn form_token(&self) -> String {
         let page = self.page("/hold").await;
         let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
         rest.split_once('"').unwrap().0.to_owned()
     }
 
-    /// Sends a form as the browser does.
+    /// Submits a form as a browser does.
     pub(crate) async fn submit(&self, target: &str, fields: &str) -> Answer {
         let origin = format!("http://{}", self.stage.address);
         let body = format!("form_token={}{fields}", self.form_token().await);
@@ -112,7 +112,7 @@ async fn a_session_ends_with_its_time_with_the_token_and_by_logging_out() {
     assert_eq!(visitor.get("/login").await.header("location"), Some("/"));
     let out = visitor.submit("/logout", "").await;
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
-    assert_eq!(visitor.get("/").await.status, 303, "whoever kept the cookie is out, too");
+    assert_eq!(visitor.get("/").await.status, 303, "a copy of the cookie is no longer valid either");
 
     let visitor = Visitor::log_in(&stage).await;
     assert_eq!(visitor.get("/").await.status, 200);
@@ -218,7 +218,7 @@ async fn the_first_page_says_what_needs_attention_and_what_to_do_first() {
     let (hold, dead) = (page.find("HOLD-KEY").unwrap(), page.find("SCIM-409-ELSEWHERE").unwrap());
     assert!(hold < dead);
     assert!(page.contains("2 things need attention") && page.contains("work resumes by itself"), "{page}");
-    assert!(page.contains("/dead?code=SCIM-409-ELSEWHERE"), "a link to exactly these");
+    assert!(page.contains("/dead?code=SCIM-409-ELSEWHERE"), "a link to exactly these dead letters");
 }
 
 #[tokio::test]
@@ -279,7 +279,7 @@ async fn all_that_a_filter_takes_are_counted_and_acted_on_together() {
     stage.accept(vec![hire("X-1", "Grace", "Hopper")]).await;
     stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let page = visitor.page("/dead?code=MAP-FIELD").await;
-    assert!(page.contains("Replay all 60"), "all of them, and not those of the page: {page}");
+    assert!(page.contains("Replay all 60"), "all of them, not only those on the page: {page}");
     let ticked = page.match_indices("name=\"id-").take(2).map(|(at, _)| &page[at + 9..at + 41]).collect::<Vec<_>>();
     let fields = format!("&what=replay&id-{}=on&id-{}=on", ticked[0], ticked[1]);
     let answer = visitor.submit("/dead/act", &fields).await;
@@ -330,7 +330,7 @@ async fn a_path_that_there_is_not_is_a_page_in_a_browser_and_problem_details_els
     let stage = Stage::set();
     let browser = send(stage.address, "GET", "/nowhere", &[("Accept", "text/html,*/*")], "").await;
     assert_eq!((browser.status, browser.header("content-type")), (404, Some("text/html; charset=utf-8")));
-    assert!(browser.body.contains("href=\"/\""), "its way back: {}", browser.body);
+    assert!(browser.body.contains("href=\"/\""), "a link back: {}", browser.body);
     let program = stage.get("/nowhere").await;
     assert_eq!(program.header("content-type"), Some("application/problem+json"));
 }
@@ -353,7 +353,7 @@ async fn hostile_names_and_ids_are_text_on_every_page() {
             assert!(!page.contains(raw), "{target}: {raw}");
         }
     }
-    // Links lead to the person, and nowhere else.
+    // Links lead only to the person.
     let list = visitor.page("/dead").await;
     let (_, rest) = list.split_once("href=\"/person?").unwrap();
     let link = format!("/person?{}", rest.split_once('"').unwrap().0.replace("&amp;", "&"));

@@ -1,4 +1,4 @@
-//! The last deliveries, as API and console list them.
+//! The latest deliveries, in the API and the console.
 
 use bytes::Bytes;
 use scim_bridge::core::code::Code;

@@ -1,4 +1,4 @@
-//! What a page of the console hears: that something changed, for as long as its session lasts.
+//! The stream that a page of the console listens to: it says that something changed, for as long as the session lasts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use tokio::time::timeout;
 use crate::console::Visitor;
 use crate::stage::{LOOKER, Stage, TOKEN, hire};
 
-/// Far above the second in which a change is told.
+/// Far above the second within which a change is announced.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// As `console/events.rs` has it.
+/// The same as in `console/events.rs`.
 const STREAMS_MAX: usize = 32;
 
-/// A stream that is listened to.
+/// An open stream of events.
 struct Stream {
     socket: TcpStream,
     heard: String,
 }
 
 impl Stream {
-    /// Asks for events, which must be given.
+    /// Opens a stream, which must be accepted.
     async fn open(to: SocketAddr, cookie: &str) -> Self {
         Self::try_open(to, cookie).await.unwrap()
     }
 
-    /// Asks for events; none if there is no room.
+    /// Opens a stream; none if there are too many.
     async fn try_open(to: SocketAddr, cookie: &str) -> Option<Self> {
         let mut socket = TcpStream::connect(to).await.unwrap();
         let request = format!("GET /events HTTP/1.1\r\nHost: {to}\r\nCookie: {cookie}\r\n\r\n");
@@ -37,7 +37,7 @@ impl Stream {
         head.starts_with("HTTP/1.1 200 ").then_some(stream)
     }
 
-    /// Reads on; whether there was anything.
+    /// Reads on; returns whether anything came.
     async fn more(&mut self) -> bool {
         let mut bytes = [0; 4096];
         let read = timeout(PATIENCE, self.socket.read(&mut bytes)).await.unwrap().unwrap_or(0);
@@ -45,7 +45,7 @@ impl Stream {
         read > 0
     }
 
-    /// Listens until this is heard, and forgets what came before it.
+    /// Reads until this text comes, and drops everything before it.
     async fn until(&mut self, text: &str) -> String {
         while !self.heard.contains(text) {
             assert!(self.more().await, "the stream has ended: {}", self.heard);
@@ -56,7 +56,7 @@ impl Stream {
         before
     }
 
-    /// Listens until the stream has ended: its last chunk is empty.
+    /// Reads until the stream ends: its last chunk is empty.
     async fn end(mut self) {
         while !self.heard.ends_with("0\r\n\r\n") && self.more().await {}
     }
@@ -72,7 +72,7 @@ async fn whoever_may_look_hears_of_a_change_and_nothing_of_what_changed() {
         stream.until("retry: 3000").await;
         streams.push(stream);
     }
-    // The first of them may be heard of what was so before.
+    // The first event may be about a change before the stream was opened.
     for n in 0..3 {
         stage.accept(vec![hire(&format!("E-{n}"), "Ada", "Lovelace")]).await;
         for stream in &mut streams {
@@ -116,7 +116,7 @@ async fn streams_are_bounded_leave_room_for_others_and_end_when_the_process_stop
     let refused = visitor.get("/events").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("30")));
     assert_eq!(visitor.get("/").await.status, 200);
-    // Whoever closes theirs makes room.
+    // Closing a stream makes room for another.
     streams.pop();
     let again = async {
         loop {
@@ -126,10 +126,10 @@ async fn streams_are_bounded_leave_room_for_others_and_end_when_the_process_stop
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    streams.push(timeout(2 * PATIENCE, again).await.expect("no room is made"));
+    streams.push(timeout(2 * PATIENCE, again).await.expect("no room was made"));
     stage.lifecycle.stop();
     for stream in streams {
-        timeout(Duration::from_secs(2), stream.end()).await.expect("a stream goes on");
+        timeout(Duration::from_secs(2), stream.end()).await.expect("a stream did not end");
     }
     assert_eq!(visitor.get("/events").await.status, 503);
     stage.stop.cancel();

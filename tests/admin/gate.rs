@@ -1,4 +1,4 @@
-//! The gate of the admin listener: who may try how often, by which name it is called, whom it believes.
+//! The gate of the admin listener: rate limits, allowed host names, trusted proxies.
 
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,7 @@ async fn a_thousand_connections_that_are_silent_or_end_no_body_keep_nobody_out()
         let mut held = Vec::new();
         for _ in 0..1_000 {
             let mut stream = TcpStream::connect(stage.address).await.unwrap();
-            // Those that were closed already cannot send.
+            // Connections that were closed already cannot send.
             let _ = stream.write_all(sent.as_bytes()).await;
             held.push(stream);
         }
@@ -109,7 +109,7 @@ async fn a_thousand_connections_that_are_silent_or_end_no_body_keep_nobody_out()
         for target in ["/livez", "/metrics", "/api/v1/status"] {
             assert_eq!(called(&stage, target, "localhost").await.status, 200, "{target}");
         }
-        // Without making room it is some five seconds for each.
+        // Without room being made, each would take about five seconds.
         assert!(since.elapsed() < Duration::from_secs(3), "{sent:?}: {:?}", since.elapsed());
         drop(held);
     }
@@ -121,7 +121,7 @@ async fn requests_that_come_in_one_go_are_all_answered_and_those_who_take_no_ans
     let requests = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3000);
     let mut deaf = TcpStream::connect(stage.address).await.unwrap();
     let untaken = tokio::time::timeout(Duration::from_secs(3), deaf.write_all(&requests.repeat(500))).await;
-    assert!(untaken.is_err(), "60 MB of requests were read, and no answer was");
+    assert!(untaken.is_err(), "60 MB of requests were read although no answer was");
     let mut pipelined = TcpStream::connect(stage.address).await.unwrap();
     let (mut reader, mut writer) = pipelined.split();
     let write = writer.write_all(&requests);

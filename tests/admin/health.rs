@@ -39,7 +39,7 @@ async fn the_listener_closes_when_it_is_told_to() {
     tokio::time::timeout(std::time::Duration::from_mins(2), closed).await.unwrap();
 }
 
-/// One test scrapes: the recorder is the process's, so two stages would set the same gauges.
+/// One test scrapes: the recorder belongs to the process, so two stages would set the same gauges.
 #[tokio::test]
 async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     let stage = Stage::set();
@@ -73,8 +73,8 @@ async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     }
 }
 
-/// Reads the text format strictly: HELP and TYPE before the samples of a family, each family once,
-/// no sample twice, every family and label of ours declared.
+/// Parses the text format strictly: HELP and TYPE before the samples of a family, each family once, no sample twice,
+/// every family and label of ours declared.
 fn parse(text: &str) -> BTreeMap<String, String> {
     let (mut samples, mut families, mut helped) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     let mut family = "";

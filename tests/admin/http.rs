@@ -1,4 +1,4 @@
-//! A client that sends exactly what it is given: no normalising of paths, no cookies of its own.
+//! A client that sends exactly what it is given: no normalised paths, no cookies of its own.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-/// An answer.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
@@ -28,19 +28,19 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
 
-    /// The body, which must be JSON, of an answer that must have this status.
+    /// The body as JSON, of a response that must have this status.
     pub(crate) fn expect(&self, status: u16) -> serde_json::Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.json()
     }
 }
 
-/// Sends one request and reads its answer to the end.
+/// Sends one request and reads the whole response.
 pub(crate) async fn send(to: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     send_from("127.0.0.1", to, method, target, headers, body).await
 }
 
-/// As [`send`], from an address of this machine.
+/// Like [`send`], from another address of this machine.
 pub(crate) async fn send_from(
     from: &str,
     to: SocketAddr,

@@ -1,18 +1,18 @@
-//! Every page by who asks: nobody, somebody who may only look, somebody who may do everything. (`api.rs` has the same of
-//! the API.)
+//! Every page, requested without a session, with a read-only one, and with a full one. (`api.rs` does the same for the
+//! API.)
 
 use crate::console::Visitor;
 use crate::http::send;
 use crate::stage::{LOOKER, Stage, TOKEN};
 
-/// Who is let through.
+/// Who may see a page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum For {
-    /// Anybody.
+    /// Everybody.
     All,
-    /// Whoever is logged in.
+    /// Everybody who is logged in.
     Lookers,
-    /// Whoever may change things.
+    /// Everybody with full rights.
     Writers,
 }
 
@@ -54,7 +54,7 @@ const PAGES: [(&str, &str, For); 31] = [
     ("GET", "/no-such-page", All),
 ];
 
-/// Every field that a form or a query of them has to have.
+/// All fields that any form or query requires.
 const FIELDS: &str =
     "&token=&source=hr&employee_id=E-1&what=replay&scope=all&digest=x&only=names&field=%2Fx&value=x&payload=%7B%7D";
 
@@ -79,7 +79,7 @@ async fn whoever_may_only_look_changes_nothing_and_whoever_may_is_kept_from_noth
     let stage = Stage::set();
     for (token, may_write) in [(LOOKER, false), (TOKEN, true)] {
         for (method, path, whom) in PAGES {
-            // A stream has no end: `events.rs` listens to it.
+            // A stream never ends: `events.rs` tests it.
             if path == "/events" || path == "/login" {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! A served admin listener with a store in memory, and short words to fill that store.
+//! An admin listener with an in-memory store, and short helpers to fill that store.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -50,12 +50,12 @@ use tokio_util::sync::CancellationToken;
 use crate::http::{Answer, send};
 
 pub(crate) const TOKEN: &str = "a-token-for-tests";
-/// Opens what can be looked at, and nothing else.
+/// The read-only token.
 pub(crate) const LOOKER: &str = "a-token-to-look";
-/// When the tests play.
+/// The time at which the tests start.
 pub(crate) const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
-/// A listener, and what is behind it.
+/// A listener and its parts.
 pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<Memory>,
@@ -98,12 +98,12 @@ impl Stage {
             role: ProcessRole::All,
             metrics: Metrics::install().unwrap(),
         };
-        // What is served tries its mappings at its start; here that has been done.
+        // `serve` tries its mappings at start; here that counts as done.
         assert_eq!(state.remap_all().now_or_never().unwrap().unwrap(), 0);
         let options = AdminOptions {
             listen: "127.0.0.1:0".to_owned(),
             hosts: vec!["bridge.example.com".to_owned()],
-            // A proxy of the tests binds to this address.
+            // The tests' proxy uses this address.
             proxies: TrustedProxies::new(&["127.0.0.2/32".parse().unwrap()]),
         };
         let admin = Admin::bind(&options, state.clone()).unwrap();
@@ -113,24 +113,24 @@ impl Stage {
         Self { address, store, state, clock, lifecycle, token, stop }
     }
 
-    /// Asks without a token.
+    /// A request without a token.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         send(self.address, "GET", target, &[], "").await
     }
 
-    /// Asks the API with the full token.
+    /// A request to the API with the full token.
     pub(crate) async fn api(&self, method: &str, target: &str, body: &str) -> Answer {
         self.api_as(TOKEN, method, target, body).await
     }
 
-    /// Asks the API with this token.
+    /// A request to the API with this token.
     pub(crate) async fn api_as(&self, token: &str, method: &str, target: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {token}");
         send(self.address, method, target, &[("Authorization", &bearer), ("Content-Type", "application/json")], body)
             .await
     }
 
-    /// What `status` lists.
+    /// The problems in `status`.
     pub(crate) async fn problems(&self) -> Vec<String> {
         let status = self.api("GET", "/api/v1/status", "").await.expect(200);
         let problems = status["problems"].as_array().unwrap().iter();
@@ -176,12 +176,12 @@ impl Stage {
         assert_eq!(self.store.accept(self.clock.now(), delivery).await.unwrap(), Accepted::Stored);
     }
 
-    /// Takes whoever is due next, as a worker does.
+    /// Claims the next person who is due, as a worker does.
     pub(crate) async fn claim(&self) -> Claimed {
         self.try_claim().await.unwrap()
     }
 
-    /// The same; none where nobody is due.
+    /// The same; none if nobody is due.
     pub(crate) async fn try_claim(&self) -> Option<Claimed> {
         let request = ClaimRequest {
             worker: "w".into(),
@@ -199,13 +199,13 @@ impl Stage {
         }
     }
 
-    /// Folds what whoever is due next has in their inbox, and leaves them so.
+    /// Folds the inbox of the next person who is due, and leaves them in this state.
     pub(crate) async fn leave_next(&self, state: LaneState, change: impl FnOnce(&mut Document)) -> Person {
         let claimed = self.claim().await;
         self.leave(claimed, state, change).await
     }
 
-    /// Folds what somebody has in their inbox, and leaves them so.
+    /// Folds a person's inbox, and leaves them in this state.
     pub(crate) async fn leave(&self, claimed: Claimed, state: LaneState, change: impl FnOnce(&mut Document)) -> Person {
         let now = self.clock.now();
         let mut document = claimed.document.as_deref().map(|bytes| Document::from_bytes(bytes).unwrap());
@@ -271,7 +271,7 @@ impl Stage {
         document.person
     }
 
-    /// Whoever is due next is blocked.
+    /// Blocks the next person who is due.
     pub(crate) async fn add_dead_letter(&self, code: Code, detail: &str) -> JobId {
         let now = self.clock.now();
         let mut id = None;
@@ -284,7 +284,7 @@ impl Stage {
         id.unwrap()
     }
 
-    /// Whoever is due next is brought in line.
+    /// Brings the next person who is due in sync.
     pub(crate) async fn finish_next(&self) -> Person {
         let now = self.clock.now();
         self.leave_next(LaneState::Idle, |document| document.member = Some(member(document, now))).await
@@ -314,8 +314,8 @@ fn tokens(full: LiveSecret) -> Tokens {
     Tokens::new(vec![token("admin", TokenRole::Full, full), token("looker", TokenRole::ReadOnly, looker)])
 }
 
-/// A mapping that reads `hire ID`, ignores `ignored`, and cannot read anything else. Source `gone` sent
-/// what is kept, and is not configured any more.
+/// A mapping that reads `hire ID`, ignores `ignored`, and cannot read anything else. Source `gone`, which is no longer
+/// configured, sent the kept payloads.
 fn remap() -> Remap {
     Arc::new(|source, payload| {
         if source.as_str() == "gone" {
@@ -363,7 +363,7 @@ fn name(field: &'static str, text: &str) -> Option<Stated<Name>> {
     Some(Name::parse(field, text).unwrap().map_or(Stated::None, Stated::Is))
 }
 
-/// A hire of somebody of this name, under an address made of the id.
+/// A hire of somebody with this name; the address is derived from the id.
 pub(crate) fn hire(employee_id: &str, given: &str, family: &str) -> Event {
     let local: String = employee_id.chars().filter(char::is_ascii_alphanumeric).collect();
     let facts = Facts {
@@ -377,7 +377,7 @@ pub(crate) fn hire(employee_id: &str, given: &str, family: &str) -> Event {
     event(employee_id, EventKind::Hire, facts)
 }
 
-/// Another family name.
+/// A change of the family name.
 pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
     event(employee_id, EventKind::Update, Facts { family_name: name("family_name", family), ..Facts::default() })
 }
@@ -386,7 +386,7 @@ pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
 const GUARD: GuardOptions =
     GuardOptions { leaves_max: 5, leaves_percent: 0, address_changes_max: 5, window_ms: 86_400_000 };
 
-/// What is read of JSON of the default shape.
+/// What is read from JSON in the default format.
 fn explain() -> Explain {
     let mapping: Mapping = toml::from_str(
         "type = '/type'\nhire = ['hire']\nemployee_id = '/id'\nemail = '/email'\ngiven_name = '/given'\nfamily_name = '/family'",

@@ -1,4 +1,4 @@
-//! What a payload would do, what the target has, and records that are corrected.
+//! What a payload would do, what the target has, and corrected records.
 
 use scim_bridge::core::code::Code;
 
@@ -37,7 +37,7 @@ async fn what_is_known_counts_and_what_is_no_news_leads_to_no_write() {
     assert!(calls.iter().all(|call| call.starts_with("GET")), "{calls:?}");
     let other =
         stage.api("POST", "/api/v1/explain", &trial(&same.replace("E-1", "E-2").replace("King", "Stone"))).await;
-    assert!(other.expect(200)["people"][0]["blocked"].is_null(), "nobody has claimed the address in this store");
+    assert!(other.expect(200)["people"][0]["blocked"].is_null(), "nobody in this store has claimed the address");
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_process_without_the_key_says_so_when_the_target_is_to_be_asked() {
 #[tokio::test]
 async fn a_field_of_a_record_is_corrected_and_the_audit_says_which_and_not_to_what() {
     let stage = Stage::set();
-    // The stage's mapping reads only what begins with `hire `: what is set makes it so.
+    // The stage's mapping only reads payloads that begin with `hire `; the added value makes this one readable.
     let id = stage.accept_unmapped("hr", r#"{"type":"x","email":"a#b"}"#).await;
     let path = format!("/api/v1/dead/{id}/replay");
     let refused = stage.api("POST", &path, r#"{"fields":{"email":"ada@example.com"}}"#).await.expect(422);
@@ -95,7 +95,7 @@ async fn dead_letters_are_downloaded_for_a_spreadsheet_as_they_are_filtered() {
     assert!(answer.header("content-disposition").unwrap().starts_with("attachment"));
     let lines: Vec<_> = answer.body.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[1].contains(",'=E-1,"), "no formula: {}", lines[1]);
+    assert!(lines[1].contains(",'=E-1,"), "not a formula: {}", lines[1]);
     assert!(visitor.page("/dead?older_than_s=3600").await.contains("There are none."));
     assert_eq!(visitor.get("/dead?older_than_s=old").await.status, 400);
 }

@@ -1,5 +1,5 @@
-//! An address that changes while the outcome of the create under the one before is unknown: there is one
-//! member in the end, under the new one.
+//! An address that changes while the outcome of the create under the previous one is unknown: in the end there is one
+//! member, under the new address.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::process::{Bridge, Home, http, payload, post, sim};
 
-/// A hire whose call has made the member, and hangs; and another address, meanwhile.
+/// A hire whose create took effect but hangs, and another address in the meantime.
 async fn hired_and_moved(sim: &PostmanSim, bridge: &Bridge) {
     sim.order("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
     let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");

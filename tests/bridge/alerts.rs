@@ -1,4 +1,4 @@
-//! Alerts: a receiver of somebody else's making is told, whatever happens on the way.
+//! Alerts reach a receiver that others implemented, whatever goes wrong in between.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -12,16 +12,16 @@ use serde_json::Value;
 use crate::process::{Bridge, Home, KEY, PATIENCE, payload, post, sim};
 use crate::redis_server::RedisServer;
 
-/// What alerts are signed with.
+/// The secret that alerts are signed with.
 pub(crate) const ALERT_SECRET: &str = "whsec_YSBzZWNyZXQgdGhhdCB0aGUgcmVjZWl2ZXIga25vd3M=";
 
-/// One POST, as it was received.
+/// One POST as received.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     path: String,
     pub(crate) id: String,
     body: String,
-    /// Whether `standardwebhooks` says that it is genuine.
+    /// Whether the `standardwebhooks` crate accepts the signature.
     pub(crate) is_genuine: bool,
     answered: u16,
 }
@@ -41,7 +41,7 @@ impl Received {
     }
 }
 
-/// A receiver: what came, and what it answers next; 200 where nothing is ordered.
+/// A receiver: what it received, and its next answers; 200 where none is set.
 #[derive(Clone, Default)]
 pub(crate) struct Receiver {
     received: Arc<Mutex<Vec<Received>>>,
@@ -49,7 +49,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Serves at the address that is given back.
+    /// Starts it, and returns its address.
     pub(crate) fn start(orders: &[u16]) -> (Self, String) {
         let receiver = Self { orders: Arc::new(Mutex::new(orders.to_vec())), ..Self::default() };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -64,7 +64,7 @@ impl Receiver {
         self.received.lock().unwrap().clone()
     }
 
-    /// Waits until what came is as it should be.
+    /// Waits until what it received meets the condition.
     pub(crate) async fn until(&self, bridge: &Bridge, is_so: impl Fn(&[Received]) -> bool) -> Vec<Received> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -124,7 +124,7 @@ async fn what_needs_attention_is_told_signed_and_once_over_a_crash_and_a_receive
     receiver.until(&bridge, |all| !all.is_empty()).await;
     bridge.signal(Signal::KILL);
     bridge.ended();
-    // The key is good again: what is under way arrives all the same, and then that it is over.
+    // The key works again: alerts in flight still arrive, then the all-clear.
     sim.set_key(KEY);
     let bridge = home.serve();
     let all = receiver
@@ -142,7 +142,7 @@ async fn what_needs_attention_is_told_signed_and_once_over_a_crash_and_a_receive
         (Some("https://bridge.example.com/hold"), Some(1))
     );
     assert!(problem["action"].as_str().unwrap().len() > 10, "{problem}");
-    // The same message until it is taken, and never again afterwards.
+    // The same message until it is accepted, and not once more.
     let same: Vec<_> = all.iter().filter(|received| received.id == first.id).collect();
     assert_eq!(same.iter().map(|received| received.answered).collect::<Vec<_>>(), [500, 503, 200], "{all:#?}");
     assert!(same.iter().all(|received| received.body == first.body), "{all:#?}");
@@ -197,7 +197,7 @@ async fn that_nobody_works_any_more_is_told_by_who_is_left_and_by_one_process_at
         move |all: &[Received]| all.iter().any(|one| one.changes().contains(&change))
     };
     receiver.until(&intake, has("opened MAP-FIELD")).await;
-    // Of three processes, each of which sees the problem, one reports it, and only once.
+    // All three processes see the problem; one of them reports it, once.
     each_has_judged_again(&intake).await;
     let told =
         |all: &[Received], change: &str| all.iter().filter(|one| one.changes().contains(&change.to_owned())).count();
@@ -208,7 +208,7 @@ async fn that_nobody_works_any_more_is_told_by_who_is_left_and_by_one_process_at
     }
     let killed_at = Instant::now();
     let all = receiver.until(&intake, has("opened WORK-NOBODY")).await;
-    // 20 s until they are missed, 30 s until it is told.
+    // Missed after 20 s, reported 30 s later.
     assert!(killed_at.elapsed() < std::time::Duration::from_secs(50), "{:?}", killed_at.elapsed());
     assert_eq!((told(&all, "opened WORK-NOBODY"), told(&all, "opened MAP-FIELD")), (1, 1), "{all:#?}");
 }

@@ -1,4 +1,4 @@
-//! `capture`: deliveries kept for a while, refused ones included, and their uses.
+//! `capture`: keeps deliveries for a while, including refused ones, for later use.
 
 use std::fs;
 use std::process::Output;
@@ -54,7 +54,7 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
         }
     };
 
-    // As raw HTTP, `explain` and `presets test` accept it.
+    // `explain` and `presets test` accept it as raw HTTP.
     fs::create_dir(home.path().join("hr")).unwrap();
     let file = "hr/1-hire.http";
     let shown = run(&["capture", "show", &genuine, "--output", file]);
@@ -69,7 +69,7 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
     let tested = home.command(&test).env("HR_SECRET", crate::process::SECRET).output().unwrap();
     assert!(tested.status.success(), "{}", text(&tested));
 
-    // What HR sent is shown only with a full token, and the audit log records who looked.
+    // Payloads are only shown to a full token, and the audit log records who looked.
     let url = format!("http://{}/api/v1/captures/{genuine}", bridge.admin);
     let looker = client.get(&url).bearer_auth("a-token-that-may-only-look").send().await.unwrap();
     assert_eq!(looker.status().as_u16(), 403);
@@ -79,5 +79,5 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
     assert!(run(&["capture", "off", "--source", "hr"]).status.success());
     let none = json(&run(&["capture", "list", "--json"]));
     assert_eq!((none["sources"].as_array().unwrap().len(), none["captures"].as_array().unwrap().len()), (0, 0));
-    assert_eq!(run(&["capture", "show", &genuine]).status.code(), Some(1), "it is forgotten");
+    assert_eq!(run(&["capture", "show", &genuine]).status.code(), Some(1), "it has been dropped");
 }

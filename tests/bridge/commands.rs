@@ -1,4 +1,4 @@
-//! The commands, as a person or a script uses them.
+//! The commands, as people and scripts use them.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -42,7 +42,7 @@ fn the_stand_in_does_not_print_its_key() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         let mut told = BufReader::new(child.stdout.take().unwrap());
-        // All that it says comes at once, when it answers; it says nothing more until it ends.
+        // It prints everything when it is ready, and nothing more until it ends.
         assert_ne!(told.read_line(&mut said).unwrap(), 0);
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         told.read_to_string(&mut said).unwrap();
@@ -106,7 +106,7 @@ fn check_fails_for_a_source_whose_secrets_have_all_expired_and_for_a_secret_that
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("FAIL") && said.contains("source `hr`: the last one expired at 2020-01-01"), "{said}");
     let (code, said) = with(&format!("{expired}, '{SECRET}'"));
-    assert_eq!(code, Some(0), "one of them is good: {said}");
+    assert_eq!(code, Some(0), "one of them is valid: {said}");
     let (code, said) = with("'${HR_SECRET_OF_MINE}'");
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("source[0].secrets[0]") && said.contains("env = \"HR_SECRET_OF_MINE\""), "{said}");
@@ -125,7 +125,7 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     assert!(text(&output).contains("no bridge runs here"), "{}", text(&output));
 
     let bridge = home.serve();
-    // The commands find the bridge by its configuration: with the ports that it took.
+    // The commands find the bridge by its configuration, with the ports that it picked.
     let admin = ("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", bridge.admin.clone());
     let listen = ("SCIM_BRIDGE__SERVER__LISTEN", bridge.listen.clone());
     let run = |arguments: &[&str]| {
@@ -147,10 +147,10 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     let status = run(&["status", "--json"]);
     assert_eq!((json(&status)["people"].as_u64(), json(&status)["jobs"]["waiting"].as_u64()), (Some(1), Some(0)));
     assert_eq!((status.status.code(), json(&status)["problems"].as_array().map(Vec::len)), (Some(0), Some(0)));
-    assert_eq!(sim.stats().calls, 1, "explaining called nobody");
+    assert_eq!(sim.stats().calls, 1, "explaining makes no calls");
     let forged = http().post(format!("http://{}/webhooks/hr", bridge.listen)).body("{}").send().await.unwrap();
     let request = forged.headers()["x-request-id"].to_str().unwrap().to_owned();
-    // The line is written beside the answer.
+    // The log line is written concurrently with the answer.
     for _ in 0..100 {
         if bridge.log().contains(&request) {
             break;
@@ -159,7 +159,7 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     }
     assert!(bridge.log().contains(&request), "the log line has the id of the answer");
     let mut deliveries = Value::Null;
-    // They are told to all processes every few seconds.
+    // They are shared with all processes every few seconds.
     for _ in 0..100 {
         deliveries = json(&run(&["deliveries", "--json"]));
         if deliveries["deliveries"].as_array().unwrap().len() == 3 {
@@ -210,7 +210,7 @@ fn a_delivery_is_explained_from_every_form_in_which_it_may_be_captured() {
         assert!(self::text(&told).contains("also has: /data/team"), "{name}: {}", self::text(&told));
     }
     let both = explain("a.har", &har, &["--json"]);
-    assert_eq!(both.status.code(), Some(1), "the second one is not signed so");
+    assert_eq!(both.status.code(), Some(1), "the second one is not signed like that");
     assert_eq!(
         (json(&both)[0]["proof"]["refused"].is_null(), &json(&both)[1]["proof"]["refused"]),
         (true, &"mismatch".into())
@@ -248,7 +248,7 @@ async fn dead_letters_are_listed_shown_replayed_and_discarded() {
     assert!(run(&["dead", "replay", syntax]).status.success());
     assert!(run(&["dead", "discard", elsewhere]).status.success());
     bridge.settled().await;
-    assert_eq!(run(&["dead", "discard", elsewhere]).status.code(), Some(1), "it is gone");
+    assert_eq!(run(&["dead", "discard", elsewhere]).status.code(), Some(1), "it no longer exists");
     assert_eq!(json(&run(&["dead", "list", "--json"]))["dead"].as_array().unwrap().len(), 0);
     assert_eq!(sim.members_named("e-2@example.com").len(), 1);
 }
@@ -276,7 +276,7 @@ async fn an_unmapped_record_heals_by_a_corrected_mapping() {
     bridge.until("dead", 0).await;
     bridge.settled().await;
     assert_eq!(sim.members_named("e-1@example.com").len(), 1);
-    assert_eq!(run(&bridge, &["dead", "replay", &id]).status.code(), Some(1), "it is gone");
+    assert_eq!(run(&bridge, &["dead", "replay", &id]).status.code(), Some(1), "it no longer exists");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -368,14 +368,14 @@ async fn dead_letters_are_replayed_by_what_they_have_in_common_and_counted_first
     let young = json(&run(&[&elsewhere[..], &["--older-than", "1h"]].concat()));
     assert_eq!((young["matched"].as_u64(), young["replayed"].as_u64()), (Some(0), Some(0)));
     bridge.settled().await;
-    assert_eq!(sim.stats().calls, calls, "counting tries nobody");
+    assert_eq!(sim.stats().calls, calls, "counting alone tries nobody");
     let replayed = json(&run(&elsewhere));
     assert_eq!((replayed["matched"].as_u64(), replayed["replayed"].as_u64()), (Some(3), Some(3)));
     bridge.settled().await;
     let tried = sim.journal_since(calls);
     assert!(tried.iter().any(|call| call.user_name.as_deref() == Some("e-3@example.com")));
     assert!(tried.iter().all(|call| call.user_name.as_deref() != Some("e-4@example.com")), "it has another code");
-    assert_eq!(run(&["dead", "replay"]).status.code(), Some(2), "all of them only where that is said");
+    assert_eq!(run(&["dead", "replay"]).status.code(), Some(2), "replaying all must be asked for");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -403,7 +403,7 @@ async fn people_are_listed_found_and_erased() {
     assert_eq!(person["record"]["family_name"]["value"], "Hopper");
     assert!(!person["story"].as_array().unwrap().is_empty());
 
-    assert_eq!(run(&["person", "erase", "hr/E-2"]).status.code(), Some(1), "only where it is said twice");
+    assert_eq!(run(&["person", "erase", "hr/E-2"]).status.code(), Some(1), "only with a confirmation");
     assert!(run(&["person", "erase", "hr/E-2", "--yes"]).status.success());
     assert_eq!(run(&["person", "hr/E-2"]).status.code(), Some(1));
     assert_eq!(count(&run(&["people", "search", "--json", "hopper"])), 0);
@@ -433,10 +433,10 @@ async fn more_leaves_than_the_guard_allows_wait_until_they_are_let_through() {
     assert!(text(&run(&["hold", "show"])).contains("HOLD-GUARD"));
     assert_eq!(run(&["status"]).status.code(), Some(3));
     let lifted = run(&["hold", "lift"]);
-    assert!(text(&lifted).contains("No hold was lifted"), "the guard's holds are lifted by name only: {lifted:?}");
+    assert!(text(&lifted).contains("No hold was lifted"), "the guard's holds must be lifted by name: {lifted:?}");
     assert!(run(&["hold", "allow", "deactivations", "2"]).status.success());
     bridge.until("held", 1).await;
-    // Who was let through is not held any more, and is switched off soon.
+    // People who were let through are no longer held, and are switched off soon.
     let began = Instant::now();
     while off() < 3 && began.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(20)).await;

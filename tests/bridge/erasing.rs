@@ -1,4 +1,4 @@
-//! A person who was erased is in no file of the store any more.
+//! A person who was erased is no longer in any file of the store.
 
 use std::fs;
 use std::path::Path;
@@ -9,20 +9,20 @@ use serde_json::Value;
 use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
 use crate::redis_server::RedisServer;
 
-/// Words that are in nobody else's record.
+/// Words that occur in nobody else's record.
 const NAMES: [&str; 4] = ["Zerlinda", "Quartzheimer", "Perpetua", "xylophon"];
 
-/// How a word looks in base64, as captured bodies are kept: it may begin at any of three places.
+/// How a word looks in base64, as captured bodies are stored: it may start at any of three offsets.
 fn in_base64(word: &str) -> [String; 3] {
     [0, 1, 2].map(|before| {
         let shifted = [&vec![b' '; before], word.as_bytes()].concat();
         let encoded = data_encoding::BASE64_NOPAD.encode(&shifted);
-        // What its neighbours have no part in.
+        // Only the characters that do not depend on neighbouring bytes.
         encoded[(before * 8).div_ceil(6)..shifted.len() * 8 / 6].to_owned()
     })
 }
 
-/// The words that are in a file of this folder, each with the file.
+/// Which of the words occur in files of this folder, each with the file.
 fn found(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -31,7 +31,7 @@ fn found(folder: &Path) -> Vec<String> {
             found.extend(self::found(&path));
             continue;
         }
-        // Redis renames files while it rewrites its log: looked for again, then.
+        // Redis renames files while it rewrites its log: then search again.
         let Ok(bytes) = fs::read(&path) else {
             found.push(format!("{} is somewhere else", path.display()));
             continue;
@@ -45,8 +45,8 @@ fn found(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Lets somebody be hired, renamed, moved and told of in a record that cannot be mapped, among many others,
-/// and erases them.
+/// Hires, renames, moves a person, sends a record about them that cannot be mapped, all among many others, and then
+/// erases the person.
 async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
     let client = http();
     let said = async |id: &str, body: &str| {
@@ -58,7 +58,7 @@ async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
     assert!(run(&["capture", "on", "--source", "hr", "--keep", "50"]).status.success());
     let deadline = Instant::now() + PATIENCE;
     while bridge.api("/api/v1/captures").await["captures"].as_array().unwrap().is_empty() {
-        assert!(Instant::now() < deadline, "nothing is captured");
+        assert!(Instant::now() < deadline, "nothing was captured");
         said("before", &payload("employee.hired", "E-0", "Ada", "Lovelace")).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -79,7 +79,7 @@ async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
         NAMES.iter().all(|name| has("", name) && has("captured ", name))
     };
     while !is_kept() {
-        assert!(Instant::now() < deadline, "the test looks in the wrong place: {:?}", found(kept_in));
+        assert!(Instant::now() < deadline, "the test searches the wrong place: {:?}", found(kept_in));
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let output = run(&["person", "erase", "hr/xylophon", "--yes"]);
@@ -87,7 +87,7 @@ async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
     let who = bridge.api("/api/v1/people?search=Quartzheimer").await;
     assert_eq!(who["people"].as_array().map(Vec::len), Some(0), "{who}");
     let audit: Value = bridge.api("/api/v1/audit").await;
-    assert!(audit.to_string().contains("rase"), "what was done is written down: {audit}");
+    assert!(audit.to_string().contains("rase"), "the audit log has it: {audit}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

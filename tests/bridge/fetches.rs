@@ -1,4 +1,4 @@
-//! A roster from an HR system's own list, by the commands: read, planned, applied, and the lists that break.
+//! A roster from an HR system's own list, by the commands: read, planned, applied, and lists that break.
 
 use std::process::Output;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::process::{Bridge, Home, sim};
 
-/// HR system, target, configuration and process of a source with a preset.
+/// HR system, target, configuration and process for a source with a preset.
 struct Stage {
     hr: HrSim,
     postman: PostmanSim,
@@ -66,7 +66,7 @@ impl Stage {
         self.said(&["import", "--source", "hr", "--fetch"])
     }
 
-    /// What a fetch that fails is told to have failed of.
+    /// The error of a fetch that must fail.
     fn refused(&self, more: &[&str]) -> String {
         let output = self.run(&[&["import", "--source", "hr", "--fetch"], more].concat());
         assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -79,7 +79,7 @@ impl Stage {
         problems.map(|problem| problem["code"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Address, family name and activity of everybody in the team.
+    /// Address, family name and activity of every member of the team.
     fn team(&self) -> Vec<String> {
         let one = |member: &scim_bridge::postman_sim::Member| {
             format!("{} {} {}", member.user_name, member.name.family_name, member.active)
@@ -116,7 +116,7 @@ async fn every_system_that_can_list_brings_its_people_into_the_team() {
         stage.hr.put(gone);
         let imported = stage.fetch();
         assert_eq!((&imported["rows"], &imported["staged"]), (&json!(6), &json!(6)), "{preset}: {imported}");
-        assert_eq!(stage.team(), Vec::<String>::new(), "{preset}: nothing is called before it is applied");
+        assert_eq!(stage.team(), Vec::<String>::new(), "{preset}: no calls before it is applied");
         let plan = stage.said(&["plan"]);
         assert_eq!(plan["create"].as_array().unwrap().len(), 5, "{preset}: {plan}");
         stage.said(&["apply", "--yes"]);
@@ -145,7 +145,7 @@ async fn a_list_that_breaks_off_stands_still_or_is_empty_stages_nothing_and_make
     };
     let broken = [
         ("FETCH-4XX: status 400", vec![HrFault::Served, HrFault::Status(400, Vec::new())]),
-        // A list that may have changed while it was read is read three times.
+        // A list that may have changed while it was read is read up to three times.
         ("on the pages before it", vec![page(&[1, 2]); 6]),
         ("the list is empty", vec![page(&[])]),
         (
@@ -172,7 +172,7 @@ async fn a_list_that_breaks_off_stands_still_or_is_empty_stages_nothing_and_make
     }
     assert_eq!(stage.team(), team);
 
-    // Passing trouble and a limit are waited for, and then all is well.
+    // Temporary failures and rate limits are waited for, and then the fetch succeeds.
     stage.hr.order(HrFault::Served, 1);
     stage.hr.order(HrFault::Status(503, Vec::new()), 1);
     stage.hr.order(HrFault::Status(429, vec![("retry-after", "1".to_owned())]), 1);
@@ -191,7 +191,7 @@ async fn a_list_that_changes_while_it_is_read_is_read_anew_and_is_never_whole_wi
         let page = json!({"data": people.collect::<Vec<_>>(), "page": {"total_rows": total}});
         HrFault::Body("application/json", page.to_string())
     };
-    // Somebody of the first page left meanwhile, so that somebody of the second moved to the first.
+    // Somebody on the first page left in between, so the first person of the second page moved to the first.
     for fault in [page(&[0, 1], 4), page(&[3], 3)] {
         stage.hr.order(fault, 1);
     }
@@ -213,10 +213,10 @@ async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
     let stage = Stage::new("deel");
     stage.put(0..4);
     stage.said(&["hold", "set", "--scope", "fetch:hr"]);
-    assert!(stage.refused(&[]).contains("HOLD-FETCH"), "whoever asks in vain is told at once");
+    assert!(stage.refused(&[]).contains("HOLD-FETCH"), "the command fails immediately");
     stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
     let reads = stage.hr.reads();
-    // Slow enough that the hold is set before the page comes.
+    // Slow enough that the hold is set before the page arrives.
     stage.hr.order(HrFault::Slow(3_000), 1);
     let mut command = stage.home.command(&["import", "--source", "hr", "--fetch", "--json"]);
     command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &stage.bridge.admin).stdout(std::process::Stdio::piped());
@@ -226,7 +226,7 @@ async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
     }
     stage.said(&["hold", "set", "--scope", "fetch:hr"]);
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
-    assert_eq!(stage.hr.reads(), reads + 1, "nothing is asked for while it is held");
+    assert_eq!(stage.hr.reads(), reads + 1, "no requests while it is held");
     stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
     let output = import.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");

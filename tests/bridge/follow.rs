@@ -1,4 +1,4 @@
-//! `send --follow`: what became of what was sent, and the exit code that a script goes by.
+//! `send --follow`: prints the outcome of what was sent, and its exit code is for scripts.
 
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,7 @@ fn sending(home: &Home, bridge: &Bridge, more: &[&str]) -> Command {
 
 fn given(mut command: Command, body: &str) -> Output {
     let mut child = command.spawn().unwrap();
-    // One that refuses before it reads has closed its end.
+    // A process that refuses without reading has closed its end.
     let _ = child.stdin.take().unwrap().write_all(body.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -42,7 +42,7 @@ async fn what_is_brought_to_postman_ends_well_also_as_a_duplicate() {
     assert_eq!(job["outcome"], "created");
     assert_eq!(job["person"], "hr/E-1");
     assert_eq!(job["id"], json(&hired)["answer"]["jobs"][0]);
-    assert_eq!(sim.members().len(), 1, "it is done when this says so");
+    assert_eq!(sim.members().len(), 1, "it is done when the command says so");
 
     let rename = payload("employee.renamed", "E-1", "Ada", "King");
     let renamed = given(sending(&home, &bridge, &["--follow"]), &rename);
@@ -146,5 +146,5 @@ async fn without_a_token_nothing_is_sent_and_another_admin_url_is_asked_instead(
     assert_eq!(bridge.api("/api/v1/status").await["people"], before, "nothing was sent");
 
     let unfollowed = home.command(&["send", "--source", "hr", "--file", "-", "--timeout-s", "5"]).output().unwrap();
-    assert_eq!(unfollowed.status.code(), Some(2), "a time without --follow has no meaning");
+    assert_eq!(unfollowed.status.code(), Some(2), "a timeout without --follow is an error");
 }

@@ -1,4 +1,4 @@
-//! A source that may post from some networks only, behind proxies.
+//! A source that may only post from certain networks, behind proxies.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::process::{Bridge, Home, PATIENCE, SECRET, http, payload, sim};
 
-/// Posts a signed delivery as a proxy hands it on; the answer's status.
+/// Posts a signed delivery as a proxy forwards it; returns the status.
 async fn forwarded(bridge: &Bridge, id: &str, forwarded_for: &str) -> u16 {
     let body = payload("employee.hired", id, "Ada", "Lovelace");
     let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
@@ -27,7 +27,7 @@ async fn a_source_is_bound_to_the_addresses_that_trusted_proxies_tell_of() {
         assert_eq!(forwarded(&bridge, "E-1", "192.0.2.7").await, 200, "{trust}");
         assert_eq!(forwarded(&bridge, "E-2", "198.51.100.7").await, 401, "{trust}");
         let is_named_by_a_stranger = forwarded(&bridge, "E-3", "192.0.2.7, 198.51.100.7").await;
-        assert_eq!(is_named_by_a_stranger, 401, "{trust}: only the proxy's own word counts");
+        assert_eq!(is_named_by_a_stranger, 401, "{trust}: only the proxy's own header counts");
         let deadline = Instant::now() + PATIENCE;
         let refused = loop {
             let mut status = home.command(&["status", "--json"]);

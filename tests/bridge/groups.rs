@@ -1,4 +1,4 @@
-//! Groups at Postman, made of what HR says.
+//! Groups at Postman, derived from HR data.
 
 use scim_bridge::postman_sim::PostmanSim;
 use serde_json::{Value, json};

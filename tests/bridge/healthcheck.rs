@@ -1,4 +1,4 @@
-//! `healthcheck`, as a container's supervisor runs it: with the environment that `serve` has, or less.
+//! `healthcheck`, as a container runtime runs it: with the environment that `serve` has, or less.
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::process::{Home, http, payload, post, sim};
 
-/// Nothing but where the admin listener is: no file, no secret, no token.
+/// Only the admin listener's address: no file, no secret, no token.
 fn healthcheck(admin_listen: &str, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
@@ -27,7 +27,7 @@ async fn a_process_that_serves_is_alive_and_ready_and_one_that_stops_is_alive_on
     let home = Home::new(&sim, "[postman]\ntimeout_s = 10\n[worker]\nlease_s = 20");
     let bridge = home.serve();
     let port = bridge.admin.rsplit_once(':').unwrap().1.to_owned();
-    // As the image says it: on every interface.
+    // As the image sets it: on every interface.
     let everywhere = format!("0.0.0.0:{port}");
     let alive = healthcheck(&everywhere, &[]);
     assert_eq!(alive.status.code(), Some(0), "{alive:?}");
@@ -37,7 +37,7 @@ async fn a_process_that_serves_is_alive_and_ready_and_one_that_stops_is_alive_on
     assert_eq!(json(&ready)["ok"], true);
     assert_eq!(json(&ready)["url"], format!("http://127.0.0.1:{port}/readyz"));
 
-    // A call in flight keeps the process in the middle of its stop.
+    // A call in flight keeps the process in the middle of its shutdown.
     sim.order("create:delay:1:delay=4000".parse::<Fault>().unwrap()).unwrap();
     post(&http(), &bridge.listen, "m1", &payload("employee.hired", "E-1", "Ada", "Lovelace")).await.unwrap();
     while sim.journal().is_empty() {
@@ -51,7 +51,11 @@ async fn a_process_that_serves_is_alive_and_ready_and_one_that_stops_is_alive_on
     assert_eq!(unready.status.code(), Some(1), "{unready:?}");
     assert_eq!(json(&unready)["status"], 503);
     assert!(!json(&unready)["reasons"].as_array().unwrap().is_empty());
-    assert_eq!(healthcheck(&everywhere, &[]).status.code(), Some(0), "a process that stops is not to be killed");
+    assert_eq!(
+        healthcheck(&everywhere, &[]).status.code(),
+        Some(0),
+        "a process that is shutting down must not be killed"
+    );
     assert!(bridge.ended().0.success());
 }
 
@@ -67,7 +71,7 @@ fn where_nothing_serves_it_fails_and_says_what_to_look_at() {
 
 #[test]
 fn a_process_that_hangs_is_not_healthy() {
-    // Takes the connection, and never answers.
+    // Accepts the connection but never answers.
     let hung = TcpListener::bind("127.0.0.1:0").unwrap();
     let output = healthcheck(&hung.local_addr().unwrap().to_string(), &["--json"]);
     assert_eq!(output.status.code(), Some(1));

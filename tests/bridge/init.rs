@@ -1,4 +1,4 @@
-//! `init`: a configuration that `check` takes and `serve` works with, for every preset.
+//! `init`: writes a configuration that passes `check` and works with `serve`, for every preset.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use scim_bridge::postman_sim::PostmanSim;
 use crate::process::{Home, KEY, http, sim};
 use crate::redis_server::RedisServer;
 
-/// Fit for every scheme: base64, `whsec_` before it, long enough for an admin token, too.
+/// Valid for every scheme: base64 with the prefix `whsec_`, and long enough for an admin token, too.
 const ANY_SECRET: &str = "whsec_YSBzZWNyZXQgb2YgMTYgYnl0ZXMgb3IgbW9yZQ==";
 
 fn text(output: &Output) -> String {
@@ -23,7 +23,7 @@ fn command(place: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The environment variables that a configuration names, with a secret in each.
+/// The environment variables that a configuration names, each with a secret.
 fn environment(config: &str) -> Vec<(String, &'static str)> {
     let names = config.lines().filter(|line| !line.starts_with('#')).flat_map(|line| line.split("env = \"").skip(1));
     let names = names.map(|rest| rest.split('"').next().unwrap().to_owned());
@@ -50,7 +50,7 @@ fn check_takes_what_init_writes_for_every_preset_and_store() {
             let environment = environment(&config);
             assert!(config.contains("key = { env = \"POSTMAN_SCIM_KEY\" }"), "{config}");
             let without = command(place.path(), &["check", "--config", &file]).output().unwrap();
-            assert_eq!(without.status.code(), Some(64), "{preset}: the secrets are not there");
+            assert_eq!(without.status.code(), Some(64), "{preset}: the secrets are not set");
             for (name, _) in &environment {
                 assert!(text(&written).contains(name) && text(&without).contains(name), "{preset}: {name}");
             }
@@ -102,7 +102,7 @@ fn init_writes_over_no_file_and_names_what_it_lacks_where_nobody_can_be_asked() 
     assert_eq!(nowhere.status.code(), Some(64), "{}", text(&nowhere));
     assert!(text(&nowhere).contains("store.url") && !place.path().join("other.toml").exists());
 
-    // A password in an address stays out of the file.
+    // A password in a URL is not written to the file.
     let output = init(place.path(), &sim, "hibob", "redis://:s3cret@127.0.0.1:1/0", "other.toml");
     let config = fs::read_to_string(place.path().join("other.toml")).unwrap();
     assert!(output.status.success() && !config.contains("s3cret"), "{config}");

@@ -1,5 +1,5 @@
-//! Promise 1, 2, 3, 7 and 8 at once: the real binary is ended at random points under load, again and
-//! again, and in the end everything accepted has ended, and of each fact the newest word is in effect, once.
+//! Promises 1, 2, 3, 7 and 8 at once: the real binary is killed at random points under load, again and again. In the
+//! end everything accepted has ended, and the newest value of each fact is in effect, once.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::process::{Bridge, Home, http, job_id, post, sim};
 use crate::words::body;
 
 const ROUNDS: u32 = 50;
-/// Names the run: another one is another run, the same one the same faults and moments.
+/// The seed of the run: the same seed makes the same faults and moments.
 const SEED: u64 = 20_261_122;
 const SENDERS: u64 = 6;
 
-/// A sender of one HR system: word after word about each of its people, each sent until its 200.
+/// A sender of one HR system: it sends the events of each of its people in order, each until it gets 200.
 struct Sender {
     number: u64,
     chance: fastrand::Rng,
-    /// Words accepted so far, for each person.
+    /// Events accepted so far, for each person.
     accepted: Accepted,
-    /// The ids that were told for them.
+    /// The ids returned for them.
     jobs: Vec<String>,
-    /// Sent, and not answered yet: sent again with the same id.
+    /// Sent but not answered yet: sent again with the same id.
     open: Option<(String, u32)>,
 }
 
@@ -44,7 +44,7 @@ impl Sender {
         }
     }
 
-    /// Sends a word until it is answered 200; none if nobody answers.
+    /// Sends an event until it is answered 200; none if nobody answers.
     async fn send(&mut self, client: &reqwest::Client, listen: &str, person: String, n: u32) -> Option<()> {
         self.open = Some((person.clone(), n));
         loop {
@@ -63,7 +63,7 @@ impl Sender {
         }
     }
 
-    /// Somebody new, or the next word about somebody.
+    /// A new person, or the next event about a known one.
     fn next(&mut self) -> (String, u32) {
         let people = u64::try_from(self.accepted.len()).unwrap();
         if people < 5 || self.chance.u8(..) < 40 {
@@ -75,7 +75,7 @@ impl Sender {
     }
 }
 
-/// Sends under load until the process is gone; tells how it ended.
+/// Sends under load until the process is gone; returns its exit status.
 async fn load_until_gone(bridge: Bridge, senders: &mut [Sender], signal: Signal, after: Duration) {
     let listen = bridge.listen.clone();
     let sending = futures_util::future::join_all(senders.iter_mut().map(|sender| sender.send_until_gone(&listen)));
@@ -104,7 +104,7 @@ async fn whatever_is_accepted_is_in_effect_once_however_the_process_ends() {
         let after = Duration::from_millis(chance.u64(0..250));
         load_until_gone(home.serve(), &mut senders, signal, after).await;
     }
-    // What was cut off is sent again, as an HR system does; then everything settles.
+    // Whatever was cut off is sent again, as an HR system does; then everything settles.
     let bridge = home.serve();
     let client = http();
     for sender in &mut senders {

@@ -1,4 +1,4 @@
-//! What Postman has for a person at this moment, read on demand: counted, without slowing the work.
+//! What Postman currently has for a person, read on demand: counted, without slowing the work.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::process::{Bridge, HOLD_HEARD, Home, http, job_id, payload, post, sim}
 
 const WHO: &str = "/api/v1/person/live?who=E-1";
 
-/// What a payload of these people would do, Postman having been asked.
+/// What a payload about these people would do, after asking Postman.
 async fn tried(bridge: &Bridge, people: &[&str]) -> Value {
     let records: Vec<Value> =
         people.iter().map(|id| serde_json::from_str(&payload("employee.hired", id, "Ada", "King")).unwrap()).collect();
@@ -31,7 +31,7 @@ async fn counted(bridge: &Bridge, operation: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_look_is_counted_keeps_out_of_holds_and_what_it_is_refused_stops_no_worker() {
     let sim = sim();
-    // Limits under which a 429 would be heeded by all.
+    // Limits under which a 429 would slow all workers.
     let home = Home::new(&sim, "[postman]\nwrites_per_minute = 180\nreads_per_minute = 300");
     let bridge = home.serve();
     let client = http();
@@ -75,7 +75,7 @@ async fn a_look_is_counted_keeps_out_of_holds_and_what_it_is_refused_stops_no_wo
     assert_eq!(status, 409, "{refused}");
     assert!(refused.contains("\"held\"") && refused.contains("HOLD-OPERATOR"), "{refused}");
     assert_eq!(tried(&bridge, &["E-1"]).await["error"], "held");
-    assert_eq!(sim.journal().len(), seen, "nothing was asked");
+    assert_eq!(sim.journal().len(), seen, "no calls were made");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +86,7 @@ async fn where_the_target_may_know_external_ids_these_are_asked_for_first() {
     let bridge = home.serve();
     let asked = tried(&bridge, &["E-1"]).await;
     let live = &asked["people"][0]["live"];
-    // The stand-in is Postman, which has no such filter: then the address is asked for.
+    // Like Postman, the stand-in lacks this filter; the address is searched for instead.
     let meanings: Vec<_> = live["calls"].as_array().unwrap().iter().map(|call| call["meaning"].as_str()).collect();
     assert_eq!(meanings, [Some("no filter"), Some("one member")], "{asked}");
     assert_eq!(live["has"], "member");

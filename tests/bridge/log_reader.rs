@@ -1,4 +1,4 @@
-//! Whatever reads the log stops reading: deliveries, people, probes and the end of the process do not wait for it.
+//! The process that reads the log stops reading: deliveries, people, probes and shutdown do not wait for it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_droppe
     let sim = sim();
     let home = Home::new(&sim, "[log]\nlevel = 'trace'");
     let mut child = home.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    // Read up to this line, and no further: then the pipe fills.
+    // Read up to this line only: then the pipe fills.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let serving = lines.find_map(|line| {
         let parsed: Value = serde_json::from_str(&line.unwrap()).ok()?;
@@ -63,7 +63,7 @@ fn who_cannot_start_ends_although_nobody_reads_why() {
     let home = Home::at("http://127.0.0.1:9/scim/v2", "");
     let (_reader, writer) = std::io::pipe().unwrap();
     let (mut full, (told, is_full)) = (writer.try_clone().unwrap(), std::sync::mpsc::channel());
-    // The pipe is full, and stays so.
+    // The pipe is full and stays full.
     std::thread::spawn(move || while full.write_all(&[b'x'; 4096]).is_ok() && told.send(()).is_ok() {});
     while is_full.recv_timeout(Duration::from_millis(500)).is_ok() {}
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

@@ -1,5 +1,4 @@
-//! What the bridge takes at the worst of its bounds, as the kernel counts it of the real process. The bounds hold for
-//! a debug build, too.
+//! Peak memory of the real process at its bounds, as the kernel counts it. The limits hold for a debug build, too.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -25,7 +24,7 @@ fn peak_mib(bridge: &Bridge) -> usize {
     bridge.memory_kib("VmHWM") / 1024
 }
 
-/// The head of a delivery, and the blank line behind it.
+/// The head of a delivery, with the blank line after it.
 fn head(id: &str, body_bytes: usize, signature: &str, now: i64) -> String {
     format!(
         "POST /webhooks/hr HTTP/1.1\r\nhost: bridge\r\nconnection: close\r\ncontent-type: application/json\r\n\
@@ -34,7 +33,7 @@ fn head(id: &str, body_bytes: usize, signature: &str, now: i64) -> String {
     )
 }
 
-/// A hire of 1 MiB, most of it an array that is of no use: so many times `unit`.
+/// A hire of 1 MiB, most of it an unused array of `unit`s.
 fn padded(n: usize, unit: &str) -> String {
     let hire = payload("employee.hired", &format!("E-{n}"), "Ada", "Lovelace");
     let open = hire.strip_suffix('}').unwrap();
@@ -43,15 +42,15 @@ fn padded(n: usize, unit: &str) -> String {
     format!("{before}{}{after}", unit.repeat(room / unit.len()))
 }
 
-/// The status of the answer; none where there is none.
+/// The status of the answer; none if there is no answer.
 fn status(mut socket: &TcpStream) -> Option<u16> {
     let mut answer = Vec::new();
-    // What is answered before its body has ended may be cut off behind the answer.
+    // An answer sent before the whole body was read may be followed by a reset.
     let _ = socket.read_to_end(&mut answer);
     std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
 }
 
-/// Sends so many bodies of 1 MiB at once, all but the last byte before any last byte; their answers.
+/// Sends this many bodies of 1 MiB at once, all but the last byte first, then the last bytes; returns the answers.
 fn at_once(bridge: &Bridge, bodies: usize, unit: &str) -> Vec<Option<u16>> {
     let ready = Barrier::new(bodies);
     std::thread::scope(|scope| {
@@ -64,7 +63,7 @@ fn at_once(bridge: &Bridge, bodies: usize, unit: &str) -> Vec<Option<u16>> {
                     let mut socket = TcpStream::connect(listen).unwrap();
                     socket.set_read_timeout(Some(PATIENCE)).unwrap();
                     let (most, last) = body.as_bytes().split_at(body.len() - 1);
-                    // Some lose their share to those that come after them, and are told.
+                    // Some lose their share of memory to later ones, and are told so.
                     let sent = socket.write_all(head(&id, body.len(), &signature, now).as_bytes());
                     let sent = sent.and_then(|()| socket.write_all(most));
                     ready.wait();
@@ -112,7 +111,7 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
     const CONNECTIONS: usize = 2_000;
     assert!(descriptors::raise_limit() > CONNECTIONS + 200, "`ulimit -Hn` must allow more files for this test");
     let sim = sim();
-    // As long as all of them take to come, none is cut off for its time.
+    // None is cut off for taking too long, as long as all of them take to connect.
     let home = Home::new(&sim, "[server]\nbody_timeout_s = 300");
     let bridge = home.serve();
     let idle = resident_mib(&bridge);
@@ -126,7 +125,7 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
         let (head, body, began, sent) = (head.clone(), body.clone(), began.clone(), sent.clone());
         strangers.spawn(async move {
             let socket = TcpSocket::new_v4().unwrap();
-            // Each peer has 500 of the 1,000 that it may.
+            // Each peer has 500 of the 1,000 connections that it may have.
             socket.bind((Ipv4Addr::new(127, 0, 1, u8::try_from(n % 4).unwrap()), 0).into()).unwrap();
             let mut socket = socket.connect(address).await.unwrap();
             let whole = async {
@@ -145,8 +144,8 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
     while began.load(Ordering::Relaxed) < CONNECTIONS || taken < 5 {
         let began = began.load(Ordering::Relaxed);
         assert!(since.elapsed() < PATIENCE, "{began} of {CONNECTIONS} began, {taken} genuine deliveries were taken");
-        // How quickly is a question for `benches/strangers`: a debug build beside other tests is slow. It is sent again as
-        // by any sender who got no answer in time.
+        // How quickly is measured by `benches/strangers`: a debug build next to other tests is slow. The sender tries
+        // again, as any sender does that got no answer in time.
         taken += usize::from(is_taken(&bridge, &format!("E-{taken}")).await);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -157,8 +156,8 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
     strangers.abort_all();
 }
 
-/// A target where everybody is known already, and whose answer to a search by address is 4 MiB of `row`: the first
-/// `at_once` of them when as many are asked for.
+/// A target that knows everybody already, and whose answer to a search by address is 4 MiB of `row`; the first
+/// `at_once` answers are sent at the same time.
 fn talkative_target(row: &'static str, at_once: usize) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
@@ -167,7 +166,7 @@ fn talkative_target(row: &'static str, at_once: usize) -> (String, Arc<AtomicUsi
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (asked, answered) = (asked.clone(), answered.clone());
-            // Whoever is gone before the answer ends its thread alone.
+            // A client that hangs up ends only its own thread.
             std::thread::spawn(move || answer(stream.unwrap(), row, at_once, &asked, &answered));
         }
     });

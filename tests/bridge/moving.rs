@@ -1,5 +1,5 @@
-//! A company grows: what the embedded store holds is taken along to Redis, and nothing is lost, doubled or
-//! put out of order by it, wherever the copying is cut off.
+//! A company grows: the content of the embedded store moves to Redis. Nothing is lost, doubled or reordered, wherever
+//! the copy is interrupted.
 
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What a copy that went well says.
+/// The report of a copy that succeeded.
 fn copied(home: &Home, from: &str, to: &str, more: &[&str]) -> Value {
     let output = copy(home, from, to, more);
     assert!(output.status.success(), "{}", said(&output));
@@ -58,7 +58,7 @@ fn section(report: &Value, name: &str) -> u64 {
     line["all"].as_u64().unwrap()
 }
 
-/// Posts word number `n` about a person.
+/// Posts event number `n` about a person.
 async fn send(bridge: &Bridge, accepted: &mut Accepted, person: &str, n: u32) -> Value {
     let (status, answer) = post(&http(), &bridge.listen, &format!("{person}-{n}"), &body(person, n)).await.unwrap();
     assert_eq!(status, 200, "{answer}");
@@ -79,7 +79,7 @@ async fn a_company_that_grows_takes_everything_along() {
     let (old, new) = (embedded(&home), redis.url());
     let mut accepted = Accepted::new();
 
-    // In line; blocked by a dead letter; unmapped; and what waits because the key is refused.
+    // In sync; blocked by a dead letter; unmapped; and waiting because the key is refused.
     let bridge = home.serve();
     send(&bridge, &mut accepted, "DONE", 0).await;
     send(&bridge, &mut accepted, "DONE", 1).await;
@@ -116,7 +116,7 @@ async fn a_company_that_grows_takes_everything_along() {
     assert_eq!(["people", "remembered", "unmapped"].map(|name| section(&report, name)), [3, 10, 1]);
     assert_eq!(sum(&copied(&home, &old, &new, &[]), "copied"), 0);
 
-    // The old one started by mistake, with the right key again: it applies nothing.
+    // The old bridge is started by mistake, with the right key again: it applies nothing.
     sim.set_key(KEY);
     let calls = sim.stats().calls;
     let mistake = home.serve();
@@ -146,14 +146,14 @@ async fn a_company_that_grows_takes_everything_along() {
     assert!(accepted.iter().all(|(person, count)| Truth::after(person, *count).employed), "the test proves little");
     the_newest_words_are_in_effect_once(&sim, &accepted);
 
-    // Once more: neither while the new one is at work, nor after.
+    // A second copy fails, both while the new bridge runs and afterwards.
     assert!(said(&copy(&home, &old, &new, &[])).contains("in use"));
     stop(bridge);
     let refused = copy(&home, &old, &new, &[]);
     assert!(!refused.status.success() && said(&refused).contains("was served since"), "{}", said(&refused));
     the_newest_words_are_in_effect_once(&sim, &accepted);
 
-    // And as a backup: the source may go on.
+    // As a backup: the source may continue.
     let backup = format!("embedded:{}", home.path().join("backup").display());
     let report = copied(&home, &new, &backup, &["--no-hold"]);
     assert_eq!(["people", "remembered", "unmapped"].map(|name| section(&report, name)), [3, 11, 1]);
@@ -162,7 +162,7 @@ async fn a_company_that_grows_takes_everything_along() {
     assert_eq!(bridge.api("/api/v1/hold").await["holds"].as_array().map(Vec::len), Some(0));
     bridge.settled().await;
     stop(bridge);
-    assert_eq!(sim.stats().calls, calls, "everybody was in line");
+    assert_eq!(sim.stats().calls, calls, "everybody was in sync");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +187,7 @@ async fn a_backup_is_taken_while_the_bridge_serves_and_is_a_store_of_its_own() {
     let again = backup();
     assert_eq!(again.status.code(), Some(1));
     assert!(said(&again).contains("is there already"), "{}", said(&again));
-    // The disk is lost, and with it what came after.
+    // The disk is lost, with everything since the backup.
     bridge.signal(Signal::KILL);
     bridge.ended();
     sim.set_key(KEY);
@@ -219,7 +219,7 @@ fn person(n: usize) -> Person {
     Person::parse(source(), &format!("E-{n}")).unwrap()
 }
 
-/// A delivery of a few people's words; opaque, as they are to a store.
+/// A delivery with events about a few people; opaque to the store.
 fn delivery(first: usize, round: usize) -> NewDelivery {
     let entry = |n: usize| {
         let person = person(n);
@@ -246,7 +246,7 @@ fn dead_row(n: usize, unmapped: bool) -> DeadRow {
     }
 }
 
-/// How an attempt with a person of the fill ends: one in four each waits, is in line, is held, is blocked.
+/// How an attempt with a person ends: a quarter each waits, is in sync, is held, is blocked.
 fn ending(n: usize, claimed: &Claimed) -> Commit {
     let lane = |state, due, tag: Option<&str>| Lane { state, due, wakes: true, tag: tag.map(str::to_owned) };
     let lane = match n % 4 {
@@ -271,7 +271,7 @@ fn ending(n: usize, claimed: &Claimed) -> Commit {
     }
 }
 
-/// Some thousand words, about people in every state.
+/// Some thousand events, about people in every state.
 async fn fill(store: &dyn Transfer) {
     let now = Clock::System.now();
     for round in 0..8 {
@@ -297,7 +297,7 @@ async fn fill(store: &dyn Transfer) {
     }
 }
 
-/// Everybody with inbox and story, every dead letter, and the figures.
+/// Everybody with inbox and story, every dead letter, and the statistics.
 async fn views(store: &dyn Transfer) -> Vec<String> {
     let mut views = Vec::new();
     let mut page = Page { rows_max: PAGE, after: None };
@@ -329,7 +329,7 @@ async fn views(store: &dyn Transfer) -> Vec<String> {
     views
 }
 
-/// Kills the copying later and later, each time after a seventh longer, until it is through before that.
+/// Kills the copy later and later, each time after one seventh more time, until it finishes first.
 async fn copy_with_kills(home: &Home, from: &str, to: &str) {
     let store = open(home, from);
     fill(store.as_ref()).await;
@@ -349,14 +349,14 @@ async fn copy_with_kills(home: &Home, from: &str, to: &str) {
         child.kill().unwrap();
         child.wait().unwrap();
         kills += 1;
-        assert!(kills < 1_000, "it is never through");
+        assert!(kills < 1_000, "it never finishes");
         let report = copied(home, from, to, &["--dry-run"]);
         let (all, known) = (sum(&report, "all"), sum(&report, "known"));
-        assert!(known >= last, "what was there is gone: {known} of {last}");
+        assert!(known >= last, "something that was there is gone: {known} of {last}");
         halves += u32::from(known > last && known < all);
         last = known;
     }
-    assert!(halves > 0, "none of {kills} kills met it in the middle");
+    assert!(halves > 0, "none of {kills} kills interrupted it");
     assert_eq!(sum(&copied(home, from, to, &[]), "copied"), 0);
     let store = open(home, to);
     let after = views(store.as_ref()).await;
@@ -371,7 +371,7 @@ async fn a_copy_that_is_killed_again_and_again_ends_the_same() {
     let home = Home::new(&sim, TOKEN);
     let (old, backup) = (embedded(&home), format!("embedded:{}", home.path().join("backup").display()));
     copy_with_kills(&home, &old, &redis.url()).await;
-    // And back, into an empty one.
+    // And back, into an empty store.
     let (store, from) = (open(&home, &redis.url()), redis.url());
     let before = views(store.as_ref()).await;
     drop(store);
@@ -397,7 +397,7 @@ fn what_is_no_store_or_the_same_one_is_refused_and_no_secret_is_told() {
     let refused = copy(&home, &login, &old, &[]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("STORE-AUTH") && !said(&refused).contains("tell-nobody"), "{}", said(&refused));
-    // A prefix of its own is another store.
+    // Another prefix is another store.
     let other = copy(&home, &url, &url, &["--to-prefix", "other"]);
     assert!(said(&other).contains("there is nothing"), "{}", said(&other));
     assert_eq!(home.command(&["store", "copy", "--from", &url]).output().unwrap().status.code(), Some(2));

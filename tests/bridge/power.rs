@@ -1,5 +1,5 @@
-//! The power is cut: a library before libc (`power_cut.c`) undoes whatever was not flushed to the disk, and kills
-//! the process. Whatever was answered 200 must be there afterwards.
+//! Power cuts: a library preloaded before libc (`power_cut.c`) undoes whatever was not flushed to disk, and kills the
+//! process. Everything answered 200 must still be there afterwards.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::process::{Bridge, Home, http, payload, post, sim};
 
 const SENDERS: usize = 6;
 
-/// Sends until nobody answers; the ids of the jobs that were answered 200.
+/// Sends until nobody answers; returns the ids of the jobs that were answered 200.
 async fn send_on(listen: String, sender: usize, acknowledged: Arc<Mutex<Vec<String>>>) {
     for n in 0.. {
         let body = payload("employee.hired", &format!("E-{sender}-{n}"), "Ada", "Lovelace");
@@ -29,7 +29,7 @@ async fn knows(bridge: &Bridge, id: &str) -> bool {
 /// How many were acknowledged before the cut, and how many of them are lost.
 async fn cut_after(busy: Duration, more: &[(&str, &str)]) -> (usize, usize) {
     let sim = sim();
-    // Nobody is worked on: what was accepted waits.
+    // No worker runs: accepted events wait.
     let home = Home::new(&sim, "[postman]\nbase_url = 'http://127.0.0.1:9/scim/v2'");
     let (data, library) = (home.path().join("data"), library(home.path()));
     std::fs::create_dir(&data).unwrap();
@@ -38,7 +38,7 @@ async fn cut_after(busy: Duration, more: &[(&str, &str)]) -> (usize, usize) {
     let acknowledged: Arc<Mutex<Vec<String>>> = Arc::default();
     let senders: Vec<_> =
         (0..SENDERS).map(|n| tokio::spawn(send_on(bridge.listen.clone(), n, Arc::clone(&acknowledged)))).collect();
-    // Counted from the first one that was acknowledged: on a busy machine that may take longer than all the rest.
+    // Counted from the first acknowledgement: on a busy machine that may take longer than all the rest.
     while acknowledged.lock().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -69,5 +69,5 @@ async fn a_power_cut_loses_nothing_that_was_answered_200() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_flush_before_the_200_the_same_cut_would_lose_some() {
     let (acknowledged, lost) = cut_after(Duration::from_millis(700), &[("POWER_CUT_NO_FLUSH", "1")]).await;
-    assert!(lost > 0, "none of {acknowledged} lost: the test shows nothing");
+    assert!(lost > 0, "none of {acknowledged} lost: the test proves nothing");
 }

@@ -1,4 +1,4 @@
-//! Promise 6: no e-mail, name, body or secret is in any log line, at any level.
+//! Promise 6: no log line, at any level, contains an e-mail address, a name, a body or a secret.
 
 use rustix::process::Signal;
 use scim_bridge::postman_sim::Fault;
@@ -57,7 +57,7 @@ async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
             ["example.com", "xylophon1@", given, family, "Perpetua", "wolpertinger", secret, KEY, &token, "first_name"]
         {
             let at = text.find(private).map(|at| &text[at.saturating_sub(200)..(at + 60).min(text.len())]);
-            assert!(at.is_none(), "{private} is there: {at:?}");
+            assert!(at.is_none(), "{private} was logged: {at:?}");
         }
     }
 }

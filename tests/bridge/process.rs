@@ -1,4 +1,4 @@
-//! A bridge in a process of its own, and a sender that signs as an HR system would.
+//! A bridge in a process of its own, and a sender that signs like an HR system.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,30 +11,29 @@ use rustix::process::{Pid, Signal, kill_process};
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 use serde_json::{Value, json};
 
-/// The source's secret; `whsec_` and base64, as Standard Webhooks has it.
+/// The source's secret: `whsec_` and base64, as in Standard Webhooks.
 pub(crate) const SECRET: &str = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
 pub(crate) const KEY: &str = "PMAK-the-key-of-the-tests";
-/// Far above what anything here takes, on a machine that does much else at the same time, too. It costs nothing where
-/// all is well.
+/// Far above what anything here takes, even on a busy machine. Costs no time while tests pass.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
-/// Every worker has heard of a hold by then.
+/// Every worker has noticed a hold by then.
 pub(crate) const HOLD_HEARD: Duration = Duration::from_secs(1);
-/// The states of people whose jobs can still end by themselves.
+/// The states of people whose jobs can still end without help.
 pub(crate) const MOVING: [&str; 3] = ["waiting", "running", "held"];
 
 pub(crate) fn sim() -> PostmanSim {
     PostmanSim::start(SimOptions { key: KEY.to_owned(), writes: 0, reads: 0, ..SimOptions::default() }).unwrap()
 }
 
-/// A folder with a configuration; the store stays in it from process to process.
+/// A folder with a configuration; the store in it outlives each process.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
-    /// Where the configuration has one.
+    /// The port, if the configuration fixes one.
     admin_token: Option<String>,
 }
 
 impl Home {
-    /// `more` is TOML: tables are merged with what every test needs.
+    /// `more` is TOML, merged with the tables that every test needs.
     pub(crate) fn new(sim: &PostmanSim, more: &str) -> Self {
         Self::at(&sim.base_url(), more)
     }
@@ -50,7 +49,7 @@ impl Home {
             writes_per_minute = 0
             reads_per_minute = 0
             timeout_s = 2
-            // The stand-in shows at once what was written.
+            // The stand-in shows writes immediately.
             read_lag_s = 1
             [guard]
             leaves_max = 1_000_000
@@ -87,7 +86,7 @@ impl Home {
         self.folder.path().join("scim-bridge.toml")
     }
 
-    /// The binary with a command, with nothing of this process's environment.
+    /// A command of the binary, with an empty environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_scim-bridge")), arguments)
     }
@@ -117,7 +116,7 @@ impl Home {
         self.started(self.command_of(binary, &["serve", "--role", role]))
     }
 
-    /// A bridge that serves when this returns.
+    /// Starts a bridge; it serves when this returns.
     pub(crate) fn started(&self, mut command: Command) -> Bridge {
         command.stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -164,7 +163,7 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
     }
 }
 
-/// A process that serves.
+/// A running process.
 pub(crate) struct Bridge {
     child: Child,
     log: Arc<Mutex<String>>,
@@ -180,11 +179,11 @@ impl Bridge {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        // It may have ended by itself already.
+        // It may have ended already.
         let _ = kill_process(self.pid(), signal);
     }
 
-    /// Waits for the end, and gives status and the whole log.
+    /// Waits for the end; returns status and log.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
@@ -198,7 +197,7 @@ impl Bridge {
         (status, self.log())
     }
 
-    /// What the kernel says of its memory: `VmRSS` (resident now), `VmHWM` (resident at the most).
+    /// A value of the kernel's memory statistics: `VmRSS` (resident now), `VmHWM` (peak resident).
     pub(crate) fn memory_kib(&self, field: &str) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.strip_prefix(field).is_some_and(|rest| rest.starts_with(':')));
@@ -221,7 +220,8 @@ impl Bridge {
         self.api_if_told(path).await.unwrap_or_else(|| panic!("{path}: the store is away"))
     }
 
-    /// The same; none while its store is away. A version before 0.2 does not say whether its store could be read.
+    /// The same; none while its store cannot be reached. Versions before 0.2 do not say whether the store could be
+    /// read.
     async fn api_if_told(&self, path: &str) -> Option<Value> {
         let request = http().get(format!("http://{}{path}", self.admin)).bearer_auth(&self.token);
         let response = request.send().await.unwrap();
@@ -239,7 +239,7 @@ impl Bridge {
         job["outcome"].as_str().unwrap().to_owned()
     }
 
-    /// Each of these jobs has ended, whether or not that is still told.
+    /// Whether each of these jobs has ended, even if its outcome is no longer listed.
     pub(crate) async fn all_have_ended(&self, jobs: &[String]) {
         let client = http();
         for id in jobs {
@@ -252,18 +252,19 @@ impl Bridge {
         }
     }
 
-    /// How many people with open jobs are in some states; `dead`: how many dead letters there are.
+    /// How many people with open jobs are in certain states; `dead`: how many dead letters there are.
     pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
         self.jobs_if_told(states).await.expect("the store is there")
     }
 
-    /// The same; none while its store is away. A version before 0.2 does not say whether its store could be read.
+    /// The same; none while its store cannot be reached. Versions before 0.2 do not say whether the store could be
+    /// read.
     pub(crate) async fn jobs_if_told(&self, states: &[&str]) -> Option<u64> {
         let told = self.api_if_told("/api/v1/status").await.filter(|told| told["readable"] != false)?;
         Some(states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum())
     }
 
-    /// Waits until so many people are in a state and nobody is on the way.
+    /// Waits until this many people are in a state and nobody is being worked on.
     pub(crate) async fn until(&self, state: &str, people: u64) {
         let deadline = Instant::now() + PATIENCE;
         while self.jobs(&[state]).await != people || self.jobs(&["running"]).await > 0 {
@@ -272,7 +273,7 @@ impl Bridge {
         }
     }
 
-    /// Waits until nobody can be brought further.
+    /// Waits until nothing more can be done for anybody.
     pub(crate) async fn settled(&self) {
         let deadline = Instant::now() + PATIENCE;
         while self.jobs(&MOVING).await > 0 {
@@ -307,25 +308,25 @@ pub(crate) fn payload(kind: &str, employee: &str, given: &str, family: &str) -> 
     .to_string()
 }
 
-/// The id of a delivery's only job.
+/// The id of the only job in an answer.
 pub(crate) fn job_id(answer: &Value) -> &str {
     assert_eq!(answer["jobs"].as_array().map(Vec::len), Some(1), "{answer}");
     answer["jobs"][0].as_str().unwrap()
 }
 
-/// The signature by the `standardwebhooks` crate, and the time that it is of.
+/// A signature by the `standardwebhooks` crate, and its timestamp.
 pub(crate) fn signature(id: &str, body: &str) -> (String, i64) {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let now = i64::try_from(now).unwrap();
     (standardwebhooks::Webhook::new(SECRET).unwrap().sign(id, now, body.as_bytes()).unwrap(), now)
 }
 
-/// Signs with the `standardwebhooks` crate and posts; none where no answer came.
+/// Signs with the `standardwebhooks` crate and posts; none if there was no answer.
 pub(crate) async fn post(client: &reqwest::Client, listen: &str, id: &str, body: &str) -> Option<(u16, Value)> {
     post_with(client, listen, id, body, &[]).await
 }
 
-/// The same with further header fields.
+/// The same with additional header fields.
 pub(crate) async fn post_with(
     client: &reqwest::Client,
     listen: &str,

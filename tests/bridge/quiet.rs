@@ -1,4 +1,4 @@
-//! Repeated events are logged once a second, with a count: the log does not fill the disk, and nothing is lost.
+//! Repeated events are logged once a second, with a count: the log cannot fill the disk, and no event goes uncounted.
 
 use std::time::{Duration, Instant};
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
 use crate::redis_server::RedisServer;
 
-/// The lines of the log that say this.
+/// The log lines with this message.
 fn lines(bridge: &Bridge, message: &str) -> Vec<Value> {
     let log = bridge.log();
     let all = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     all.filter(|line| line["message"].as_str().is_some_and(|told| told.starts_with(message))).collect()
 }
 
-/// How many times it happened, by the lines that say so.
+/// How many events these lines account for.
 fn counted(lines: &[Value]) -> u64 {
     lines.iter().map(|line| 1 + line["left_out"].as_u64().unwrap()).sum()
 }
 
-/// Repeats it until the lines account for every time, and checks that there is at most one line a second.
+/// Repeats an action until the log accounts for every time, and checks that there is at most one line a second.
 async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl AsyncFn() -> u16, answered: u16) {
     let began = Instant::now();
     let mut times = 0;
@@ -38,7 +38,7 @@ async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl Async
     }
     let told = lines(bridge, message);
     let seconds = began.elapsed().as_secs() + 1;
-    // Heartbeats may have failed at the same store, and are logged with it.
+    // Heartbeats may have failed at the same store, and are logged as well.
     assert!(counted(&told) <= times + seconds, "{} of {times} in {seconds} s", counted(&told));
     assert!(told.len() as u64 <= seconds, "{} lines in {seconds} s", told.len());
     assert!(told.len() < 61, "a line each");
@@ -71,7 +71,7 @@ async fn deliveries_and_questions_without_a_redis_are_a_line_a_second_with_a_cou
     let people = format!("http://{}/api/v1/people", bridge.admin);
     let ask = async || client.get(&people).bearer_auth(&bridge.token).send().await.unwrap().status().as_u16();
     is_told_once_a_second(&bridge, "the admin listener could not use the store", ask, 503).await;
-    // Nothing else fills the log meanwhile, such as the workers or whatever else uses the store.
+    // Nothing else fills the log in the meantime, such as workers or other users of the store.
     let before = bridge.log().lines().count();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let more = bridge.log().lines().count() - before;

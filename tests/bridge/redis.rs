@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
 use crate::redis_server::RedisServer;
 
-/// A configuration with this Redis for its store.
+/// A configuration with this Redis as the store.
 fn on(redis: &RedisServer) -> String {
     format!("[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\n", redis.url())
 }
@@ -53,12 +53,12 @@ async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_wh
     bridge.settled().await;
     assert_eq!(sim.members().len(), 1);
 
-    // The same for one that goes down while it is in use.
+    // The same for one that goes down while in use.
     redis.kill();
     assert_eq!(hire(&bridge, "m2").await, 503);
     comes_to(&bridge, "/readyz", 503, "STORE-").await;
     assert_eq!(bridge.get("/livez").await.0, 200);
-    // Whoever asks how it is gets an answer, and it is a problem like any other.
+    // `status` answers, and lists it as a problem like any other.
     comes_to(&bridge, "/api/v1/status", 200, "\"code\":\"STORE-UNREACHABLE\"").await;
     let told: serde_json::Value = serde_json::from_str(&bridge.get("/api/v1/status").await.1).unwrap();
     assert_eq!((&told["readable"], &told["problems"][0]["subject"]), (&false.into(), &"store".into()), "{told}");
@@ -84,11 +84,11 @@ async fn an_idle_worker_makes_no_more_calls_than_docs_redis_md_says() {
     let worker = Home::new(&sim, &on(&redis)).serve_as("worker");
     comes_to(&worker, "/readyz", 200, "").await;
     let before = scripts_run(&redis);
-    // What is measured is the time while nothing happens.
+    // The measured time is one in which nothing happens.
     tokio::time::sleep(Duration::from_secs(SECONDS)).await;
     let run = scripts_run(&redis) - before;
     assert!(run >= SECONDS / 2, "it does not look for work: {run} calls in {SECONDS} s");
-    // Some ten, and more if two heartbeats fall into that time. A loop that does not sleep makes thousands.
+    // About ten, and more if two heartbeats fall into that time. A loop without a sleep makes thousands.
     assert!(run <= 20 * SECONDS, "{run} calls in {SECONDS} s");
 }
 
@@ -109,7 +109,7 @@ async fn the_store_of_a_newer_version_is_left_alone_by_who_starts_and_by_who_run
 
     assert_eq!(hire(&bridge, "m2").await, 503);
     comes_to(&bridge, "/readyz", 503, "STORE-NEWER-SCHEMA").await;
-    // Not even the clock is kept.
+    // Not even the clock is stored.
     assert_eq!(redis.command(&["HGETALL", "{scim-bridge}:ctl"]), before);
 
     // A way back: the newer version was rolled back before it wrote anything else.

@@ -1,4 +1,4 @@
-//! A whole roster, by the commands: imported, planned, applied in parts, and the files that HR systems cut.
+//! A whole roster, by the commands: imported, planned, applied in parts, and truncated files.
 
 use std::fs;
 use std::process::Output;
@@ -173,7 +173,7 @@ async fn drift_is_told_and_repaired_as_far_as_configured_and_what_somebody_remov
         .send();
     assert!(renamed.await.unwrap().status().is_success());
     assert!(patched(&ids[1], "active", json!(false)).await.unwrap().status().is_success());
-    // Reads may lag behind what the bridge wrote by a second.
+    // Reads may be a second behind the bridge's writes.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
 
     let report = said(&home, &bridge, &["drift", "--now"])["report"].clone();

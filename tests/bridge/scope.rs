@@ -1,4 +1,4 @@
-//! Who leaves the scope of a source's rules, and comes back into it.
+//! People who leave the scope of a source's rules, and return.
 
 use scim_bridge::postman_sim::PostmanSim;
 use serde_json::json;
@@ -14,7 +14,7 @@ const RULES: &str = "
     out_of_scope = 'leave'
 ";
 
-/// Whether they are switched on after each of: hired in Sales, moved to another department, renamed there, moved back.
+/// Whether they are active after each of: hired in Sales, moved to another department, renamed there, moved back.
 async fn story(bridge: &Bridge, sim: &PostmanSim) -> Vec<bool> {
     let hire = json!({"employee_id": "E-1", "email": "e-1@example.com", "first_name": "Ada", "last_name": "Lovelace"});
     let told = [

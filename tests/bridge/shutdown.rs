@@ -1,4 +1,4 @@
-//! SIGTERM stops in good order; a second signal stops at once; nothing is lost either way.
+//! SIGTERM shuts down gracefully; a second signal stops immediately; nothing is lost either way.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use scim_bridge::postman_sim::{Fault, PostmanSim};
 
 use crate::process::{Bridge, Home, http, job_id, payload, post, sim};
 
-/// The id of a hire's job, whose call hangs.
+/// The id of the job of a hire whose call hangs.
 async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> String {
     sim.order(fault.parse::<Fault>().unwrap()).unwrap();
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
@@ -49,14 +49,14 @@ async fn stops_in_good_order(signal: Signal) {
     let (status, log) = bridge.ended();
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(sim.journal().len(), 1);
-    // Done, not given back: there is nothing left to call.
+    // Finished, not handed back: no calls are left to make.
     let bridge = home.serve();
     assert_eq!(bridge.outcome(&job).await, "created");
     assert_eq!(bridge.jobs(&["waiting", "running", "held", "dead"]).await, 0);
-    assert_eq!(bridge.api("/api/v1/status").await["people"], 1, "what was answered 503 is not there");
+    assert_eq!(bridge.api("/api/v1/status").await["people"], 1, "a delivery answered 503 was not stored");
 }
 
-/// An answer on a connection that is kept: its head.
+/// The head of an answer on a keep-alive connection.
 fn asked(connection: &mut BufReader<TcpStream>, path: &str) -> String {
     write!(connection.get_mut(), "GET {path} HTTP/1.1\r\nhost: bridge\r\n\r\n").unwrap();
     let (mut head, mut length) = (String::new(), 0);
@@ -87,7 +87,7 @@ async fn a_kept_connection_is_told_to_close_on_its_last_answer() {
     }
     let last = asked(&mut kept, "/livez");
     assert!(last.starts_with("http/1.1 200") && last.contains("connection: close"), "{last}");
-    assert_eq!(kept.read(&mut [0]).unwrap(), 0, "it is closed");
+    assert_eq!(kept.read(&mut [0]).unwrap(), 0, "the connection is closed");
     assert!(bridge.ended().0.success());
 }
 
@@ -102,7 +102,7 @@ async fn what_does_not_end_within_the_grace_is_given_back() {
     let (status, log) = bridge.ended();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
-    // The next process goes on at once: it looks, and finds what the broken-off call had done.
+    // The next process continues at once: it searches, and finds that the interrupted call took effect.
     let bridge = home.serve();
     bridge.settled().await;
     assert_eq!(sim.members().len(), 1);

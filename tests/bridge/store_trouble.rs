@@ -1,4 +1,4 @@
-//! A store that is damaged, full or gone: told by `status`, `/readyz`, metrics and alerts, and over when it is mended.
+//! A store that is damaged, full or gone: reported by `status`, `/readyz`, metrics and alerts, until it is repaired.
 
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
@@ -21,7 +21,7 @@ async fn hire(bridge: &Bridge, employee: &str) -> u16 {
     post(&http(), &bridge.listen, &format!("hired-{employee}"), &body).await.unwrap().0
 }
 
-/// Overwrites the first page of a table or an index, as a disk that fails does.
+/// Overwrites the first page of a table or an index, as a failing disk does.
 fn damage(home: &Home, name: &str) {
     let path = home.path().join("data/store.db");
     let db = rusqlite::Connection::open(&path).unwrap();
@@ -34,7 +34,7 @@ fn damage(home: &Home, name: &str) {
     file.write_all(&vec![0x5a; usize::try_from(bytes).unwrap()]).unwrap();
 }
 
-/// A bridge on a store in which this is damaged, after somebody came in line.
+/// A bridge on a store with this damage, after one person came in sync.
 async fn damaged(home: &Home, name: &str) -> Bridge {
     let bridge = home.serve();
     assert_eq!(hire(&bridge, "E-1").await, 200);
@@ -45,7 +45,7 @@ async fn damaged(home: &Home, name: &str) -> Bridge {
     home.serve()
 }
 
-/// Asks until the answer is so.
+/// Polls until the answer is as expected.
 async fn until(bridge: &Bridge, path: &str, is_so: impl Fn(u16, &str) -> bool) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -58,7 +58,7 @@ async fn until(bridge: &Bridge, path: &str, is_so: impl Fn(u16, &str) -> bool) -
     }
 }
 
-/// What `status` says of this code, as soon as it does.
+/// The problem with this code, as soon as `status` lists it.
 async fn told(bridge: &Bridge, code: &str) -> Value {
     let find = |body: &str| {
         let status: Value = serde_json::from_str(body).ok()?;
@@ -68,7 +68,7 @@ async fn told(bridge: &Bridge, code: &str) -> Value {
     find(&body).unwrap()
 }
 
-/// Whether a message says this.
+/// Whether an alert mentions this.
 fn says(change: &'static str) -> impl Fn(&[crate::alerts::Received]) -> bool {
     move |all| all.iter().any(|one| one.is_genuine && one.changes().iter().any(|told| told.starts_with(change)))
 }
@@ -79,7 +79,7 @@ async fn deliveries_that_a_damaged_store_does_not_take_are_told_everywhere() {
     let sim = sim();
     let home = Home::new(&sim, &with_alert(&url));
     let bridge = damaged(&home, "inbox").await;
-    assert_eq!(bridge.get("/readyz").await.0, 200, "nobody has met it yet");
+    assert_eq!(bridge.get("/readyz").await.0, 200, "nobody has noticed it yet");
     for employee in ["E-2", "E-3", "E-4", "E-5", "E-6"] {
         assert_eq!(hire(&bridge, employee).await, 503);
     }
@@ -108,8 +108,8 @@ async fn people_whom_a_damaged_store_keeps_from_the_target_are_told() {
     assert_eq!(hire(&bridge, "E-2").await, 200);
     let problem = told(&bridge, "STORE-DAMAGED").await;
     assert!(problem["what"].as_str().unwrap().contains("People do not reach Postman"), "{problem}");
-    assert_eq!(bridge.get("/readyz").await.0, 200, "deliveries are taken");
-    // The lane is tried again only when its lease has run out: it is told all the time until then.
+    assert_eq!(bridge.get("/readyz").await.0, 200, "deliveries are accepted");
+    // The lane is not tried again before its lease expires: the problem is listed all that time.
     let deadline = Instant::now() + Duration::from_secs(15);
     while Instant::now() < deadline {
         assert!(bridge.get("/api/v1/status").await.1.contains("STORE-DAMAGED"));
@@ -129,7 +129,7 @@ async fn an_index_that_cannot_be_read_hides_nothing_else_and_a_copy_mends_it() {
         body.contains("\nscim_bridge_store_up 0\n") && !body.contains("\nscim_bridge_problems 0\n")
     })
     .await;
-    // Not everything can be judged, so it is told without the store.
+    // Not everything can be judged, so it is reported without the store.
     let all = receiver.until(&bridge, says("opened STORE-DAMAGED")).await;
     assert!(all.iter().all(|one| one.id.starts_with("msg_store_")), "{all:#?}");
     bridge.signal(Signal::TERM);
@@ -158,7 +158,7 @@ async fn a_disk_that_is_full_is_told_to_receivers_and_so_is_its_end() {
     let (receiver, url) = Receiver::start(&[]);
     let sim = sim();
     let home = Home::new(&sim, &with_alert(&url));
-    // A write beyond the limit fails instead of ending the process.
+    // With the limit, a write fails instead of ending the process.
     let mut command = Command::new("/bin/sh");
     command.env_clear().current_dir(home.path()).args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
     command.arg(env!("CARGO_BIN_EXE_scim-bridge")).arg("--config").arg(home.config()).arg("serve");
@@ -170,7 +170,7 @@ async fn a_disk_that_is_full_is_told_to_receivers_and_so_is_its_end() {
     let deadline = Instant::now() + PATIENCE;
     let mut n = 2;
     while hire(&bridge, &format!("E-{n}")).await != 503 {
-        assert!(Instant::now() < deadline, "the store takes more than there is room for");
+        assert!(Instant::now() < deadline, "the store holds more than it has room for");
         n += 1;
     }
     receiver.until(&bridge, says("opened STORE-UNWRITABLE")).await;
@@ -201,7 +201,7 @@ async fn a_redis_that_hangs_is_told_to_receivers_and_so_is_its_end() {
     kill_process(server, Signal::STOP).unwrap();
     let stopped_at = Instant::now();
     let all = receiver.until(&bridge, says("opened STORE-")).await;
-    assert!(stopped_at.elapsed() >= Duration::from_secs(15), "a fail-over would have been told");
+    assert!(stopped_at.elapsed() >= Duration::from_secs(15), "a fail-over would have been reported");
     let id = all.iter().find(|one| says("opened STORE-")(std::slice::from_ref(one))).unwrap().id.clone();
     assert!(id.starts_with("msg_store_"), "{id}");
     until(&bridge, "/metrics", |_, body| body.contains("\nscim_bridge_problems 1\n")).await;
@@ -224,7 +224,7 @@ async fn a_value_of_redis_that_is_damaged_and_passed_over_is_told() {
     assert_eq!(hire(&bridge, "E-2").await, 200);
     let problem = told(&bridge, "STORE-DAMAGED").await;
     assert!(problem["what"].as_str().unwrap().contains("the log says who is concerned"), "{problem}");
-    // And what cannot be read at all hides nothing else.
+    // And what cannot be read at all does not hide other problems.
     redis.command(&["HSET", "{scim-bridge}:dead:count", "MAP-FIELD", "many"]);
     until(&bridge, "/api/v1/status", |status, body| status == 200 && body.contains("cannot be read or changed")).await;
 }

@@ -1,5 +1,5 @@
-//! Parts of the process fail: it ends and says which, or goes on and counts it. By `src/failpoint.rs`, which is in
-//! each debug build, and in a release build with the feature `failpoints`.
+//! When a part of the process fails, it ends and says which part, or restarts the part and counts that. Uses
+//! `src/failpoint.rs`, which is in every debug build, and in release builds with the feature `failpoints`.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ async fn a_part_without_which_nothing_goes_on_ends_the_process_which_says_which_
     {
         let home = Home::new(&sim, "");
         let bridge = home.serve_with(&[("FAILPOINTS", &format!("{place}=panic"))]);
-        // Whatever needs it first shows it.
+        // The failure shows as soon as something needs the part.
         let _ = post(&http(), &bridge.listen, "m1", &payload("employee.hired", "E-1", "Ada", "Lovelace")).await;
         let (status, log) = bridge.ended();
         assert_eq!(status.code(), Some(1), "{place}: {log}");
@@ -33,7 +33,7 @@ async fn a_part_without_which_nothing_goes_on_ends_the_process_which_says_which_
     }
 }
 
-/// The tasks of a process on the embedded store that are started again, with [`all_at_work`].
+/// The tasks of a process on the embedded store that are restarted, in [`all_at_work`].
 const STARTED_AGAIN: [&str; 11] = [
     "alerts",
     "captures",
@@ -48,7 +48,7 @@ const STARTED_AGAIN: [&str; 11] = [
     "tidy",
 ];
 
-/// A process in which each of its tasks has something to do.
+/// A process in which every task has something to do.
 fn all_at_work(sim: &PostmanSim) -> Home {
     let home = Home::new(
         sim,
@@ -65,13 +65,13 @@ async fn a_part_that_can_be_started_again_is_and_is_counted() {
     let orders = STARTED_AGAIN.map(|task| format!("{task}=2*panic")).join(";");
     let bridge = home.serve_with(&[("FAILPOINTS", &orders)]);
     for task in STARTED_AGAIN {
-        // Signals are heard before anything is counted.
+        // Signals are handled before anything is counted.
         let times = if task == "signals" { "" } else { "2" };
         let counted = format!("scim_bridge_tasks_restarted_total{{task=\"{task}\"}} {times}");
         until(&counted, PATIENCE, async || bridge.get("/metrics").await.1.contains(&counted)).await;
     }
     assert_eq!((bridge.get("/livez").await.0, bridge.get("/readyz").await.0), (200, 200));
-    // The one who hears signals is there again, too.
+    // The task that handles signals has been restarted, too.
     bridge.signal(Signal::TERM);
     let (status, log) = bridge.ended();
     assert!(status.success(), "{log}");
@@ -108,7 +108,7 @@ async fn an_attempt_that_panics_is_that_persons_trouble_alone() {
         }
     }
     let is_called = |name: &str| sim.journal().iter().any(|call| call.user_name.as_deref() == Some(name));
-    // The other one is done at once, the first when the lease has run out.
+    // The second person is done at once, the first when the lease has expired.
     until("the other one", Duration::from_secs(8), async || is_called("e-2@example.com")).await;
     until("the first one", PATIENCE, async || is_called("e-1@example.com")).await;
 }
@@ -130,10 +130,10 @@ async fn a_listener_that_hangs_is_not_ready_and_then_not_alive() {
     .await;
 }
 
-/// Where a loop stands still, in tests of that: far above what a busy machine keeps one waiting.
+/// How long a loop must stand still in these tests: far longer than a busy machine delays one.
 const SHORT_PATIENCE: &str = "patience=5000";
 
-/// Starts a bridge of which a loop stands still.
+/// Starts a bridge in which a loop stands still.
 fn standing_still(home: &Home, place: &str) -> Bridge {
     let bridge = home.serve_with(&[("FAILPOINTS", &format!("{place}=stall;{SHORT_PATIENCE}"))]);
     // Some loops do nothing until something comes. Nobody waits for the answer.
@@ -144,7 +144,7 @@ fn standing_still(home: &Home, place: &str) -> Bridge {
     bridge
 }
 
-/// The listener at `address` says that it hangs.
+/// Waits until the listener at `address` reports the hang.
 async fn is_named(address: &str, task: &str) {
     until(task, PATIENCE, async || {
         let response = http().get(format!("http://{address}/livez")).send().await.unwrap();
@@ -166,14 +166,14 @@ async fn a_loop_that_stands_still_is_named_and_the_process_not_alive() {
             (home, bridge, task)
         });
         for (_home, bridge, task) in bridges.collect::<Vec<_>>() {
-            // A listener that stands still does not say so itself.
+            // A listener that stands still cannot report that itself.
             let told_by = if *task == "admin listener" { &bridge.listen } else { &bridge.admin };
             is_named(told_by, task).await;
         }
     }
 }
 
-/// A store on each kind of server, and which loops it has.
+/// A store on each kind of server, and its loops.
 fn on_redis(sim: &PostmanSim, redis: &RedisServer, durability: &str) -> Home {
     let admin = "[server]\nadmin_token = \"a-token-that-nobody-guesses\"";
     Home::new(sim, &format!("{admin}\n[store]\nurl = '{}'\ndurability = '{durability}'", redis.url()))
@@ -190,7 +190,7 @@ async fn the_loops_of_a_store_on_redis_are_started_again_and_take_what_comes_the
         let sent = payload("employee.hired", "E-1", "Ada", "Lovelace");
         let is_taken =
             async || post(&http(), &bridge.listen, "m1", &sent).await.is_some_and(|(status, _)| status == 200);
-        // The first may not be acknowledged, and is sent again.
+        // The first delivery may not be acknowledged, and is sent again.
         until("it is taken in", PATIENCE, is_taken).await;
         until("it is brought to Postman", PATIENCE, async || !sim.journal().is_empty()).await;
         for task in tasks {

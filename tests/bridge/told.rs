@@ -1,4 +1,4 @@
-//! What HR tells in a way that cannot be used as it is: it must not end in silence.
+//! Statements from HR that cannot be used as they are must not be lost silently.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -24,12 +24,12 @@ fn ada(email: &str) -> Value {
     json!({"employee_id": "E-1", "email": email, "first_name": "Ada", "last_name": "Lovelace"})
 }
 
-/// Who is in the team, and whether they are switched on.
+/// The members of the team, and whether they are active.
 fn team(sim: &PostmanSim) -> Vec<(String, bool)> {
     sim.members().into_iter().map(|member| (member.user_name.into_string(), member.active)).collect()
 }
 
-/// Waits until `status` lists none.
+/// Waits until `status` lists no problems.
 async fn no_problems(bridge: &Bridge) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -83,7 +83,7 @@ async fn a_hire_under_an_address_that_cannot_be_used_outlives_its_dead_letter() 
     let person = bridge.api("/api/v1/people/hr/E-1").await;
     assert_eq!(person["waits_for"]["missing"], json!(["email"]), "{person}");
     problem(&bridge, "PEOPLE-INCOMPLETE").await;
-    // As the letter's advice is, where HR is corrected.
+    // The dead letter's advice is followed: HR is corrected.
     let letter = answer["jobs"][1].as_str().unwrap();
     let discard = home
         .command(&["dead", "discard", letter])
@@ -94,14 +94,14 @@ async fn a_hire_under_an_address_that_cannot_be_used_outlives_its_dead_letter() 
     tell(&bridge, "m2", "employee.updated", json!(null), ada("ada@example.com")).await;
     assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)]);
 
-    // A rehire under a bad address is not switched on under the one before.
+    // A rehire under an invalid address is not switched on under the previous one.
     tell(&bridge, "m3", "employee.left", json!(null), json!({"employee_id": "E-1"})).await;
     let answer = tell(&bridge, "m4", "employee.hired", json!(null), ada("ada@example.com; a.l@example.com")).await;
     assert_eq!(answer["status"], "accepted");
     assert_eq!(team(&sim), [("ada@example.com".to_owned(), false)]);
     tell(&bridge, "m5", "employee.updated", json!(null), ada("a.l@example.com")).await;
     assert_eq!(team(&sim), [("a.l@example.com".to_owned(), true)]);
-    assert_eq!(bridge.jobs(&["dead"]).await, 1, "the mapping, or the address, is still to be looked at");
+    assert_eq!(bridge.jobs(&["dead"]).await, 1, "somebody must still look at the mapping or the address");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +180,7 @@ async fn a_secret_file_that_cannot_be_used_any_more_is_a_problem_until_it_can() 
         fs::write(&key, KEY).unwrap();
         no_problems(&bridge).await;
     }
-    // The value before stays in use all the while.
+    // The previous value stays in use until then.
     fs::remove_file(&key).unwrap();
     problem(&bridge, "SECRET-UNUSABLE").await;
     tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;

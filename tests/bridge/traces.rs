@@ -1,4 +1,4 @@
-//! Traces, as a collector of somebody else's reads them: `opentelemetry-proto` decodes what is posted to it.
+//! Traces as another implementation reads them: `opentelemetry-proto` decodes what is posted to the collector.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SENDER: &str = "00f067aa0ba902b7";
 const OTHER_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// What came, and what is answered.
+/// What the collector received, and what it answers.
 #[derive(Clone, Default)]
 struct Collector {
     bodies: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -54,7 +54,7 @@ impl Collector {
         resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
     }
 
-    /// Waits until a span of this name has come that is as it should be.
+    /// Waits until there is a span of this name that meets the condition.
     async fn span(&self, bridge: &Bridge, name: &str, is_it: impl Fn(&Span) -> bool) -> Span {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -141,7 +141,7 @@ async fn events_that_one_attempt_folds_are_its_parent_and_its_links_after_a_rest
     bridge.signal(Signal::TERM);
     let (status, log) = bridge.ended();
     assert!(status.success(), "{log}");
-    // What had ended before it stopped was sent at once.
+    // Everything that had ended before the shutdown was sent at once.
     assert_eq!(collector.spans().iter().filter(|span| span.name.starts_with("POST ")).count(), 2);
 
     bridge = home.serve();
