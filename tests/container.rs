@@ -1,5 +1,5 @@
-//! Dockerfile and compose.yaml are held to the code: what they set must be there, and fit.
-//! `script/image-test` builds and runs them.
+//! Dockerfile and compose.yaml must match the code: what they set exists and fits. `script/image-test` builds and runs
+//! them.
 
 #[cfg(test)]
 mod files {
@@ -13,7 +13,7 @@ mod files {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
     }
 
-    /// The lines `NAME: value` or `NAME=value` that set what the bridge reads.
+    /// The lines `NAME: value` or `NAME=value` that set variables of the bridge.
     fn variables(text: &str, separator: &str) -> Vec<(String, String)> {
         let ours =
             |name: &str| name.starts_with("SCIM_BRIDGE__") || ["HR_SECRET", "POSTMAN_SCIM_KEY", "PATH"].contains(&name);

@@ -1,4 +1,4 @@
-//! What is written for people is held to what the code does.
+//! The documentation must match the code.
 
 #[cfg(test)]
 mod pages {
@@ -13,7 +13,7 @@ mod pages {
         Path::new(env!("CARGO_MANIFEST_DIR"))
     }
 
-    /// All pages that are read on their own, by their paths in the project.
+    /// All pages that are read on their own, with their paths.
     fn pages() -> Vec<PathBuf> {
         let mut pages = Vec::new();
         for folder in ["", "docs", "docs/adr", "helm"] {
@@ -66,7 +66,7 @@ mod pages {
                 missing.push(format!("docs/configuration.md, \"Presets\", does not list `{name}`"));
             }
         }
-        assert!(missing.is_empty(), "to be added:\n{}", missing.join("\n"));
+        assert!(missing.is_empty(), "missing:\n{}", missing.join("\n"));
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod pages {
         assert!(missing.is_empty(), "{}", missing.join("\n"));
     }
 
-    /// How a heading is linked to, as GitHub makes it.
+    /// A heading's anchor, as GitHub derives it.
     fn anchor(line: &str) -> Option<String> {
         let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
         let kept = heading

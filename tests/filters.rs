@@ -1,4 +1,4 @@
-//! jq filters in a mapping: the same as the jq tool gives, and what an admin sees of them in the whole binary.
+//! jq filters in a mapping: they return what the jq tool returns, and admins see what they do, in the whole binary.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::fs;
@@ -120,7 +120,7 @@ const FILTERS: &[&str] = &[
     ".emails[] | select(.type == \"none\")",
     "try (.id | .x)",
     "[.n[], .id] | length",
-    // These fail, here as there.
+    // These fail in both.
     ".text[]",
     ".id.x",
     ".id + .text",
@@ -136,7 +136,7 @@ const FILTERS: &[&str] = &[
     ".text | add",
 ];
 
-/// What is told of a filter's first result: its text, or what kind of value it is and how long; nothing; a failure.
+/// A summary of a filter's first result: its text, or the kind and length of its value; nothing; a failure.
 fn ours(filter: &str) -> String {
     let key: toml::Table = [("jq".to_owned(), filter.into())].into_iter().collect();
     let table: toml::Table = [("given_name".to_owned(), toml::Value::Table(key))].into_iter().collect();
@@ -242,7 +242,7 @@ secrets = ["a secret of 16 bytes or more"]
 "#;
     fs::write(place.join("acme/expected.toml"), expected).unwrap();
     let (tested, said) = run(place, &["presets", "test", "acme"]);
-    assert!(!tested.status.success(), "what a filter fails on is no success: {said}");
+    assert!(!tested.status.success(), "a failing filter is not a success: {said}");
     assert!(said.contains("its jq filter fails on this record") && !said.contains("Cannot iterate"), "{said}");
     fs::remove_file(place.join("acme/3-broken.http")).unwrap();
     let (tested, said) = run(place, &["presets", "test", "acme"]);

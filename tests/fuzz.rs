@@ -1,5 +1,5 @@
-//! Runs the fuzz targets of `fuzz/` on stable: on seeds and earlier findings, as they are and with a few changes. To
-//! run a target until it finds something: `cargo fuzz run --sanitizer none head`.
+//! Runs the fuzz targets of `fuzz/` on stable: on seeds and earlier findings, unchanged and with a few mutations. To
+//! fuzz a target until it finds something: `cargo fuzz run --sanitizer none head`.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::fs;
@@ -17,10 +17,10 @@ use scim_bridge::core::time::UnixMs;
 #[expect(unreachable_pub, reason = "the crate of the fuzz targets shares them")]
 mod targets;
 
-/// How many times each input is changed.
+/// How many times each input is mutated.
 const CHANGES: u64 = 30;
 
-/// The files under a folder of `tests/fixtures`, in order.
+/// The files in a folder of `tests/fixtures`, sorted.
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
     let mut found: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -32,7 +32,7 @@ fn bytes_in(folder: &str) -> Vec<Vec<u8>> {
     files(folder).iter().filter(|path| path.is_file()).map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// The deliveries of all presets, as they came.
+/// The deliveries of all presets, as received.
 fn deliveries() -> Vec<Vec<u8>> {
     let presets = files("presets").into_iter().filter(|path| path.is_dir());
     let name = |path: &PathBuf| format!("presets/{}", path.file_name().unwrap().to_string_lossy());
@@ -43,7 +43,7 @@ fn end_of_head(delivery: &[u8]) -> usize {
     delivery.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4
 }
 
-/// Runs a target on its own fixtures and on more seeds, and on both with a few changes each.
+/// Runs a target on its own fixtures and on more seeds, and on a few mutations of both.
 fn replay(target: fn(&[u8]), name: &str, more: impl IntoIterator<Item = Vec<u8>>) {
     let mut chance = fastrand::Rng::with_seed(0xf0f0);
     for seed in bytes_in(&format!("fuzz/{name}")).into_iter().chain(more) {
@@ -58,7 +58,7 @@ fn replay(target: fn(&[u8]), name: &str, more: impl IntoIterator<Item = Vec<u8>>
     }
 }
 
-/// Changes or removes a byte, cuts off a piece, or repeats one.
+/// Changes or removes a byte, truncates the input, or repeats a piece.
 fn change(bytes: &mut Vec<u8>, chance: &mut fastrand::Rng) {
     if bytes.is_empty() {
         return;
@@ -76,7 +76,7 @@ fn change(bytes: &mut Vec<u8>, chance: &mut fastrand::Rng) {
     }
 }
 
-/// For targets whose first byte says which preset: all of them.
+/// For targets whose first byte selects the preset: all presets.
 fn of_each_preset(rest: &[u8]) -> impl Iterator<Item = Vec<u8>> + use<'_> {
     (0..40).map(move |which| [&[which], rest].concat())
 }
@@ -145,7 +145,7 @@ const FILTERS: [&str; 34] = [
 fn filters() {
     const RECORD: &str = r#"{"id":7,"name":{"first":"Ada","last":"L"},"emails":[{"type":"home","value":"h@x.co"},
         {"type":"work","value":"W@X.co","main":true}],"tags":["b","a"],"none":null,"n":[3,1.5],"text":"a,b","u":"Z\u00eb"}"#;
-    // Each alone, and each with another behind it.
+    // Each alone, and each followed by another.
     let pairs = FILTERS.iter().zip(FILTERS.iter().cycle().skip(7)).map(|(one, next)| format!("{one} | {next}"));
     let all = FILTERS.iter().map(|one| (*one).to_owned()).chain(pairs);
     replay(targets::filter, "filter", all.map(|filter| format!("{filter}\0{RECORD}").into_bytes()));
@@ -164,7 +164,7 @@ fn replies_of_targets() {
 #[test]
 fn configurations() {
     let example = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/scim-bridge.toml")).unwrap();
-    // It speaks of files, which a fuzzer is not to read.
+    // It names files, which a fuzzer must not read.
     let plain = String::from_utf8(example).unwrap();
     let plain: Vec<_> = plain.lines().filter(|line| !line.contains('/') && !line.contains("file")).collect();
     let bare: Vec<_> = plain.iter().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();

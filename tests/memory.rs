@@ -1,4 +1,4 @@
-//! The memory that replies cost. A process of its own: what is measured is the whole process.
+//! The memory that replies cost. In a process of its own, because the whole process is measured.
 
 #[cfg(test)]
 mod memory {
@@ -15,7 +15,7 @@ mod memory {
 
     const MIB: usize = 1024 * 1024;
 
-    /// The most memory that the process held, in MiB.
+    /// Peak memory of the process, in MiB.
     fn peak_mib() -> usize {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

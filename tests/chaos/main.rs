@@ -1,9 +1,9 @@
-//! Promise 1 to 8 at once, in the cluster: several intakes and workers on one Redis, a Postman that
-//! fails in every way, processes that are killed and stopped, a Redis that is restarted.
+//! Promises 1 to 8 at once, in a cluster: several intakes and workers on one Redis, a Postman that fails in every way,
+//! processes that are killed and stopped, a Redis that is restarted.
 //!
-//! The oracle is the stand-in's journal and the store: every event that was answered 200 has ended; of each
-//! fact the newest word is in effect, once; one member per person; the rate never exceeded.
-//! Beside it, one kill alone, to see when the person's next call is (`take_over`).
+//! The oracle is the stand-in's journal and the store: every event that was answered 200 has ended; the newest value of
+//! each fact is in effect, once; one member per person; the rate limit never exceeded. `take_over` tests a single kill,
+//! to see when the person's next call is made.
 
 #[cfg(test)]
 mod oracle;

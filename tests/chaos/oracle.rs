@@ -1,4 +1,4 @@
-//! What must be true when the dust has settled: of each fact, the newest word is in effect, once.
+//! What must be true when everything has settled: the newest value of each fact is in effect, once.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use scim_bridge::postman_sim::{Entry, Member, Operation, PostmanSim};
 
 use crate::words::{Truth, family_name, given_name, number, owner};
 
-/// For each person, how many of the words about them were accepted: the first so many.
+/// For each person, how many of the words about them were accepted: always the first ones.
 pub(crate) type Accepted = BTreeMap<String, u32>;
 
-/// Checks the team, and every write that was carried out, against what HR said; tells how many words there
-/// were. What was passed over by newer words need never have been written.
+/// Checks the team, and every write that was carried out, against what HR said; returns how many words there were.
+/// Values that newer words replaced need never have been written.
 pub(crate) fn the_newest_words_are_in_effect_once(sim: &PostmanSim, accepted: &Accepted) -> u32 {
     let mut team: BTreeMap<String, Vec<Member>> = BTreeMap::new();
     for member in sim.members() {
@@ -29,7 +29,7 @@ pub(crate) fn the_newest_words_are_in_effect_once(sim: &PostmanSim, accepted: &A
 fn in_effect(person: &str, members: &[Member], truth: Truth) {
     assert!(members.len() <= 1, "{person}: {} members", members.len());
     let Some(member) = members.first() else {
-        // Hired and gone before anybody looked: nobody is invited for that.
+        // Hired and left before anybody looked: nobody is invited for that.
         assert!(!truth.employed, "{person}: is employed, and not in the team");
         return;
     };
@@ -39,7 +39,7 @@ fn in_effect(person: &str, members: &[Member], truth: Truth) {
     assert_eq!(owner(&member.user_name).1, truth.address, "{person}: {truth:?}");
 }
 
-/// What was written of a person, in order.
+/// What was written about a person, in order.
 #[derive(Debug, Default)]
 struct Writes {
     creates: u32,
@@ -78,9 +78,9 @@ impl Writes {
         }
     }
 
-    /// Nothing was written twice, and never an older word over a newer one.
+    /// Nothing was written twice, and never an older value over a newer one.
     fn check(&self, person: &str) {
-        assert!(self.creates <= 1, "{person}: made twice");
+        assert!(self.creates <= 1, "{person}: created twice");
         let grows = |(a, b): &(u32, u32), (c, d): &(u32, u32)| a <= c && b <= d && (a, b) != (c, d);
         assert!(self.names.is_sorted_by(grows), "{person}: names twice or out of order: {:?}", self.names);
         assert!(self.addresses.is_sorted_by(|a, b| a < b), "{person}: addresses: {:?}", self.addresses);

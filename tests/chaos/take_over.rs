@@ -1,5 +1,5 @@
-//! A worker is killed in the middle of a call, and another one, a process of its own, continues with the
-//! person: no later than the lease and a second after the kill, and not before the lease is over.
+//! A worker is killed in the middle of a call, and another process takes over the person: at most the lease and a
+//! second after the kill, and not before the lease has expired.
 
 use std::time::{Duration, Instant};
 
@@ -11,21 +11,21 @@ use scim_bridge::postman_sim::{Entry, Fault, Operation, PostmanSim};
 use crate::process::{Bridge, Home, PATIENCE, http, job_id, payload, post, sim};
 use crate::redis_server::RedisServer;
 
-/// The longest allowed from the kill to the next call, beside the lease.
+/// The longest time allowed from the kill to the next call, in addition to the lease.
 const NOTICED_MS: u64 = 1_000;
-/// From the claim to the arrival of its call at the stand-in, at most: the lease is counted from the
-/// claim, and the test knows only when the call came.
+/// The longest time from the claim to the arrival of its call at the stand-in: the lease starts with the claim, but the
+/// test only knows when the call came.
 const CLAIMED_BEFORE_MS: u64 = 1_000;
 
-/// An intake and two workers on one Redis; the person's call is out, from the first worker.
+/// An intake and two workers on one Redis; the first worker's call for the person is in flight.
 struct Stage {
     _redis: RedisServer,
     sim: PostmanSim,
     intake: Bridge,
     busy: Bridge,
-    /// Stopped (SIGSTOP), so that it is not the one to claim.
+    /// Stopped (SIGSTOP), so that it does not claim the person.
     other: Bridge,
-    /// The hire's.
+    /// The id of the hire's job.
     job: String,
 }
 
@@ -41,7 +41,7 @@ impl Stage {
         let home = Home::new(&sim, &config);
         let (intake, busy, other) = (home.serve_as("intake"), home.serve_as("worker"), home.serve_as("worker"));
         other.signal(Signal::STOP);
-        // Postman does what it is asked to, and nobody hears of it.
+        // Postman carries out the call, but the answer never arrives.
         sim.order("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
         let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
         let (status, answer) = post(&http(), &intake.listen, "m1", &hire).await.unwrap();
@@ -51,7 +51,7 @@ impl Stage {
         stage
     }
 
-    /// Waits until so many calls have come.
+    /// Waits until this many calls have arrived.
     async fn calls(&self, count: usize) -> Vec<Entry> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -64,7 +64,7 @@ impl Stage {
         }
     }
 
-    /// Kills the worker whose call is out, and tells when.
+    /// Kills the worker whose call is in flight, and returns when.
     fn kill(&self) -> UnixMs {
         let at = Clock::System.now();
         self.busy.signal(Signal::KILL);
@@ -72,7 +72,7 @@ impl Stage {
         at
     }
 
-    /// Waits until the lease of the call that is out has been renewed.
+    /// Waits until the lease of the call in flight has been renewed.
     async fn renewed(&self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.busy.log().contains("lease renewed") {
@@ -81,12 +81,12 @@ impl Stage {
         }
     }
 
-    /// The call that was out, and the other worker's first one.
+    /// The call in flight, and the other worker's first one.
     async fn calls_about_the_person(&self, killed_at: UnixMs) -> (Entry, Entry) {
         let mut journal = self.calls(2).await;
         let (next, out) = (journal.remove(1), journal.remove(0));
         assert!(next.at >= killed_at, "the call that was out ended before the kill");
-        // It may have taken effect: it is looked up, and not made again.
+        // It may have taken effect: the other worker searches before it creates anybody.
         assert_eq!((out.operation, next.operation), (Operation::Create, Operation::Find));
         assert_eq!(next.user_name, out.user_name);
         (out, next)
@@ -122,7 +122,7 @@ async fn a_lease_that_was_renewed_during_the_call_counts_from_its_renewal() {
     let (out, next) = stage.calls_about_the_person(killed_at).await;
     let after_ms = next.at.ms_since(killed_at);
     assert!(after_ms <= lease_ms + NOTICED_MS, "{after_ms} ms after the kill\n{}", stage.other.log());
-    // It is renewed when a third of it is over.
+    // It is renewed after a third of it has passed.
     let apart_ms = next.at.ms_since(out.at);
     let renewed_until_ms = lease_ms / 3 + lease_ms;
     assert!(apart_ms + CLAIMED_BEFORE_MS >= renewed_until_ms, "{apart_ms} ms after the call: the lease was not over");

@@ -1,7 +1,7 @@
-//! A rolling upgrade and the way back: an earlier version's processes and this one's on one Redis, each
-//! in turn alone, and both beside each other, while webhooks come all the time.
+//! A rolling upgrade and a rollback: an earlier version's processes and this one's on one Redis, each alone and both
+//! together, while webhooks keep coming.
 //!
-//! `script/upgrade-test` builds the earlier version and names its binary by [`PREVIOUS`].
+//! `script/upgrade-test` builds the earlier version and passes its binary's path in [`PREVIOUS`].
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -18,9 +18,9 @@ use crate::senders::{Intakes, Sent, send_all};
 const PREVIOUS: &str = "SCIM_BRIDGE_PREVIOUS";
 const SENDERS: u64 = 4;
 const PEOPLE_EACH: u32 = 500;
-/// About each person.
+/// Words about each person.
 const WORDS: u32 = 6;
-/// There and back, so often.
+/// How many times to upgrade and roll back.
 const ROLLS: usize = 4;
 
 /// One version's processes.
@@ -34,7 +34,7 @@ impl Pair {
         Self { intake: home.serve_version(binary, "intake"), worker: home.serve_version(binary, "worker") }
     }
 
-    /// Asks both to end; they have the time to do so in good order.
+    /// Shuts both down gracefully.
     fn end(self) {
         for process in [self.intake, self.worker] {
             process.signal(Signal::TERM);
@@ -44,11 +44,11 @@ impl Pair {
     }
 }
 
-/// Waits until Postman has been called so often.
+/// Waits until Postman has been called this often.
 async fn calls(sim: &PostmanSim, count: u64) {
     let deadline = Instant::now() + PATIENCE;
     while sim.stats().calls < count {
-        assert!(Instant::now() < deadline, "it does not go on: {:?}", sim.stats());
+        assert!(Instant::now() < deadline, "there is no progress: {:?}", sim.stats());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -81,7 +81,7 @@ async fn an_upgrade_and_the_way_back_lose_nothing_and_do_nothing_twice() {
         calls(&sim, done + 100).await;
         let next = tokio::task::block_in_place(|| Pair::start(&home, if roll % 2 == 0 { &this } else { &previous }));
         addresses.write().unwrap().push(next.intake.listen.clone());
-        // Beside each other.
+        // Both versions together.
         let done = sim.stats().calls;
         calls(&sim, done + 100).await;
         addresses.write().unwrap().remove(0);

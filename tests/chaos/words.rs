@@ -1,4 +1,4 @@
-//! What an HR system says about one person, word by word, and what is so when all of it is heard.
+//! What an HR system says about one person, word by word, and the state after all of it.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ enum Word {
     Leave,
 }
 
-/// After the first hire, from a place on that the person's id names: a name that changes while somebody is
-/// away, returns, an address, two leaves.
+/// After the first hire, starting at a word that depends on the person's id: a name that changes while the person is
+/// away, a return, a new address, two leaves.
 const LIFE: [Word; 8] =
     [Word::GivenName, Word::Leave, Word::FamilyName, Word::Hire, Word::Address, Word::Leave, Word::Hire, Word::Names];
 
@@ -27,12 +27,12 @@ fn word(person: &str, n: u32) -> Word {
     if n == 0 { Word::Hire } else { LIFE[(place(person) + usize::try_from(n).unwrap()) % LIFE.len()] }
 }
 
-/// Whether this person's words tell when they became so: then they may come in any order.
+/// Whether this person's words carry the time at which they became so: then they may arrive in any order.
 pub(crate) fn is_told_when(person: &str) -> bool {
     place(person).is_multiple_of(2)
 }
 
-/// What is so: each number is that of the word that said it.
+/// The resulting state: each number is that of the word that set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Truth {
     pub(crate) employed: bool,
@@ -42,7 +42,7 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    /// After the first `count` words about a person.
+    /// The state after the first `count` words about a person.
     pub(crate) fn after(person: &str, count: u32) -> Self {
         (0..count).fold(Self::default(), |truth, n| truth.with(word(person, n), n))
     }
@@ -71,12 +71,12 @@ pub(crate) fn address(person: &str, n: u32) -> String {
     format!("{}.{n}@example.com", person.to_lowercase())
 }
 
-/// The number that a text ends with.
+/// The number at the end of a text.
 pub(crate) fn number(text: &str) -> u32 {
     text.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
 }
 
-/// Whose address this is, in lower case, and its number.
+/// The person whose address this is, in lower case, and its number.
 pub(crate) fn owner(address: &str) -> (String, u32) {
     let (person, n) = address.trim_end_matches("@example.com").rsplit_once('.').unwrap();
     (person.to_lowercase(), n.parse().unwrap())

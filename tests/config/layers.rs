@@ -1,4 +1,4 @@
-//! Files, the environment, defaults, and every error at once.
+//! Files, the environment, defaults, and all errors at once.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,7 +36,7 @@ fn a_variable_with_one_underscore_where_two_are_needed_is_told_and_others_are_le
         let told = errors.0.iter().find(|error| error.key == name).unwrap_or_else(|| panic!("{name}: {errors}"));
         assert!(told.code == ConfigCode::UnknownKey && told.advice.contains(right), "{told}");
     }
-    // Kubernetes makes the first three of a service's name.
+    // Kubernetes derives the first three from a service's name.
     let strangers = [
         ("SCIM_BRIDGE_SERVICE_HOST", "10.0.0.1"),
         ("SCIM_BRIDGE_PORT", "tcp://10.0.0.1:80"),

@@ -1,4 +1,4 @@
-//! The configuration as its users meet it: files, environment, secrets, and every error at once.
+//! The configuration as users see it: files, environment, secrets, and all errors at once.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
@@ -42,7 +42,7 @@ fn load(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     Folder::with(toml).load(env)
 }
 
-/// Keys and codes of the errors, in order of the keys.
+/// Keys and codes of the errors, sorted by key.
 fn errors(toml: &str, env: &[(&str, &str)]) -> Vec<(String, &'static str)> {
     load(toml, env).unwrap_err().0.into_iter().map(|error| (error.key, error.code.as_str())).collect()
 }

@@ -1,4 +1,4 @@
-//! The reference file and the reference document: both say what the code does.
+//! The reference file and the reference page: both match the code.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use scim_bridge::core::signature::fields::Tolerance;
 
 use super::{Folder, load};
 
-/// The reference file with its keys in force.
+/// The reference file with all its keys uncommented.
 fn uncommented() -> String {
     let line = |line: &str| match line.strip_prefix('#') {
         Some(key) if !key.is_empty() && !key.starts_with([' ', '#']) => format!("{key}\n"),
@@ -21,7 +21,7 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
     let text = uncommented();
     let tree: toml::Table = text.parse().unwrap();
     assert!(tree["source"][0].get("dedupe_days").is_some());
-    // These have no default: their lines show how they are written.
+    // These have no default: their lines show the syntax.
     let without_default = [
         "admin_token",
         "workers",
@@ -36,7 +36,7 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
         "assume",
         "team",
         "leave_at",
-        // Of a target that is not Postman.
+        // Only for targets other than Postman.
         "name",
         "admin_url",
         "field",
@@ -46,7 +46,7 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
     let shown = |line: &&str| {
         *line == name_of_source || !without_default.contains(&line.split('=').next().unwrap_or_default().trim())
     };
-    // Examples of entries, each up to the next blank line.
+    // Sample entries, each up to the next blank line.
     let mut in_example = false;
     let is_example = |line: &&str| {
         in_example = (in_example || (line.starts_with("[[") && *line != "[[source]]")) && !line.is_empty();
@@ -56,7 +56,7 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
     let told = load(&in_force, &[]).unwrap();
     let default = load("", &[]).unwrap();
     assert_eq!(format!("{told:?}"), format!("{default:?}"));
-    // As it is delivered, nothing is in force.
+    // As shipped, everything is commented out.
     assert_eq!(format!("{:?}", load(REFERENCE, &[]).unwrap()), format!("{default:?}"));
 }
 

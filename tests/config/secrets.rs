@@ -1,4 +1,4 @@
-//! Where secrets come from, when they are read again, and that nothing shows them.
+//! Where secrets come from, when they are read again, and that they are never shown.
 
 use std::fs;
 
@@ -64,7 +64,7 @@ fn a_role_reads_its_own_secrets_and_no_others() {
     assert_eq!(all.postman.key.current().expose_secret(), "PMAK-1");
     assert_eq!(all.sources[0].fetch.as_ref().unwrap().credentials.len(), 1);
 
-    // What the other role's are is not even looked at.
+    // The other role's secrets are not even looked at.
     for name in ["key", "api"] {
         fs::remove_file(folder.path(name)).unwrap();
     }
@@ -177,7 +177,7 @@ fn what_could_be_guessed_is_refused_by_its_key_and_never_shown() {
     assert!(!load(short, &[]).unwrap_err().to_string().contains("zqzq"), "{found:?}");
     let long = "[server]\nadmin_token = '0123456789abcdef01234567'\n[[source]]\nname = 'a'\npreset = 'github'\nsecrets = ['0123456789abcdef']";
     assert!(load(long, &[]).is_ok());
-    // A secret that stands in a header is what the HR system lets people choose.
+    // Users may choose any secret that the HR system sends in a header.
     let header = "[[source]]\nname = 'a'\nsecrets = ['short']\nsignature = { auth = 'static_header', header = 'x' }";
     assert!(load(header, &[]).is_ok());
 }

@@ -1,4 +1,4 @@
-//! Sources: presets, mappings, fetches, and what does not fit together.
+//! Sources: presets, mappings, fetches, and combinations that do not work.
 
 use std::fs;
 
@@ -57,11 +57,11 @@ fn every_preset_makes_a_source_with_nothing_but_its_secret() {
             "{name}: {:?}",
             config.notices
         );
-        assert!(source.fetch.is_none(), "{name}: nobody is read without a login");
+        assert!(source.fetch.is_none(), "{name}: nothing is fetched without a login");
     }
 }
 
-/// What a thin preset's system asks for, and nothing else.
+/// What a thin preset's system needs, and nothing else.
 fn login_of(preset: &str) -> &'static str {
     match preset {
         "keypay" => "token = 't', values = { company_id = '99' }",
@@ -91,7 +91,7 @@ fn every_thin_preset_reads_people_with_its_systems_login_alone() {
         let fetch = config.sources[0].fetch.as_ref().unwrap_or_else(|| panic!("{name}"));
         assert!(fetch.api.base().starts_with("https://"), "{name}: {}", fetch.api.base());
         assert!(fetch.api.token_url().is_none_or(|url| url.starts_with("https://")), "{name}");
-        // `base_url` takes the place of scheme and host in every address, that of the tokens included.
+        // `base_url` replaces scheme and host of every address, including those for tokens.
         let elsewhere = toml.replace("fetch = { ", "fetch = { base_url = 'http://127.0.0.1:9/hr/', ");
         let config = load(&elsewhere, &[]).unwrap_or_else(|errors| panic!("{name}: {errors}"));
         let api = &config.sources[0].fetch.as_ref().unwrap().api;

@@ -1,4 +1,4 @@
-//! The store: which one, and how safe it has to be.
+//! The store: which engine, and how durable it has to be.
 
 use std::fs;
 

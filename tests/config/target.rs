@@ -1,4 +1,4 @@
-//! The target, and the bounds of what is sent to it and to others.
+//! The target, and the limits of requests to it and to others.
 
 use scim_bridge::config::{EmailChange, TargetChoice, TokenRole};
 

@@ -1,4 +1,4 @@
-//! What the systems' APIs answer, in the vendors' own shapes, and what each preset reads in it.
+//! The responses of the systems' APIs, in the vendors' own formats, and what each preset reads from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ struct Preset {
     fetch: FetchRules,
 }
 
-/// What is read of `E-1` where the preset's requests are answered so (null: 404): a line of facts.
+/// The facts read about `E-1`, in one line, if the preset's requests get these responses (null: 404).
 fn read(preset: &str, answers: &[Value]) -> String {
     read_of(preset, "E-1", answers)
 }
@@ -81,7 +81,7 @@ fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_o
     );
     let both = [end(true, "2021-01-01"), end(false, "2026-12-31")];
     let ahead = format!("{ADA}, left from 2027-01-01T00:00:00Z");
-    assert_eq!(of(true, json!(both), "2022-01-01"), ahead, "a second end, which is ahead");
+    assert_eq!(of(true, json!(both), "2022-01-01"), ahead, "a second end, in the future");
     assert_eq!(of(true, json!([both[1], both[0]]), "2022-01-01"), ahead, "in any order");
     assert_eq!(of(false, json!([end(true, "2026-11-20")]), "2026-11-21"), ADA, "hired again");
     assert_eq!(
@@ -103,7 +103,7 @@ fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_o
         );
     }
     let again = of(false, json!([end(false, "2026-11-20")]), "2026-11-21");
-    assert_eq!(again, ADA, "hired again, though the end never was in effect");
+    assert_eq!(again, ADA, "hired again, although the end was never in effect");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn deel_a_status_may_stand_in_the_employment_only_and_an_ended_one_says_no_end()
     let ended = json!({"is_ended": true, "termination_last_day": "2026-11-22"});
     assert_eq!(of(json!({"hiring_status": "active", "employments": [ended, {"is_ended": false}]})), ADA);
     let last_day = json!({"hiring_status": "active", "termination_last_day": "2026-12-31T00:00:00.000Z"});
-    assert_eq!(of(last_day), format!("{ADA}, left from 2027-01-01T00:00:00Z"), "a day that is written as its midnight");
+    assert_eq!(of(last_day), format!("{ADA}, left from 2027-01-01T00:00:00Z"), "a day written as its midnight");
     assert_eq!(of(json!({"hiring_status": "bench"})), "ada@example.com, given Ada, family King, MAP-FIELD status");
 }
 
@@ -300,6 +300,6 @@ fn the_reads_of_every_thin_preset_are_tested() {
     let tests = [include_str!("answers.rs"), include_str!("journeys.rs"), include_str!("lists.rs")].concat();
     for name in presets::names() {
         let is_thin = presets::about(name).is_some_and(|about| about.thin);
-        assert!(!is_thin || tests.contains(&format!("\"{name}\"")), "{name}: no test here reads anybody with it");
+        assert!(!is_thin || tests.contains(&format!("\"{name}\"")), "{name}: no test here uses it");
     }
 }

@@ -1,11 +1,11 @@
-//! Of each thin preset: somebody is hired, is called otherwise, and leaves, in the system's own shapes.
+//! With each thin preset: somebody is hired, renamed, and leaves, in the system's own formats.
 
 use scim_bridge::core::person::story::Note;
 use scim_bridge::hr_sim::HrPerson;
 
 use crate::rig::{Rig, email};
 
-/// A system's notices about somebody: hired, changed, left.
+/// A system's notices about a person: hired, changed, left.
 struct Notices {
     preset: &'static str,
     hired: &'static str,
@@ -122,7 +122,7 @@ async fn a_hired_candidate_is_invited_only_under_an_address_of_the_firm() {
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(r#"{"event":"candidateHired","token":"t","triggeredAt":1795341590000,"signature":"x","data":{"opportunityId":"E-1"}}"#).await;
     rig.work_through().await;
-    assert_eq!(rig.member("E-1"), None, "the address is the candidate's own, and `address_domains` names none");
+    assert_eq!(rig.member("E-1"), None, "the address is the candidate's private one, and `address_domains` is empty");
     assert_eq!(rig.document("E-1").await.missing, ["email"]);
 }
 
@@ -168,7 +168,7 @@ async fn who_returns_after_an_end_that_is_over_is_switched_on_again() {
     rig.deliver(ALL[0].left).await;
     rig.work_through().await;
     assert!(!rig.member("E-1").unwrap().1);
-    // The former last day is still told.
+    // The former last day is still there.
     rig.hr.put(HrPerson { status: scim_bridge::hr_sim::HrStatus::Working, ..ada });
     rig.deliver(ALL[0].left).await;
     rig.work_through().await;
@@ -204,7 +204,7 @@ async fn a_story_tells_of_the_read_without_what_was_read() {
     assert!(!text.contains("Ada") && !text.contains('@'), "{text}");
 }
 
-/// Thin leaves, of which each names only an id.
+/// Thin leaves that only contain an id.
 const LEAVES: &[(&str, &str)] = &[
     ("personio", r#"{"event_name":"employment.terminated","payload":{"employment":{"id":"e"},"person":{"id":"E-1"}}}"#),
     ("hibob", r#"{"type":"employee.left","version":"v2","data":{"employeeId":"E-1"}}"#),
@@ -250,7 +250,7 @@ async fn a_leave_that_is_older_than_the_last_read_is_read_and_not_forgotten() {
     };
     rig.deliver(&event("u1", "employee.created")).await;
     rig.work_through().await;
-    // Sent long ago, and they work here now.
+    // Sent long ago, although the person works there now.
     rig.deliver(&event("u2", "employee.terminated_effective")).await;
     rig.work_through().await;
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));

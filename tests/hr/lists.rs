@@ -1,4 +1,4 @@
-//! A system whose notices name no person: a list says who changed.
+//! A system whose notices name nobody: a list says who changed.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn one_notice_about_nobody_brings_everybody_who_changed() {
     for n in 0..5 {
         assert_eq!(rig.member(&format!("E-{n}")), Some(("Ada Byron".to_owned(), true)));
     }
-    assert_eq!(rig.member("E-9"), None, "who left before is not invited");
+    assert_eq!(rig.member("E-9"), None, "people who left earlier are not invited");
     assert_eq!(rig.hr.reads(), 3, "three pages of two");
     assert!(!rig.hr.journal()[0].target.contains("updated_after"));
 }
@@ -103,7 +103,7 @@ async fn a_status_that_nobody_named_is_kept_and_the_rest_is_in_effect() {
     rig.hr.order(HrFault::Body("application/json", page.to_owned()), 1);
     rig.deliver(CHANGED).await;
     rig.work_through().await;
-    assert_eq!(rig.member("E-1"), Some(("Ada King".to_owned(), true)), "nobody is switched off by a guess");
+    assert_eq!(rig.member("E-1"), Some(("Ada King".to_owned(), true)), "nobody is switched off on a guess");
     let all = scim_bridge::store::Page { rows_max: 10, after: None };
     let dead = rig.store.dead(&scim_bridge::store::DeadFilter::default(), &all).await.unwrap().rows;
     let mut told: Vec<_> =

@@ -1,4 +1,4 @@
-//! Tokens that are fetched, run out, and are another one each time.
+//! Tokens that are fetched, expire, and are replaced.
 
 use scim_bridge::core::fetch::Credential::{ClientId, ClientSecret, RefreshToken, Token};
 
@@ -46,7 +46,7 @@ async fn a_refresh_token_that_was_used_up_is_followed_by_the_next_in_other_proce
         rig.work_through().await;
         rig.clock.advance_ms(3_600_000);
     }
-    assert_eq!(tokens(&rig), 4, "each hour another");
+    assert_eq!(tokens(&rig), 4, "a new one each hour");
     assert_eq!(rig.hr.login().refresh_token, "refresh-4");
     let refused = rig.hr.journal().iter().filter(|read| !read.authorized).count();
     assert_eq!(refused, 0);

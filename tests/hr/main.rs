@@ -1,5 +1,5 @@
-//! Thin webhooks: a notice, the read at the HR system that it asks for, and what becomes of it at the
-//! target. The in-memory store, both stand-ins over real HTTP, and a clock that is moved by hand.
+//! Thin webhooks: a notice, the read at the HR system that it triggers, and the result at the target. The in-memory
+//! store, both stand-ins over real HTTP, and a clock that the tests advance.
 
 #[cfg(test)]
 mod answers;

@@ -1,4 +1,4 @@
-//! How often an HR system is asked.
+//! How often an HR system is called.
 
 use scim_bridge::core::fetch::{Credential, ReadRate};
 
@@ -57,7 +57,7 @@ async fn the_systems_limit_is_never_reached() {
     for window in at.windows(51) {
         assert!(window[50].ms_since(window[0]) >= 60_000, "more than 50 in a minute");
     }
-    assert!(rig.clock.now().ms_since(began) < 260_000, "and close to all of it");
+    assert!(rig.clock.now().ms_since(began) < 260_000, "and close to the limit");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use scim_bridge::worker::{Attempted, Stepped, Worker, WorkerOptions};
 /// 2026-11-22T10:00:00Z
 pub(crate) const NOW: UnixMs = UnixMs(1_795_341_600_000);
 
-/// A preset, as its file has it.
+/// The parts of a preset's file that the tests use.
 #[derive(serde::Deserialize)]
 struct Preset {
     mapping: Mapping,
@@ -47,7 +47,7 @@ pub(crate) struct Rig {
     mapping: Mapping,
 }
 
-/// A source's login: whatever any system takes.
+/// A login with every credential that any system accepts.
 pub(crate) fn credentials(hr: &HrSim) -> BTreeMap<Credential, String> {
     let login = hr.login();
     BTreeMap::from([
@@ -61,7 +61,7 @@ pub(crate) fn credentials(hr: &HrSim) -> BTreeMap<Credential, String> {
 }
 
 impl Rig {
-    /// With all credentials that the preset's documents name.
+    /// With all credentials that the preset needs.
     pub(crate) fn new(preset: &str) -> Self {
         let given: &[Credential] = match preset {
             "hibob" => &[Credential::Username, Credential::Password],
@@ -112,7 +112,7 @@ impl Rig {
         Self { hr, postman, store, clock, worker, mapping }
     }
 
-    /// Takes in a delivery, as intake does, and says how many events it held.
+    /// Accepts a delivery, as intake does, and returns how many events it contained.
     pub(crate) async fn deliver(&self, body: &str) -> usize {
         let records = remap(&self.mapping, &source(), &Bytes::copy_from_slice(body.as_bytes()));
         let mut entries = Vec::new();
@@ -144,7 +144,7 @@ impl Rig {
         self.worker.step().await.unwrap()
     }
 
-    /// Steps until nobody is due; what they came to.
+    /// Steps until nobody is due; returns all results.
     pub(crate) async fn work(&self) -> Vec<Attempted> {
         let mut attempts = Vec::new();
         for _ in 0..50_000 {
@@ -154,10 +154,10 @@ impl Rig {
                 Stepped::Nothing { .. } => return attempts,
             }
         }
-        panic!("there is no end to it");
+        panic!("it never ends");
     }
 
-    /// Steps, letting time pass to whatever is waited for, until nobody waits for a time.
+    /// Steps, advancing the clock to whatever is due next, until nobody waits for a time.
     pub(crate) async fn work_through(&self) -> Vec<Attempted> {
         let mut attempts = Vec::new();
         for _ in 0..50_000 {
@@ -167,12 +167,12 @@ impl Rig {
                 Stepped::Nothing { until: Some(until) } => {
                     self.clock.advance_ms(until.ms_since(self.clock.now()).max(1));
                 }
-                // The pool looks every second, and so sees a probe that is due.
+                // The pool looks every second, so it sees that a probe is due.
                 Stepped::Nothing { until: None } if self.is_held().await => self.clock.advance_ms(30_000),
                 Stepped::Nothing { until: None } => return attempts,
             }
         }
-        panic!("there is no end to it");
+        panic!("it never ends");
     }
 
     pub(crate) async fn row(&self, id: &str) -> PersonRow {
@@ -198,12 +198,12 @@ impl Rig {
         holds.get(&HoldScope::Fetch(source())).is_some()
     }
 
-    /// Somebody who is in the team, whom the bridge has not heard of.
+    /// Adds a member whom the bridge does not know.
     pub(crate) fn already_in_the_team(&self, id: &str, given: &str, family: &str) {
         self.postman.add_member(SimPerson::member(&email(id), given, family));
     }
 
-    /// Somebody switches a member off in Postman's settings.
+    /// Switches a member off in Postman's settings.
     pub(crate) async fn switch_off(&self, id: &str) {
         let member = self.postman.members_named(&email(id)).remove(0);
         let url = format!("{}/Users/{}", self.postman.base_url(), &*member.id);
@@ -214,7 +214,7 @@ impl Rig {
         assert!(sent.unwrap().status().is_success());
     }
 
-    /// The member of this id's address: names, and whether they are switched on.
+    /// The member with this id's address: names, and whether they are active.
     pub(crate) fn member(&self, id: &str) -> Option<(String, bool)> {
         let members = self.postman.members_named(&email(id));
         assert!(members.len() < 2);

@@ -1,4 +1,4 @@
-//! What an HR system's API can answer instead of a person: coded, bounded, and nothing wrong is written.
+//! Failures of an HR system's API: each has a code and a bound, and nothing wrong is written.
 
 use scim_bridge::core::code::Code;
 use scim_bridge::hr_sim::{HrFault, HrPerson};
@@ -26,8 +26,8 @@ async fn a_login_that_is_refused_holds_the_source_and_nobody_dies_of_it() {
     assert!(rig.is_held().await);
     assert_eq!((rig.state("E-1").await, rig.state("E-2").await), (LaneState::Held, LaneState::Held));
     let reads = rig.hr.reads();
-    assert_eq!(reads, 1, "who comes after the refusal asks no more");
-    // Days later, with a key that is right again.
+    assert_eq!(reads, 1, "nobody asks again after the refusal");
+    // Days later, with a valid key again.
     for _ in 0..600 {
         rig.clock.advance_ms(300_000);
         rig.step().await;
@@ -53,7 +53,7 @@ async fn a_leave_that_needs_no_read_goes_on_while_the_source_is_held() {
     rig.deliver(r#"{"type":"employee.deleted","data":{"employeeId":"E-1"}}"#).await;
     rig.work().await;
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
-    assert_eq!(rig.state("E-1").await, LaneState::Held, "the read is still owed");
+    assert_eq!(rig.state("E-1").await, LaneState::Held, "the read is still pending");
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn somebody_who_is_not_there_yet_is_asked_for_again_and_then_a_dead_letter
     assert_eq!(rig.state("E-1").await, LaneState::Blocked);
     assert_eq!(rig.document("E-1").await.trouble.unwrap().code, Code::FetchNotFound);
     assert_eq!(rig.hr.reads(), 10);
-    assert!(rig.clock.now().ms_since(began) > 120_000, "a record that was just made takes a while to show");
+    assert!(rig.clock.now().ms_since(began) > 120_000, "a new record may take a while to appear");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(&about("E-1")).await;
     rig.work_through().await;
@@ -165,7 +165,7 @@ async fn what_does_not_end_or_is_no_json_is_bounded_and_coded() {
         rig.work_through().await;
         assert_eq!(rig.document("E-1").await.trouble.unwrap().code, Code::FetchUnreadable, "{fault:?}");
         assert_eq!(rig.member("E-1"), None);
-        assert!(!rig.is_held().await, "{fault:?}: it is this person's, as far as is known");
+        assert!(!rig.is_held().await, "{fault:?}: as far as is known, only this person is affected");
     }
 }
 
@@ -264,7 +264,8 @@ async fn a_waiting_read_takes_no_workers_slot() {
 async fn nobody_of_an_id_is_a_leave_where_the_record_was_removed_or_the_leave_is_in_effect() {
     const CHANGED: &str = "worker.v2.updated";
     const REMOVED: &str = "worker.v2.deleted";
-    // What is announced, which notice comes, after how many days; who has left by it, and who by the end of the 24th.
+    // What is announced, which notice comes, after how many days; whether the person has left after it, and by the end
+    // of the 24th.
     for (last_day, notice, days, has_left, leaves) in [
         (None, REMOVED, 0, true, true),
         (None, CHANGED, 0, false, false),
@@ -285,7 +286,7 @@ async fn nobody_of_an_id_is_a_leave_where_the_record_was_removed_or_the_leave_is
         rig.clock.advance_ms(days * 86_400_000);
         rig.hr.remove("E-1");
         rig.deliver(&about(notice, 2)).await;
-        // Ten looks take up to nine minutes.
+        // Ten reads take up to nine minutes.
         for _ in 0..600 {
             rig.work().await;
             rig.clock.advance_ms(1_000);
@@ -295,9 +296,9 @@ async fn nobody_of_an_id_is_a_leave_where_the_record_was_removed_or_the_leave_is
         assert_eq!(trouble, (!has_left).then_some(Code::FetchNotFound), "{what}");
         rig.clock.advance_ms(3 * 86_400_000);
         rig.work().await;
-        assert_eq!(rig.member("E-1").map(|(_, active)| !active), Some(leaves), "{what}: when its day comes");
+        assert_eq!(rig.member("E-1").map(|(_, active)| !active), Some(leaves), "{what}: when the day comes");
         let trouble = rig.document("E-1").await.trouble.map(|trouble| trouble.code);
-        assert_eq!(trouble, (!leaves).then_some(Code::FetchNotFound), "{what}: what was waited for is as it should be");
+        assert_eq!(trouble, (!leaves).then_some(Code::FetchNotFound), "{what}: the expected state was found");
     }
 }
 
@@ -311,7 +312,7 @@ async fn a_single_404_switches_nobody_off_whose_removal_is_in_doubt() {
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(&about("worker.v2.updated", 1)).await;
     rig.work_through().await;
-    // The record that is said to be removed is there, though it cannot be used; later it is looked for too early.
+    // The record that was reported as removed exists, though it cannot be used; later it is read too early.
     let unusable = r#"{"data":{"id":"E-1","hiring_status":"odd"}}"#;
     rig.hr.order(HrFault::Body("application/json", unusable.to_owned()), 1);
     rig.deliver(&about("worker.v2.deleted", 2)).await;
@@ -356,7 +357,7 @@ async fn an_announced_leave_is_in_effect_on_its_day_while_the_source_is_held() {
     rig.clock.advance_ms(3 * 86_400_000);
     rig.work().await;
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
-    assert_eq!(rig.state("E-1").await, LaneState::Held, "the read is still owed");
+    assert_eq!(rig.state("E-1").await, LaneState::Held, "the read is still pending");
 }
 
 #[tokio::test]
@@ -379,7 +380,7 @@ async fn a_refusal_at_a_steps_other_path_is_nobodys_where_the_first_one_serves()
         rig.work_through().await;
         assert!(rig.member("E-2").is_some());
 
-        // Nobody was found at the first path yet: the login may be bad.
+        // Nobody has been found at this path yet: the login may be wrong.
         let rig = Rig::new("rippling");
         rig.put("E-1", "Ada", "Byron");
         refuse(&rig);

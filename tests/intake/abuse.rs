@@ -1,5 +1,5 @@
-//! What strangers can do to the listener: keep it waiting, fill its memory, take its connections, and be
-//! misunderstood. A genuine delivery gets its answer all the same.
+//! What strangers can do to the listener: keep it waiting, fill its memory, use up its connections, confuse its parser.
+//! A genuine delivery is answered all the same.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -12,10 +12,10 @@ use tokio::net::TcpSocket;
 
 use super::{BODY_BYTES_MAX, Bridge, CONNECTIONS_PER_PEER, SECRET, eventually, hire, message, reply};
 
-/// Longer than any bound on time that the tests meet.
+/// Longer than any timeout in these tests.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Sends `drip` again and again until the other side closes; what it said.
+/// Sends `drip` again and again until the peer closes; returns what it sent.
 fn until_closed(mut socket: TcpStream, drip: &[u8]) -> String {
     socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let (since, mut said) = (Instant::now(), Vec::new());
@@ -153,7 +153,7 @@ fn a_peer_at_its_bound_of_connections_loses_its_longest_wait_and_is_still_answer
     assert!(is_genuine_taken(&bridge, "msg_1"));
     let first = &mut idle[0];
     first.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(first.read(&mut [0; 16]).unwrap(), 0, "the first of them made room");
+    assert_eq!(first.read(&mut [0; 16]).unwrap(), 0, "the oldest made room");
     let gauge = || bridge.metrics.render().contains("\nscim_bridge_connections ");
     assert!(gauge());
 }
@@ -209,7 +209,7 @@ fn a_peer_whose_connections_are_all_being_worked_on_is_told_so_and_counted() {
     assert!(!counted.ends_with(" 0"), "{counted}");
     store.execute_batch("ROLLBACK").unwrap();
     let kept = waiting.iter_mut().filter(|socket| socket.peek(&mut [0]).is_ok_and(|bytes| bytes == 1)).count();
-    // Some may have been cut by requests that came before they all were at work.
+    // Some may have been cut off by earlier requests before all of them were active.
     assert!(kept >= CONNECTIONS_PER_PEER / 2, "{kept}");
     assert!(is_genuine_taken(&bridge, "msg_after"));
 }
@@ -228,7 +228,7 @@ fn unended_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() 
         let _ = socket.read_to_string(&mut said);
         said.contains("HTTP/1.1 503 ") && said.contains("\"bound\":\"large_bodies\"") && said.contains("retry-after")
     });
-    assert!(told, "nobody was told which bound it was");
+    assert!(told, "no answer named the limit");
 }
 
 #[test]
@@ -246,19 +246,19 @@ fn whoever_floods_with_bodies_from_one_address_loses_their_own_and_no_slower_sen
         while bridge.counted("full") < before + 4 {
             flood = (0..12).map(|_| connect_from(&bridge, 2)).collect();
             for socket in &mut flood {
-                // It may have been sent away by then.
+                // It may have been rejected by then.
                 let _ = socket.write_all(&unended[..unended.len() - 1]);
             }
         }
         let _ = genuine.write_all(end);
         match reply(&mut genuine).status {
-            // Of a machine that is too slow.
+            // The machine was too slow.
             408 => {}
             status => return assert_eq!(status, 200),
         }
         drop(flood);
     }
-    panic!("the body was never whole in time");
+    panic!("the body never arrived in time");
 }
 
 #[test]
@@ -280,9 +280,9 @@ fn whoever_does_not_read_answers_is_not_read() {
     socket.set_nonblocking(true).unwrap();
     let requests = message("GET", "/nothing-here", &[], b"").repeat(1000);
     let (mut sent, mut stuck) = (0, 0);
-    // The buffers of both ends take some megabytes at most.
+    // The buffers of both ends hold some megabytes at most.
     while stuck < 20 {
-        assert!(sent < 64 << 20, "all is read");
+        assert!(sent < 64 << 20, "everything was read");
         if let Ok(bytes) = socket.write(&requests) {
             (sent, stuck) = (sent + bytes, 0);
         } else {

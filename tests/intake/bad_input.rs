@@ -1,4 +1,4 @@
-//! Every kind of bad input: the status, the word, the metric, and that nothing else is disturbed.
+//! Every kind of bad input: the status, the error word, the metric, and that nothing else is affected.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -189,7 +189,7 @@ fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
     let since = Instant::now();
     let mut answer = Vec::new();
     let mut unsent = rest.iter();
-    // Until the other side closes: one byte each 20 ms at most.
+    // Until the peer closes: one byte every 20 ms at most.
     loop {
         if let Some(byte) = unsent.next()
             && slow.write_all(&[*byte]).is_err()
@@ -215,7 +215,7 @@ fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
 
 #[test]
 fn strangers_bodies_together_take_no_more_memory_than_there_is_for_them() {
-    // The budget of the tests is four bodies at their largest.
+    // The tests' memory budget is four bodies of the largest size.
     let bridge = Bridge::start();
     let part = vec![b' '; BODY_BYTES_MAX - 10];
     let head = format!(
@@ -229,5 +229,5 @@ fn strangers_bodies_together_take_no_more_memory_than_there_is_for_them() {
     }
     eventually("one of them is sent away", || bridge.counted("full") >= 1);
     eventually("the others are cut off in time", || bridge.counted("timed_out") + bridge.counted("full") == 5);
-    assert_eq!(bridge.post("msg_1", &hire("E-1", "ada@example.com")).status, 200, "the room is given back");
+    assert_eq!(bridge.post("msg_1", &hire("E-1", "ada@example.com")).status, 200, "the memory is released");
 }

@@ -1,4 +1,4 @@
-//! What is accepted, known again, ignored, kept, and refused for now.
+//! What is accepted, recognised as a duplicate, ignored, kept, or refused for now.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! A sender may hang up at any moment: nothing is ever remembered and not queued.
+//! A sender may hang up at any moment: no delivery is ever remembered without being queued.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -17,7 +17,7 @@ fn whenever_a_sender_hangs_up_sending_again_applies_it_once() {
         let whole = message("POST", &bridge.path(), &bridge.signed(&id, &body), body.as_bytes());
         let mut socket = bridge.connect();
         socket.write_all(&whole[..(*cut).min(whole.len())]).unwrap();
-        // Closed at once, both ways, without reading: at the last cuts the delivery may be in.
+        // Closed immediately in both directions, without reading: the last cuts may leave the whole delivery in.
         let _ = socket.shutdown(Shutdown::Both);
         drop(socket);
         let again = bridge.post(&id, &body);

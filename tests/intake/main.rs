@@ -41,7 +41,7 @@ const HIGH_WATER_JOBS: u64 = 200;
 const DEAD_LETTERS_MAX: u64 = 100;
 const CONNECTIONS_PER_PEER: usize = 40;
 
-/// A running intake with a source of its own name, so that its metrics are its own.
+/// A running intake with a source name of its own, so that its metrics are separate.
 struct Bridge {
     address: SocketAddr,
     source: String,
@@ -101,7 +101,7 @@ impl Bridge {
         Self::set(scheme, secret, mapping, &[])
     }
 
-    /// Its source may post from these networks only.
+    /// Its source may only post from these networks.
     fn open_to(networks: &[&str]) -> Self {
         Self::set(preset_scheme(), SECRET, Mapping::default(), networks)
     }
@@ -207,7 +207,7 @@ impl Bridge {
         socket
     }
 
-    /// Deliveries counted with this result.
+    /// The number of deliveries with this result.
     fn counted(&self, result: &str) -> u64 {
         self.count_of("scim_bridge_deliveries_total", &[("source", &self.source), ("result", result)])
     }
@@ -225,19 +225,19 @@ impl Bridge {
         line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
     }
 
-    /// Events that wait, or dead letters.
+    /// The number of waiting events, or of dead letters.
     fn jobs(&self, state: &str) -> u64 {
         let stats = self.runtime.block_on(self.store.stats()).unwrap();
         let counts = if state == "dead" { stats.dead } else { stats.entries };
         counts.values().sum()
     }
 
-    /// What the source's tally says, once the intake has written it.
+    /// The source's tally, once the intake has written it.
     fn seen(&self, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
         self.seen_of(&self.source, is_there)
     }
 
-    /// Stops it, as when a process ends.
+    /// Stops it, as if the process ended.
     fn end(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
@@ -246,7 +246,7 @@ impl Bridge {
         }
     }
 
-    /// The same of deliveries to this name.
+    /// The same for deliveries to this name.
     fn seen_of(&self, source: &str, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
         let mut seen = SourceTally::default();
         eventually("it is told", || {
@@ -257,7 +257,7 @@ impl Bridge {
         seen
     }
 
-    /// Shows that a good delivery still gets in, and that nothing else was added to the store.
+    /// Checks that a good delivery is still accepted, and that nothing else was added to the store.
     fn undisturbed(&self, waiting_before: u64, dead_before: u64) {
         assert_eq!((self.jobs("waiting"), self.jobs("dead")), (waiting_before, dead_before));
         let reply = self.post("msg_good_after_bad", &hire("E-good", "good@example.com"));
@@ -301,7 +301,7 @@ fn message(method: &str, path: &str, headers: &[(String, String)], body: &[u8]) 
     bytes
 }
 
-/// Reads one answer, skipping interim ones.
+/// Reads one final response, skipping interim ones.
 fn reply(socket: &mut TcpStream) -> Reply {
     let mut bytes = Vec::new();
     loop {

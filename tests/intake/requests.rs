@@ -1,11 +1,11 @@
-//! Every answer has an id by which its delivery is found again.
+//! Every response has an id by which its delivery can be found.
 
 use scim_bridge::core::deliveries::{Answered, Delivered, Deliveries, document};
 use scim_bridge::store::documents;
 
 use super::{Bridge, Reply, eventually, hire};
 
-/// The last deliveries of a source as all processes see them, once there are so many.
+/// The latest deliveries of a source as all processes see them, once there are this many.
 fn listed(bridge: &Bridge, source: &str, count: usize) -> Vec<Delivered> {
     let mut all = Vec::new();
     let name = document(source);

@@ -1,4 +1,4 @@
-//! What the intake tells of each source to all processes.
+//! What the intake shares about each source with all processes.
 
 use scim_bridge::core::activity::{Counts, Happening};
 use scim_bridge::core::deliveries::{self, Deliveries};
@@ -46,7 +46,7 @@ fn refusals_are_told_by_reason_also_those_before_the_body() {
     assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 415);
     let headers = bridge.signed("msg_1", &body);
     assert_eq!(bridge.request("PUT", &bridge.path(), &headers, body.as_bytes()).status, 405);
-    assert_eq!(bridge.request("GET", &bridge.path(), &[], b"").status, 405, "a browser's look is no delivery");
+    assert_eq!(bridge.request("GET", &bridge.path(), &[], b"").status, 405, "a browser's visit is no delivery");
     let told = ["content_type", "method", "mismatch"].map(|why| (TroubleKind::Refused, why.to_owned()));
     let told = [1, 1, 2].into_iter().zip(told).map(|(count, (kind, why))| (kind, why, count));
     assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 3)), told.collect::<Vec<_>>());
@@ -67,7 +67,7 @@ fn from_elsewhere_a_delivery_is_told_and_a_browsers_look_is_not() {
 #[test]
 fn what_came_last_is_told_though_the_process_stops() {
     let mut bridge = Bridge::start();
-    // What is written every few seconds has been, and will not be for a while.
+    // The periodic write has just happened, so the next one is a while away.
     eventually("it is written", || {
         let stored = bridge.runtime.block_on(bridge.store.shared(DOCUMENT)).unwrap();
         !Ledger::from_bytes(&stored.bytes).processes.is_empty()

@@ -1,4 +1,4 @@
-//! A client that knows nothing but HTTP.
+//! A plain HTTP client that shares no code with the bridge.
 
 use reqwest::{Method, RequestBuilder};
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 pub(crate) const KEY: &str = "sim-key";
 
-/// A reply, read whole.
+/// A complete reply.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -35,7 +35,7 @@ impl Client {
     }
 
     pub(crate) fn with(options: SimOptions) -> Self {
-        // Even a client of plain HTTP wants a TLS provider; the second installation is refused, and may be.
+        // Even a client of plain HTTP wants a TLS provider; installing it twice fails, which does not matter.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { sim: PostmanSim::start(options).unwrap(), http }
@@ -66,7 +66,7 @@ impl Client {
         self.send("POST", "/Users", &user(user_name, "Ada", "Lovelace")).await
     }
 
-    /// Creates somebody and tells their id.
+    /// Creates somebody and returns their id.
     pub(crate) async fn created(&self, user_name: &str) -> String {
         let reply = self.create(user_name).await;
         assert_eq!(reply.status, 201);
@@ -88,13 +88,13 @@ impl Client {
         self.try_send(self.http.request(method, url).body(body.to_string())).await.unwrap()
     }
 
-    /// Orders a fault as a command line would.
+    /// Injects a fault, written as on a command line.
     pub(crate) fn order(&self, fault: &str) -> u64 {
         self.sim.order(fault.parse().unwrap()).unwrap()
     }
 }
 
-/// What the published samples send.
+/// What Postman's published examples send.
 pub(crate) fn user(user_name: &str, given_name: &str, family_name: &str) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],

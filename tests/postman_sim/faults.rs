@@ -1,4 +1,4 @@
-//! Which calls a fault strikes, and how it is ordered.
+//! Which calls a fault strikes, and how faults are written.
 
 use scim_bridge::postman_sim::{Fault, On, Operation, ReplyName, SimOptions, What};
 use serde_json::json;
@@ -46,7 +46,7 @@ async fn a_fault_about_a_person_leaves_the_others_alone() {
     client.order("any:update-failed:forever:user=ADA@example.test");
     let body = user("ada@example.test", "A", "B");
     assert_eq!(client.send("PUT", &format!("/Users/{ada}"), &body).await.status, 500);
-    assert_eq!(client.get(&format!("/Users/{ada}")).await.status, 500, "their id is them too");
+    assert_eq!(client.get(&format!("/Users/{ada}")).await.status, 500, "their id means them, too");
     assert_eq!(client.get(&format!("/Users/{bob}")).await.status, 200);
     client.sim.clear_faults();
     client.order(&format!("get:spike-503:forever:user={bob}"));

@@ -1,4 +1,4 @@
-//! Every example reply that Postman publishes, against the stand-in.
+//! Every example reply that Postman publishes, compared with the stand-in's.
 
 use scim_bridge::postman_sim::{Fault, On, Operation, ReplyName, SimOptions, What};
 use serde_json::Value;
@@ -49,7 +49,7 @@ async fn every_published_failure_can_be_ordered_and_comes_byte_for_byte() {
         };
         assert_eq!((reply.status, &reply.text), (example.code, &example.body), "{}", example.file);
         assert_eq!(reply.header("retry-after"), None, "{}", example.file);
-        assert!(client.sim.members_named("new@example.test").is_empty(), "{}: nothing was changed", example.file);
+        assert!(client.sim.members_named("new@example.test").is_empty(), "{}: nothing changed", example.file);
     }
 }
 
@@ -69,7 +69,7 @@ async fn every_published_success_has_the_shape_of_ours() {
         assert_eq!(reply.status, example.code);
         let mut ours = reply.json();
         assert_eq!(shape(&ours), shape(&theirs), "{}", example.file);
-        // What is left to differ: the id, the times, and the names that this test gave.
+        // Only the id, the times and the names of this test may differ.
         for field in ["id", "meta", "name"] {
             ours[field] = theirs[field].clone();
         }
@@ -77,7 +77,7 @@ async fn every_published_success_has_the_shape_of_ours() {
     }
 }
 
-/// The same with ids, names and the digits of times made alike.
+/// The same, with ids, names and digits of times replaced by placeholders.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields

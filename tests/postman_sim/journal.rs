@@ -1,4 +1,4 @@
-//! The journal, the sums, and the life of the stand-in.
+//! The journal, the totals, and the life cycle of the stand-in.
 
 use scim_bridge::postman_sim::{Operation, PostmanSim, SchemeSeen, SimError, SimOptions};
 use serde_json::json;
@@ -30,7 +30,7 @@ async fn every_call_is_written_down_with_what_it_asked_and_got() {
             (6, Operation::Page, Some(200), false),
         ]
     );
-    assert_eq!(journal[0].id.as_deref(), Some(id.as_str()), "the id that was given out");
+    assert_eq!(journal[0].id.as_deref(), Some(id.as_str()), "the new member's id");
     assert_eq!(journal[1].user_name.as_deref(), Some("ada@example.test"));
     assert_eq!((journal[2].given_name.as_deref(), journal[2].family_name.as_deref()), (Some("Ada"), Some("King")));
     assert_eq!((journal[2].active, journal[3].active), (Some(true), Some(false)));
@@ -55,7 +55,7 @@ async fn the_journal_is_read_page_by_page_and_never_tells_a_key() {
     client.control("DELETE", "/journal", &json!(null)).await;
     client.get("/Users").await;
     let journal = client.sim.journal();
-    assert_eq!(journal.iter().map(|e| e.seq).collect::<Vec<_>>(), [6], "the numbers go on");
+    assert_eq!(journal.iter().map(|e| e.seq).collect::<Vec<_>>(), [6], "numbering continues");
     assert_eq!(client.sim.journal_since(6).len(), 0);
 }
 
@@ -104,7 +104,7 @@ async fn members_are_put_in_place_and_told_over_control() {
     assert_eq!(client.control("POST", "/accept", &json!({"user_name": "x@y"})).await.status, 404);
     assert_eq!(client.control("PATCH", "/options", &json!({"seed": 9})).await.status, 400);
     assert_eq!(client.control("GET", "/nothing", &json!(null)).await.status, 404);
-    assert_eq!(client.sim.stats().calls, 1, "control is not counted");
+    assert_eq!(client.sim.stats().calls, 1, "control requests are not counted");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Both rate limits, and the count of their violations.
+//! Both rate limits, and the counts of their violations.
 
 use scim_bridge::postman_sim::{ReplyName, SimOptions};
 use serde_json::json;

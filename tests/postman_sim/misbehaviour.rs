@@ -1,4 +1,4 @@
-//! What the connection itself can do wrong.
+//! What can go wrong with the connection itself.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, KEY, user};
 
-/// Sends a create over a bare socket and reads to the end.
+/// Sends a create over a bare socket and reads until the end.
 fn raw_create(client: &Client, user_name: &str) -> (Vec<u8>, Option<ErrorKind>) {
     let mut socket = TcpStream::connect(client.sim.address()).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -126,7 +126,7 @@ async fn a_delayed_change_may_land_after_the_client_gave_up() {
     assert!(client.sim.members().is_empty(), "not yet");
     let deadline = Instant::now() + Duration::from_mins(2);
     while client.sim.members().is_empty() {
-        assert!(Instant::now() < deadline, "it never landed");
+        assert!(Instant::now() < deadline, "it never took effect");
         tokio::task::yield_now().await;
     }
 }
@@ -140,7 +140,7 @@ async fn a_delay_after_the_change_only_holds_back_the_answer() {
     assert!(started.elapsed() >= Duration::from_millis(100));
 }
 
-/// Sends bytes as they are and reads the first line of what comes.
+/// Sends raw bytes and returns the first line of the response.
 fn first_line(client: &Client, bytes: &[u8]) -> String {
     let mut socket = TcpStream::connect(client.sim.address()).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

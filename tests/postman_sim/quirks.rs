@@ -1,4 +1,4 @@
-//! Postman's ways, one by one.
+//! Postman's quirks, one by one.
 
 use scim_bridge::postman_sim::{AuthAccepted, InvitedId, Person, ReplyName, SimOptions, Standing, UsernameChange};
 use serde_json::{Value, json};
@@ -88,10 +88,10 @@ async fn a_put_brings_over_the_names_and_whether_active_and_nothing_else() {
 
     changed.as_object_mut().unwrap().remove("active");
     let reply = client.send("PUT", &format!("/Users/{id}"), &changed).await;
-    assert_eq!(reply.json()["active"], false, "silence about active changes nothing");
+    assert_eq!(reply.json()["active"], false, "a PUT without `active` does not change it");
     changed["active"] = true.into();
     let reply = client.send("PUT", &format!("/Users/{id}"), &changed).await;
-    assert_eq!(reply.json()["active"], true, "a careless PUT switches somebody back on");
+    assert_eq!(reply.json()["active"], true, "a PUT with `active: true` switches them back on");
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_put_with_another_address_can_be_refused() {
     let reply = client.send("PUT", &format!("/Users/{id}"), &user("other@example.test", "Ada", "King")).await;
     assert_eq!((reply.status, reply.text.as_str()), (400, ReplyName::UsernameFailed.body()));
     let reply = client.send("PUT", &format!("/Users/{id}"), &user("ADA@example.test", "Ada", "King")).await;
-    assert_eq!(reply.status, 200, "another case is the same address");
+    assert_eq!(reply.status, 200, "a difference in case is no change of address");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn without_a_seat_nobody_comes_in_until_one_is_free() {
     let reply = client.create("bob@example.test").await;
     assert_eq!((reply.status, reply.text.as_str()), (400, ReplyName::NoSlots.body()));
     let rename = client.send("PUT", &format!("/Users/{id}"), &user("ada@example.test", "Ada", "King")).await;
-    assert_eq!(rename.status, 200, "updates go on");
+    assert_eq!(rename.status, 200, "updates still work");
     client.send("PATCH", &format!("/Users/{id}"), &switch(false)).await;
     assert_eq!(client.create("bob@example.test").await.status, 201);
     let back = client.send("PATCH", &format!("/Users/{id}"), &switch(true)).await;

@@ -1,4 +1,4 @@
-//! Addresses, whole PUTs, versions, and reads that lag behind.
+//! Addresses, PUTs of the whole member, versions, and reads that lag behind.
 
 use scim_bridge::postman_sim::{Operation, Person, PutMeaning, ReplyName, SimOptions, Standing};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn what_a_put_does_not_send_stays_unless_it_means_the_whole() {
         let mut written = client.send("PUT", path, &whole).await.json();
         whole["meta"] = written["meta"].take();
         written["meta"] = whole["meta"].clone();
-        assert_eq!(written, whole, "what is sent whole stays whole");
+        assert_eq!(written, whole, "sent whole, it stays whole");
         let written = client.send("PUT", path, &user("ada@example.test", "Ada", "Byron")).await.json();
         assert_eq!((&written["title"], &written["name"]["middleName"]), (&title, &middle));
         assert_eq!((&written["externalId"], &written["name"]["familyName"]), (&external_id, &json!("Byron")));
@@ -127,7 +127,7 @@ async fn somebody_leaves_and_comes_back_to_the_same_account() {
     let id = client.created("ada@example.test").await;
     let path = format!("/Users/{id}");
     assert_eq!(client.send("PATCH", &path, &switch(false)).await.json()["active"], false);
-    assert_eq!(client.create("ada@example.test").await.status, 409, "who has left is still known");
+    assert_eq!(client.create("ada@example.test").await.status, 409, "people who left still exist");
     assert_eq!(client.find("ada@example.test").await[0]["active"], false);
     assert_eq!(client.send("PATCH", &path, &switch(true)).await.json()["active"], true);
     assert_eq!(client.sim.members().len(), 1);
