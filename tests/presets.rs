@@ -1,6 +1,6 @@
-//! Every preset, with nothing but its secret, against what its system sends when somebody is hired, changes
-//! and leaves: `tests/fixtures/presets`, made and signed by `make.py` there. And a preset of one's own, made as
-//! `docs/write-a-preset.md` says.
+//! Every preset, with nothing but its secret, against what its system sends when somebody is hired, changes and leaves:
+//! `tests/fixtures/presets`, generated and signed by `make.py` there. Also a custom preset, made by following
+//! `docs/write-a-preset.md`.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::fs;
@@ -14,7 +14,7 @@ use scim_bridge::core::delivery::Delivery;
 use scim_bridge::core::time::UnixMs;
 use serde_json::Value;
 
-/// When the deliveries were signed.
+/// The time at which the deliveries were signed.
 const SIGNED_AT: UnixMs = UnixMs(1_700_000_000_000);
 
 fn root() -> &'static Path {
@@ -25,12 +25,12 @@ fn folder(preset: &str) -> PathBuf {
     root().join("tests/fixtures/presets").join(preset)
 }
 
-/// What stands in a preset's `expected.toml`.
+/// The contents of a preset's `expected.toml`.
 fn expected(preset: &str) -> toml::Table {
     fs::read_to_string(folder(preset).join("expected.toml")).unwrap().parse().unwrap()
 }
 
-/// A source of this preset, with nothing but its secret (and the user, for Basic), and what is laid over it.
+/// A source of this preset with nothing but its secret (and the user, for Basic), and overrides.
 fn load(preset: &str, lay_over: &str) -> SourceConfig {
     let mut source = expected(preset)["source"].as_table().unwrap().clone();
     source.insert("name".to_owned(), "hr".into());
@@ -57,7 +57,7 @@ fn outcome(source: &SourceConfig, preset: &str, file: &str) -> Vec<String> {
     try_delivery(source, &read(&folder(preset).join(file)), Some(SIGNED_AT)).lines
 }
 
-/// The command, where neither a server nor a configuration is.
+/// Runs the command where there is neither a server nor a configuration.
 fn run(place: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
     command.env_clear().current_dir(place).args(arguments).output().unwrap()
@@ -142,17 +142,17 @@ fn a_delivery_that_does_not_become_what_it_should_is_told_and_ends_with_1() {
     assert_eq!(deliveries[0]["hints"][0], "would verify with encoding = \"hex\"");
     assert_eq!(deliveries[3]["delivery"], "9-gone.http");
 
-    // Nothing is expected: it must be believed and understood. The preset of the arguments counts.
+    // Without `expected.toml`, deliveries must be accepted and understood. The preset in the arguments counts.
     fs::write(here.join("expected.toml"), format!("[source]\npreset = 'stripe'\n{secret}")).unwrap();
     let output = run(here, &["presets", "test", ".", "--preset", "generic-hmac-hex"]);
     assert!(output.status.success() && text(&output).contains("3 of 3"), "{}", text(&output));
     fs::write(here.join("mine.toml"), "[signature]\nheader = 'x-signature'\n[mapping]\nhire = ['other']").unwrap();
     let output = run(here, &["presets", "test", ".", "--preset", "mine.toml"]);
-    assert_eq!(output.status.code(), Some(1), "the type `employee.hired` is named nowhere");
+    assert_eq!(output.status.code(), Some(1), "the mapping does not name the type `employee.hired`");
     assert!(text(&output).contains("ignored: not_named employee.hired"), "{}", text(&output));
     assert!(text(&output).contains("/data/employee_id"), "{}", text(&output));
 
-    // A mistake is named by the file in which it is.
+    // An error names the file it is in.
     fs::write(here.join("mine.toml"), "dedupe_days = 0\n[signature]\nheader = 'x-signature'").unwrap();
     let output = run(here, &["presets", "test", ".", "--preset", "mine.toml"]);
     assert!(text(&output).contains("mine.toml: dedupe_days: CONFIG-VALUE"), "{}", text(&output));
@@ -168,7 +168,7 @@ fn a_delivery_that_does_not_become_what_it_should_is_told_and_ends_with_1() {
     assert_eq!(run(here, &["presets", "test", "nowhere"]).status.code(), Some(1));
 }
 
-/// The blocks of code of a page in one language, in order.
+/// A page's code blocks in one language, in order.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let begins = format!("```{language}\n");
     page.split(&begins).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
@@ -178,7 +178,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 fn the_page_on_writing_a_preset_leads_to_a_passing_test() {
     let page = fs::read_to_string(root().join("docs/write-a-preset.md")).unwrap();
     let place = tempfile::tempdir().unwrap();
-    // The parts of the preset, and what is expected of its deliveries, as the page has them.
+    // The parts of the preset and the expected results, as the page has them.
     let toml = blocks(&page, "toml");
     fs::create_dir(place.path().join("acme")).unwrap();
     let (expected, preset): (Vec<_>, Vec<_>) = toml.iter().take(3).partition(|block| block.contains("[deliveries]"));

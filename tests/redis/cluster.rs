@@ -14,7 +14,7 @@ use crate::sentinel::accept_until;
 use crate::servers::{Make, Server, eventually};
 use crate::stage::{accepts_at_last, claim, is_there, open};
 
-/// Nodes of a cluster.
+/// The nodes of a cluster.
 pub(crate) struct Cluster {
     nodes: Vec<Server>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Three primaries that share the slots, and replicas of the primary that owns the slot of `prefix`.
     pub(crate) fn start(prefix: &str, replicas: usize) -> Self {
-        // What waits for replicas waits for their disks.
+        // Waiting for replicas includes waiting for their disks.
         let sync = if replicas > 0 { "always" } else { "everysec" };
         let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--appendfsync", sync];
         let node = || Server::start(Make::Valkey, &arguments);
@@ -47,7 +47,7 @@ impl Cluster {
         cluster
     }
 
-    /// Which of the nodes owns the slot of a prefix.
+    /// The node that owns the slot of a prefix.
     fn owner(&self, prefix: &str) -> usize {
         let slot: u16 = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", &format!("{{{prefix}}}:x")]).parse().unwrap();
         usize::from(slot > 5_460) + usize::from(slot > 10_922)
@@ -59,7 +59,7 @@ impl Cluster {
     }
 }
 
-/// A part of a cluster's keys.
+/// A part of a cluster's key space.
 struct Part {
     nodes: Vec<Address>,
     prefix: String,
@@ -73,7 +73,7 @@ impl Engine for Part {
     }
 }
 
-/// Each prefix is another slot, so the cases are spread over all primaries.
+/// Each prefix is in another slot, so the cases are spread over all primaries.
 fn part() -> Part {
     let nodes = SHARED.nodes.iter().map(|node| Address { host: "127.0.0.1".to_owned(), port: node.port() });
     Part { nodes: nodes.collect(), prefix: format!("test-{}", scim_bridge::clock::new_token()) }
@@ -115,14 +115,14 @@ async fn a_slot_that_moves_to_another_node_is_followed() {
     let (from_id, to_id) = (from.ask(&["CLUSTER", "MYID"]), to.ask(&["CLUSTER", "MYID"]));
     to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
     from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
-    // The keys' names are bytes.
+    // Key names are bytes.
     let mut connection = Client::open(("127.0.0.1", from.port())).unwrap().get_connection().unwrap();
     let keys = redis::cmd("CLUSTER").arg("GETKEYSINSLOT").arg(&slot).arg(1_000).query(&mut connection);
     let keys: Vec<Vec<u8>> = keys.unwrap();
     let mut migrate = redis::cmd("MIGRATE");
     migrate.arg("127.0.0.1").arg(to.port()).arg("").arg(0).arg(5_000).arg("KEYS").arg(keys);
     assert_eq!(migrate.query::<String>(&mut connection).unwrap(), "OK");
-    // Half moved: refused, and nothing is lost.
+    // Half moved: requests are refused, and nothing is lost.
     assert!(crate::stage::accept(store.as_ref()).await.unwrap_err().is_passing());
     for node in [to, from] {
         assert_eq!(node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]), "OK");

@@ -9,8 +9,8 @@ use scim_bridge::store::Accepted;
 use crate::servers::{Make, Server, eventually};
 use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, is_there, new_id, open};
 
-/// Bursts of deliveries, and SIGKILL for the server as soon as some of them have been acknowledged and
-/// others are under way.
+/// Sends bursts of deliveries, and kills the server with SIGKILL as soon as some have been acknowledged while others
+/// are in flight.
 async fn kills(make: Make, appendfsync: &str, keys: &[(&str, &str)], rounds: u32) {
     let mut server = Server::start(make, &["--appendfsync", appendfsync]);
     let store = open(&server.url(), keys);
@@ -30,9 +30,9 @@ async fn kills(make: Make, appendfsync: &str, keys: &[(&str, &str)], rounds: u32
             .collect();
         drop(told);
         let mut ids = Vec::new();
-        // Another number in each round, so that the kill falls elsewhere.
+        // A different number in each round, so that the kill hits another moment.
         while ids.len() < 16 + (round as usize * 7) % 64 {
-            ids.push(answers.recv().await.expect("nobody has failed yet"));
+            ids.push(answers.recv().await.expect("no request has failed yet"));
         }
         server.kill();
         refused += join_all(senders).await.len();
@@ -83,7 +83,7 @@ async fn a_write_that_no_replica_has_is_refused_and_known_again() {
     let store = open(&primary.url(), &keys);
     let id = new_id();
     for _ in 0..2 {
-        // A duplicate is no more durable than what it repeats.
+        // A duplicate is no more durable than the delivery that it repeats.
         assert_eq!(code(accept_as(store.as_ref(), id).await), Code::StoreNotDurable);
     }
     let replica = Server::start(Make::Valkey, &["--replicaof", "127.0.0.1", &primary.port().to_string()]);
@@ -118,9 +118,9 @@ async fn a_durable_write_survives_forgotten_scripts_and_a_hung_server() {
 async fn what_an_operator_is_told_is_as_durable_as_configured() {
     let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let store = open(&primary.url(), &[("durability", "replicated"), ("durable_timeout_ms", "500")]);
-    // What `check` asks.
+    // The question that `check` asks.
     assert_eq!(code(store.check().await), Code::StoreNotDurable);
-    // An operator who is told that a hold stands relies on it.
+    // An operator who is told that a hold is set relies on it.
     assert_eq!(code(store.put_shared("holds", 0, "held".into()).await), Code::StoreNotDurable);
     assert_eq!(code(store.discard_unmapped(new_id()).await), Code::StoreNotDurable);
 }
@@ -128,7 +128,7 @@ async fn what_an_operator_is_told_is_as_durable_as_configured() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_while_writes_are_under_way_is_told_within_the_time_of_an_answer() {
     let server = Server::start(Make::Valkey, &["--appendfsync", "everysec"]);
-    // So that writes wait for the disk.
+    // Makes writes wait for the disk.
     let slow = [("durability", "fsynced"), ("durable_timeout_ms", "20000"), ("insecure_ok", "true")];
     let store = open(&server.url(), &slow);
     accept(store.as_ref()).await.unwrap();
@@ -141,12 +141,12 @@ async fn a_server_that_hangs_while_writes_are_under_way_is_told_within_the_time_
             })
         })
         .collect();
-    // Some wait for the disk by now, for others their scripts are yet to come.
+    // By now some wait for the disk, and others have yet to run their scripts.
     let before = server.info("total_commands_processed").unwrap();
     assert!(eventually(|| server.info("total_commands_processed").unwrap() > before + 100));
     server.hang();
     let hung = Instant::now();
-    // The next delivery, as they come.
+    // The next deliveries, as they arrive.
     assert!(accept(store.as_ref()).await.is_err());
     for ended in join_all(senders).await {
         let after = ended.unwrap().saturating_duration_since(hung);

@@ -1,5 +1,5 @@
-//! A server that is not there, hangs, comes back, or refuses: told by a code, counted, and over as
-//! soon as its cause is.
+//! A server that is missing, hangs, returns, or refuses: reported by a code, counted, and over as soon as the cause is
+//! gone.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -61,7 +61,7 @@ async fn what_was_accepted_outlives_a_server_that_is_killed(make: Make) {
     for id in [kept, later] {
         assert!(is_there(store.as_ref(), id).await);
     }
-    // The lease was kept, too.
+    // The lease survived, too.
     fold(store.as_ref(), &claimed[0]).await.unwrap();
     let next = claim(store.as_ref()).await.unwrap();
     assert_eq!(next.iter().map(|claimed| claimed.lease.person).collect::<Vec<_>>(), [later.person()]);
@@ -85,10 +85,10 @@ async fn a_connection_that_the_server_closed_is_not_used_again(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     accept(store.as_ref()).await.unwrap();
-    // As `timeout` in its configuration does at night.
+    // As the server's `timeout` setting closes them at night.
     let before = server.info("total_connections_received").unwrap();
     server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    // Until the process has heard of it, a call may still meet the closed connection: it is made once more.
+    // Until the process has noticed, a call may still use the closed connection: it is repeated once.
     accept(store.as_ref()).await.unwrap();
     assert!(server.info("total_connections_received").unwrap() > before);
 }
@@ -97,7 +97,7 @@ async fn connections_that_are_killed_in_the_middle_refuse_nobody(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     let (over, is_over) = mpsc::channel::<()>();
-    // As whoever takes an old password back does.
+    // As when somebody restores an old password.
     let killer = thread::spawn(move || {
         let mut killed = 0_u32;
         while is_over.recv_timeout(Duration::from_millis(400)).is_err() {
@@ -108,7 +108,7 @@ async fn connections_that_are_killed_in_the_middle_refuse_nobody(make: Make) {
     });
     let (mut ids, until) = (Vec::new(), Instant::now() + Duration::from_secs(4));
     while Instant::now() < until {
-        // Each is told as stored, and not as a duplicate of itself.
+        // Each is reported as stored, not as a duplicate of itself.
         ids.push(accept(store.as_ref()).await.unwrap());
     }
     over.send(()).unwrap();
@@ -124,7 +124,7 @@ async fn a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_us
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     accept(store.as_ref()).await.unwrap();
-    // The port of nobody: a replica without a primary.
+    // A port that nobody listens on: a replica without a primary.
     server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreReadOnly);
     assert_eq!(code(store.check().await), Code::StoreReadOnly);
@@ -155,7 +155,7 @@ async fn a_server_without_memory_refuses_and_recovers(make: Make) {
 async fn a_full_server_refuses_what_is_new_and_its_backlog_drains(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
-    // Once through all that workers do, so that the server knows the scripts and has its buffers.
+    // Runs everything that workers do once, so that the server has cached the scripts and allocated its buffers.
     accept(store.as_ref()).await.unwrap();
     assert_eq!(drain(store.as_ref()).await, 1);
     for _ in 0..40 {
@@ -169,7 +169,7 @@ async fn a_full_server_refuses_what_is_new_and_its_backlog_drains(make: Make) {
     accepts_at_last(store.as_ref()).await;
 }
 
-/// Does all that workers and operators do to what is there; says how many people were worked on.
+/// Does everything that workers and operators do with the current content; returns how many people were worked on.
 async fn drain(store: &dyn Store) -> usize {
     let mut drained = 0;
     loop {
@@ -209,7 +209,7 @@ async fn a_server_with_too_few_replicas_refuses_and_recovers(make: Make) {
     server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreReplicas);
     server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
-    // What was accepted before is known again, and nothing else is there.
+    // Earlier deliveries are still recognised, and nothing else is there.
     let again = accept_as(store.as_ref(), id).await.unwrap();
     assert_eq!(again, scim_bridge::store::Accepted::Duplicate { ids: vec![id] });
     assert_eq!(claim(store.as_ref()).await.unwrap().len(), 1);
@@ -225,7 +225,7 @@ async fn a_server_that_is_loading_refuses_and_recovers(make: Make) {
         || server.info("aof_rewrite_in_progress") == Some(0) && server.info("aof_rewrite_scheduled") == Some(0)
     ));
     server.kill();
-    // Half a millisecond for each key: a second in all.
+    // Half a millisecond for each key: a second in total.
     server.arg(&["--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024"]);
     server.launch();
     fails_with(store.as_ref(), Code::StoreLoading).await;

@@ -1,5 +1,5 @@
-//! HR systems that send word after word about people until each is acknowledged, to whichever bridge answers; workers
-//! that fold them; and what must have come of it: of each person every word that was acknowledged, in order, once.
+//! HR systems that send word after word about people, each until it is acknowledged, to whichever bridge answers;
+//! workers that fold them; and the required result: for each person every acknowledged word, in order, once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,38 +15,38 @@ use tokio::task::JoinHandle;
 
 use crate::stage::{now, person};
 
-/// Long enough for what a worker does here, and short, so that a lane is soon taken over.
+/// Long enough for a worker's task here, and short, so that lanes are taken over soon.
 const LEASE_MS: u64 = 1_000;
-/// A pause between two tries, as of a sender that is in a hurry.
+/// The pause between two attempts of a sender in a hurry.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Those who send and work until they are told to stop.
+/// Senders and workers, which run until they are stopped.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
     senders: Vec<JoinHandle<Told>>,
     workers: Vec<JoinHandle<u32>>,
 }
 
-/// What a sender was told of one person: so many words were acknowledged, and one more may have been stored.
+/// What a sender knows about one person: this many words were acknowledged, and one more may have been stored.
 struct Told {
     person: Person,
     acknowledged: u32,
     refused: u32,
 }
 
-/// What has come of it.
+/// The result.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) acknowledged: u32,
     pub(crate) refused: u32,
-    /// Acknowledged, and not there.
+    /// Acknowledged but missing.
     pub(crate) lost: u32,
-    /// Commits that were refused for their fences.
+    /// Commits that were refused because of their fences.
     pub(crate) stale: u32,
 }
 
 impl Traffic {
-    /// A sender for each of so many people, which asks the bridges in turn, and a worker on each bridge.
+    /// A sender for each person, which asks the bridges in turn, and a worker on each bridge.
     pub(crate) fn start(bridges: &[Arc<dyn Store>], people: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let sender = |n: u32| tokio::spawn(send(bridges.to_vec(), n as usize, stop.clone()));
@@ -56,7 +56,7 @@ impl Traffic {
         Self { stop, senders, workers }
     }
 
-    /// Ends it, folds what is left, and looks at each person's history: in order, and each word once.
+    /// Stops, folds the rest, and checks each person's history: in order, each word once.
     pub(crate) async fn end(self, store: &dyn Store) -> Outcome {
         self.stop.store(true, Ordering::Release);
         let mut outcome = Outcome::default();
@@ -69,9 +69,9 @@ impl Traffic {
         }
         let began = Instant::now();
         let mut idle_since: Option<Instant> = None;
-        // Long enough for whoever is leased to a worker that is no more.
+        // Long enough for the leases of workers that are gone.
         while idle_since.is_none_or(|since| since.elapsed() < Duration::from_millis(LEASE_MS + 500)) {
-            assert!(began.elapsed() < Duration::from_mins(3), "it does not end");
+            assert!(began.elapsed() < Duration::from_mins(3), "it never ends");
             match claim(store, "last").await {
                 Ok(claimed) if claimed.is_empty() => _ = idle_since.get_or_insert_with(Instant::now),
                 Ok(claimed) => outcome.stale += fold_all(store, claimed).await,
@@ -84,7 +84,7 @@ impl Traffic {
             outcome.refused += refused;
             let row = store.person(person.id()).await.unwrap();
             let words = row.and_then(|row| row.document).map_or_else(Vec::new, |document| words(&document));
-            // None came twice, none before an earlier one; those that were lost are missing.
+            // None came twice, none after a later one; lost ones are missing.
             assert!(words.is_sorted_by(|a, b| a < b), "{person}: {words:?}");
             assert!(words.iter().all(|word| *word <= acknowledged), "{person}: more than was sent: {words:?}");
             let there = words.iter().filter(|word| **word < acknowledged).count();
@@ -127,7 +127,7 @@ fn words(bytes: &[u8]) -> Vec<u32> {
     bytes.chunks_exact(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect()
 }
 
-/// Claims and folds; how many commits were refused for their fences.
+/// Claims and folds; returns how many commits were refused because of their fences.
 async fn work(store: Arc<dyn Store>, n: usize, stop: Arc<AtomicBool>) -> u32 {
     let (name, mut stale) = (format!("worker-{n}"), 0);
     while !stop.load(Ordering::Acquire) {
@@ -173,7 +173,7 @@ async fn fold_all(store: &dyn Store, claimed: Vec<Claimed>) -> u32 {
             released: Vec::new(),
             dead: DeadChange::None,
         };
-        // What is not known to be committed is found again when its lease is over.
+        // If it is unknown whether a commit took effect, the inbox is found again when the lease expires.
         let committed = store.commit(now(), &claimed.lease, commit).await;
         stale += u32::from(committed.is_ok_and(|committed| committed == Committed::Stale));
     }

@@ -1,4 +1,4 @@
-//! What listings cost.
+//! The cost of listings.
 
 use bytes::Bytes;
 use scim_bridge::core::person::SourceName;
@@ -40,7 +40,7 @@ async fn a_listing_of_dead_letters_brings_no_payloads_and_no_more_rows_than_want
     let listed = store.dead(&DeadFilter::default(), &Page { rows_max: 5, after: None }).await.unwrap();
     let sent_bytes = server.info("total_net_output_bytes").unwrap() - before;
     assert_eq!(listed.rows.iter().map(|row| row.id).collect::<Vec<_>>(), ids[..5]);
-    // What `INFO` itself answers is in it.
+    // Includes the cost of `INFO` itself.
     assert!(sent_bytes < PAYLOAD_BYTES as u64, "{sent_bytes}");
     let all = store.dead(&DeadFilter::default(), &Page { rows_max: 100, after: None }).await.unwrap();
     assert_eq!(all.rows.iter().map(|row| row.id).collect::<Vec<_>>(), ids);

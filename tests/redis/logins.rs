@@ -1,4 +1,4 @@
-//! Who we are to the server: passwords and certificates.
+//! Authentication with the server: passwords and certificates.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -35,7 +35,7 @@ async fn a_password_is_needed_and_a_changed_one_is_taken(make: Make) {
     accepts_at_last(store.as_ref()).await;
 }
 
-/// An authority, and two certificates that it signed.
+/// A certificate authority, and two certificates that it issued.
 fn certificates(folder: &Path) {
     let script = "set -e
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.crt
@@ -48,7 +48,7 @@ fn certificates(folder: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// On Redis alone: the Valkey that the tests install is built without TLS.
+/// Only on Redis: the Valkey that the tests install is built without TLS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_trusts_our_own_authority_and_shows_our_certificate() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,7 +77,7 @@ async fn tls_trusts_our_own_authority_and_shows_our_certificate() {
     let store = open(&url, &all);
     accept(store.as_ref()).await.unwrap();
     tokio::time::timeout(std::time::Duration::from_secs(10), store.woken()).await.unwrap();
-    // Without our certificate, and without trust in theirs.
+    // Without our certificate, and without trust in the server's.
     assert_eq!(code(accept(open(&url, &all[..1]).as_ref()).await), Code::StoreTls);
     assert_eq!(code(accept(open(&url, &[]).as_ref()).await), Code::StoreTls);
     let elsewhere = format!("rediss://localhost:{port}");

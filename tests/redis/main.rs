@@ -1,4 +1,4 @@
-//! The Redis engine, as it is configured and wired, on real servers that fail in every way they can.
+//! The Redis engine, configured and wired as in production, on real servers that fail in every possible way.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
@@ -28,7 +28,7 @@ mod settings;
 mod stage;
 mod wakes;
 
-/// Stamps a test for each make of server.
+/// Generates a test for each make of server.
 macro_rules! on_both {
     ($($name:ident)*) => {
         mod redis {

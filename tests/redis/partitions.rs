@@ -1,7 +1,7 @@
-//! Ways between bridges, sentinels, the primary and its replicas that are cut: what was acknowledged as replicated is
-//! there afterwards, of each person in order and once; where less is waited for, the same cuts lose some of it.
+//! Network partitions between bridges, sentinels, the primary and its replicas: what was acknowledged as replicated
+//! survives, in order and once for each person. With weaker settings the same partitions lose some of it.
 //!
-//! There are three sites, each with a server and a sentinel, and two bridges, at the first and the second of them.
+//! There are three sites, each with a server and a sentinel, and two bridges, at the first and the second site.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,12 @@ type Keys<'a> = [(&'a str, &'a str)];
 
 /// Waits for one replica.
 const REPLICATED: [(&str, &str); 2] = [("durability", "replicated"), ("durable_timeout_ms", "700")];
-/// Waits for both.
+/// Waits for both replicas.
 const BY_ALL: [(&str, &str); 3] =
     [("durability", "replicated"), ("durable_replicas", "2"), ("durable_timeout_ms", "700")];
 const WRITTEN: [(&str, &str); 0] = [];
 
-/// A flush for each write, so that an answer takes milliseconds.
+/// Flushes after every write, so that an answer takes milliseconds.
 const SERVERS: [&str; 2] = ["--appendfsync", "always"];
 const PEOPLE: u32 = 6;
 const A_WHILE: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ fn site(n: u8) -> Vec<Party> {
     [Data(n), Sentinel(n)].into_iter().chain(bridge).collect()
 }
 
-/// The bridges, once both accept.
+/// The bridges, once both accept deliveries.
 async fn bridges(network: &Network, keys: &Keys<'_>) -> Vec<Arc<dyn Store>> {
     let bridges: Vec<_> = (0..BRIDGES).map(|n| open(&network.url(n), keys)).collect();
     all_accept(&bridges).await;
@@ -48,16 +48,16 @@ async fn all_accept(bridges: &[Arc<dyn Store>]) {
     }
 }
 
-/// Traffic over both bridges; a group is cut off until another primary is promoted beside the first, and a while
-/// longer; then all is mended.
+/// Sends through both bridges. A group is cut off until another primary is promoted beside the first, and a while
+/// longer; then the network heals.
 async fn until_another_is_promoted(keys: &Keys<'_>, cut_off: &[Party], acknowledges: bool) -> Outcome {
     let network = Network::start(&SERVERS);
     let bridges = bridges(&network, keys).await;
     let traffic = Traffic::start(&bridges, PEOPLE);
     tokio::time::sleep(A_WHILE).await;
     network.cut_off(cut_off);
-    assert!(block_in_place(|| eventually(|| network.primaries().len() == 2)), "no other is promoted");
-    // The first one is a primary still to whoever is on its side, and takes what comes.
+    assert!(block_in_place(|| eventually(|| network.primaries().len() == 2)), "no other primary is promoted");
+    // The first server is still primary to everybody on its side, and accepts writes.
     if acknowledges {
         accept(bridges[0].as_ref()).await.unwrap();
     } else {
@@ -84,16 +84,16 @@ async fn a_primary_that_is_cut_off_with_a_bridge_acknowledges_nothing_and_nothin
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_no_replica_is_waited_for_a_primary_that_is_cut_off_loses_what_it_acknowledged() {
     let outcome = until_another_is_promoted(&WRITTEN, &site(0), true).await;
-    assert!(outcome.lost > 0, "none lost: the test shows nothing: {outcome:?}");
+    assert!(outcome.lost > 0, "none lost: the test proves nothing: {outcome:?}");
 }
 
-/// The primary and one replica here; the other replica and all sentinels there.
+/// The primary and one replica on this side; the other replica and all sentinels on the other.
 const WITH_A_REPLICA: [Party; 3] = [Data(0), Data(1), Bridge(0)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_sentinels_reach_only_a_replica_that_did_not_acknowledge_one_replica_is_not_enough() {
     let outcome = until_another_is_promoted(&REPLICATED, &WITH_A_REPLICA, true).await;
-    assert!(outcome.lost > 0, "none lost: docs/redis.md warns of nothing: {outcome:?}");
+    assert!(outcome.lost > 0, "none lost: docs/redis.md warns without reason: {outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +107,7 @@ async fn a_primary_without_its_replicas_refuses_until_one_is_back_and_stays_the_
     let network = Network::start(&SERVERS);
     let bridges = bridges(&network, &REPLICATED).await;
     let traffic = Traffic::start(&bridges, PEOPLE);
-    // One of them is enough.
+    // One acknowledgement is enough.
     network.cut(&[Data(0)], &[Data(1)]);
     for _ in 0..3 {
         accept(bridges[0].as_ref()).await.unwrap();
@@ -140,7 +140,7 @@ async fn a_bridge_that_reaches_no_primary_is_refused_and_one_that_reaches_no_sen
     assert_eq!(network.primaries(), [0]);
 }
 
-/// Cut after cut, of all kinds, at random.
+/// Partition after partition, of all kinds, at random.
 async fn cuts(seed: u64, cuts: u32) {
     let network = Network::start(&SERVERS);
     let bridges = bridges(&network, &BY_ALL).await;
@@ -155,7 +155,7 @@ async fn cuts(seed: u64, cuts: u32) {
             2 => network.cut_one_way(&some, &[*chance.choice(&all).unwrap()]),
             _ => network.cut(&[Data(chance.u8(..3))], &[*chance.choice(&all).unwrap()]),
         }
-        // From a moment to a fail-over and more; another cut may come before all is healed.
+        // From a moment to more than a fail-over; another partition may come before everything has healed.
         tokio::time::sleep(Duration::from_millis(chance.u64(100..4_000))).await;
         if chance.bool() {
             network.mend();
@@ -172,7 +172,7 @@ async fn cuts(seed: u64, cuts: u32) {
     assert!(outcome.acknowledged > 0 && outcome.lost == 0, "seed {seed}: {outcome:?}");
 }
 
-/// The seed that `script/soak` gives.
+/// The seed, as `script/soak` sets it.
 fn seed() -> Option<u64> {
     std::env::var_os("SCIM_BRIDGE_CHAOS_SEED")?.to_str()?.parse().ok()
 }

@@ -1,5 +1,5 @@
-//! Each row of docs/redis.md's table of what is lost when, for a machine that loses power: a library before libc
-//! (`tests/servers/power_cut.c`) undoes whatever the server has not flushed, and kills it.
+//! Each row of docs/redis.md's table of what is lost when, for a machine that loses power: a library preloaded before
+//! libc (`tests/servers/power_cut.c`) undoes whatever the server has not flushed, and kills it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn server(make: Make, library: &Path, lies: bool, args: &[&str]) -> Server {
     server
 }
 
-/// Accepts until the store is gone; when each was acknowledged.
+/// Accepts until the store is gone; returns when each delivery was acknowledged.
 async fn accept_on(store: Arc<dyn Store>) -> Vec<(JobId, Instant)> {
     let mut acknowledged = Vec::new();
     while let Ok(id) = accept(store.as_ref()).await {
@@ -35,7 +35,7 @@ async fn accept_on(store: Arc<dyn Store>) -> Vec<(JobId, Instant)> {
     acknowledged
 }
 
-/// Accepts for a while, and cuts the power of some servers; what was acknowledged, and when the cut was.
+/// Accepts for a while, then cuts the power of some servers; returns what was acknowledged, and the time of the cut.
 async fn accept_until_the_cut(
     store: &Arc<dyn Store>,
     busy: Duration,
@@ -56,13 +56,13 @@ async fn accept_until_the_cut(
     (acknowledged, cut_at)
 }
 
-/// The lost ones among what was acknowledged, by how long before the cut that was.
+/// The lost ones among the acknowledged, by how long before the cut they were acknowledged.
 struct Lost {
     of: usize,
     before_cut: Vec<Duration>,
 }
 
-/// Long enough that `everysec` has flushed, and that more has come since.
+/// Long enough that `everysec` has flushed, and that more has been written since.
 const USUAL: Duration = Duration::from_millis(3_500);
 
 async fn cut(make: Make, appendfsync: &str, keys: &[(&str, &str)], lies: bool, busy: Duration) -> Lost {
@@ -102,10 +102,10 @@ async fn appendfsync_always_loses_nothing_to_a_power_cut() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_flushes_nothing_would_lose_some_of_it() {
     let lost = cut(Make::Redis, "always", &[], true, USUAL).await;
-    assert!(!lost.before_cut.is_empty(), "none of {} lost: the test shows nothing", lost.of);
+    assert!(!lost.before_cut.is_empty(), "none of {} lost: the test proves nothing", lost.of);
 }
 
-/// What docs/redis.md says, and what a busy machine adds to it.
+/// The limit in docs/redis.md, plus what a busy machine adds.
 const EVERYSEC_MAX: Duration = Duration::from_secs(2 + 1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,7 +135,7 @@ async fn valkey_with_everysec_loses_what_it_has_answered_as_flushed() {
             return;
         }
     }
-    panic!("nothing is lost in ten cuts: this Valkey waits, and need not be refused");
+    panic!("nothing is lost in ten cuts: this Valkey waits, so it need not be refused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,7 +152,7 @@ async fn what_was_acknowledged_as_replicated_is_on_a_replica_where_all_lose_powe
     let store = open(&primary.url(), &REPLICATED);
     let [one, other] = &mut replicas;
     let (acknowledged, _) = accept_until_the_cut(&store, USUAL, &mut [one, other, &mut primary]).await;
-    // Each as it would be as the next primary; Sentinel takes the one that has more.
+    // Each replica as the next primary would be; Sentinel promotes the one that has more.
     let mut lost_by_both: Vec<JobId> = acknowledged.iter().map(|(id, _)| *id).collect();
     for replica in &mut replicas {
         replica.run();

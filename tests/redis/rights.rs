@@ -1,4 +1,4 @@
-//! A user with the rights that the documentation lists, and with fewer.
+//! A user with the permissions in the documentation, and with fewer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,13 +18,13 @@ on_both! {
     a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written
 }
 
-/// What `read.lua` is asked for.
+/// What `read.lua` can be asked for.
 const READS: [&str; 14] = [
     "get", "getrange", "hget", "hgetall", "hkeys", "hmget", "lrange", "lindex", "llen", "smembers", "zcard", "zcount",
     "zrange", "zrank",
 ];
 
-/// The rule that `docs/redis.md` gives, for a key prefix of `scim-bridge`.
+/// The ACL rule in `docs/redis.md`, for the key prefix `scim-bridge`.
 fn documented_rights() -> Vec<String> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/redis.md")).unwrap();
     let rule = text.lines().find_map(|line| line.strip_prefix("ACL SETUSER bridge ")).expect("the rule is documented");
@@ -49,7 +49,7 @@ async fn the_rights_that_the_documentation_lists_are_enough(make: Make) {
         let store = store.clone();
         async move { store.woken().await }
     });
-    // The first wake-up says that the subscription stands.
+    // The first wake-up shows that the subscription works.
     tokio::time::timeout(std::time::Duration::from_secs(10), woken).await.unwrap().unwrap();
     let claimed = claim(store.as_ref()).await.unwrap();
     store.renew(now(), &claimed[0].lease, 60_000).await.unwrap().unwrap();
@@ -80,7 +80,7 @@ async fn the_rights_that_the_documentation_lists_are_enough(make: Make) {
     assert!(log.is_empty(), "refused: {log}");
 }
 
-/// The commands that the scripts call, by their sources.
+/// The commands in the scripts' sources.
 fn script_commands() -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis/lua");
     let mut commands = BTreeSet::new();
@@ -90,7 +90,7 @@ fn script_commands() -> BTreeSet<String> {
             commands.extend(text.split(begin).skip(1).map(|rest| rest.split('\'').next().unwrap().to_lowercase()));
         }
     }
-    // What `read.lua` is asked for.
+    // What `read.lua` can be asked for.
     commands.extend(READS.map(str::to_owned));
     assert!(commands.contains("zadd") && commands.contains("publish"), "{commands:?}");
     commands
@@ -105,19 +105,19 @@ fn the_rights_that_the_documentation_lists_are_those_that_are_used() {
     assert_eq!(used, listed);
 }
 
-/// A server with the documented user, and what the configuration needs for it.
+/// A server with the documented user, and the configuration for it.
 fn with_documented_user(make: Make) -> (Server, Vec<String>) {
     let server = Server::start(make, &["--appendfsync", "always"]);
     // Redis 7.0 has no `WAITAOF` to allow.
     let known = |right: &String| make == Make::Valkey || right != "+waitaof";
     let mut rights: Vec<String> = documented_rights().into_iter().filter(known).collect();
-    // Documented for a durability that waits for disks.
+    // Documented for durability settings that wait for disks.
     rights.extend((make == Make::Valkey).then(|| "+config|get".to_owned()));
     set_user(&server, &rights);
     (server, rights)
 }
 
-/// The URL of such a server, with the user in it.
+/// The server's URL, including the user.
 fn url(server: &Server) -> String {
     server.url().replace("://", "://bridge:change-me@")
 }
@@ -127,7 +127,7 @@ async fn a_right_that_is_missing_is_told_before_anything_is_written(make: Make) 
     let keys: &[_] = if make == Make::Valkey { &[("durability", "fsynced")] } else { &[] };
     let mut removed = 0;
     for command in rights.iter().filter_map(|right| right.strip_prefix('+')) {
-        // Only for another database than 0; without `config|get` it only warns.
+        // Only needed for databases other than 0; without `config|get` there is only a warning.
         if matches!(command, "select" | "config|get") {
             continue;
         }
@@ -150,7 +150,7 @@ async fn a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written(make
     let (server, _) = with_documented_user(make);
     let store = open(&url(&server), &[]);
     accept(store.as_ref()).await.unwrap();
-    // All that an acceptance writes in.
+    // Everything that accepting a delivery writes to.
     let figures = || {
         let names = ["fresh", "ctl", "entries"].map(|name| format!("{{scim-bridge}}:{name}"));
         let counts = [
@@ -163,11 +163,11 @@ async fn a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written(make
     let (mut refused, before) = (0, figures());
     for command in script_commands() {
         server.ask(&["ACL", "SETUSER", "bridge", &format!("-{command}")]);
-        // Not ready, whichever it is.
+        // Not ready without any of them.
         let error = store.check().await.unwrap_err();
         assert_eq!(error.code(), Some(Code::StoreNoPerm), "{command}: {error}");
         assert!(error.to_string().contains(&command), "{error}");
-        // Where accepting needs it, it is refused whole.
+        // If accepting needs the command, the whole delivery is refused.
         if let Err(error) = accept(store.as_ref()).await {
             refused += 1;
             assert_eq!(error.code(), Some(Code::StoreNoPerm), "{command}: {error}");

@@ -45,7 +45,7 @@ fn url(sentinels: &[Server]) -> String {
     format!("redis+sentinel://{}/main", hosts.join(","))
 }
 
-/// Accepts until it is told to stop; what was acknowledged.
+/// Accepts until it is stopped; returns what was acknowledged.
 pub(crate) async fn accept_until(store: Arc<dyn Store>, stop: Arc<AtomicBool>) -> Vec<JobId> {
     let mut acknowledged = Vec::new();
     while !stop.load(Ordering::Acquire) {
@@ -89,7 +89,7 @@ async fn sentinels_that_know_no_such_primary_are_told() {
     let mut sentinels = sentinels(&primary);
     let wrong = url(&sentinels).replace("/main", "/other");
     assert_eq!(code(open(&wrong, &[]).check().await), Code::StoreNoPrimary);
-    // One that is gone, and one that hangs, delay nobody.
+    // Sentinels that are gone or hang delay nobody.
     sentinels[0].kill();
     sentinels[1].hang();
     accept(open(&url(&sentinels), &[]).as_ref()).await.unwrap();
@@ -112,13 +112,13 @@ async fn sentinels_and_servers_may_have_passwords_of_their_own() {
     assert_eq!(code(open(&url, &[]).check().await), Code::StoreAuth);
 }
 
-/// A sentinel that tells this port whatever happens, after a pause; its own port.
+/// A sentinel that always announces this port, after a pause; returns its own port.
 fn fixed_sentinel(told: u16, pause: std::time::Duration) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            // Ends when the bridge closes it.
+            // Ends when the bridge closes the connection.
             std::thread::spawn(move || tell(stream.unwrap(), told, pause));
         }
     });
@@ -167,8 +167,8 @@ async fn a_sentinel_that_tells_the_primary_of_before_does_not_outdo_one_that_kno
         accept(store.as_ref()).await.unwrap();
         primary.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         let (_, refused) = accepts_at_last(store.as_ref()).await;
-        assert!(refused <= 1, "{refused}: the call that met the break");
-        // Nobody knows better: what is wrong with the one that was told.
+        assert!(refused <= 1, "{refused}: the call that was interrupted");
+        // No sentinel knows better: the error is about the announced primary.
         let alone = open(&format!("redis+sentinel://127.0.0.1:{quick}/main"), &[]);
         let told = code(accept(alone.as_ref()).await);
         assert_eq!(told, if wrong == gone { Code::StoreUnreachable } else { Code::StoreReadOnly });

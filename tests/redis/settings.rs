@@ -1,5 +1,5 @@
-//! A server that may lose what it is given is not used, unless that is wanted; nor one that cannot do
-//! what is asked.
+//! A server that may lose data is not used, unless the configuration allows it; nor is a server that lacks what the
+//! configuration requires.
 
 use scim_bridge::core::code::Code;
 
@@ -64,7 +64,7 @@ async fn a_primary_that_became_a_replica_is_left_although_it_takes_writes(make: 
     server.ask(&["CONFIG", "SET", "replica-read-only", "no"]);
     server.ask(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
     assert_eq!(code(store.settings().await), Code::StoreReadOnly);
-    assert_eq!(code(accept(store.as_ref()).await), Code::StoreReadOnly, "what it takes is lost");
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreReadOnly, "what it accepts is lost");
     server.ask(&["REPLICAOF", "NO", "ONE"]);
     accepts_at_last(store.as_ref()).await;
 }

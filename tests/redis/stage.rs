@@ -1,4 +1,4 @@
-//! A store on a real server, and the few things that the tests do with it.
+//! A store on a real server, and short helpers for the tests.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use scim_bridge::store::{
 };
 use url::Url;
 
-/// How long a recovery may take; far more than any does.
+/// The longest time that a recovery may take; far more than any does.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// The timeouts that the tests use, so that a hung server is told soon.
+/// The timeouts that the tests use, so that a hanging server is noticed soon.
 pub(crate) const TIMEOUT_MS: u64 = 500;
 
-/// The size of an entry: more than what remains of it once it is folded.
+/// The size of an entry: larger than what remains of it after folding.
 const ENTRY_BYTES: usize = 2_000;
 
-/// The store at a URL, with more options by the names of their keys.
+/// The store at a URL, with more options by their configuration keys.
 pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
     open_at(link(url, keys))
 }
 
-/// The store over a link.
+/// The store over a connection pool.
 pub(crate) fn open_at(link: LinkOptions) -> Arc<dyn Store> {
     Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options()).unwrap())
 }
@@ -92,7 +92,7 @@ pub(crate) fn options() -> StoreOptions {
     StoreOptions { writes: none, reads: none, bounds }
 }
 
-/// Hosts, user and password, and the part after the slash.
+/// Splits a URL into hosts, user and password, and the part after the slash.
 fn parts(url: &str) -> (Vec<Address>, (Option<String>, Option<String>), String) {
     let (_, rest) = url.split_once("://").unwrap();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -107,17 +107,17 @@ fn parts(url: &str) -> (Vec<Address>, (Option<String>, Option<String>), String) 
 }
 
 fn percent_decoded(part: &str) -> String {
-    // A query is decoded as a form: the only sign of that is a plus, which no test has.
+    // Queries are decoded as forms, which only matters for plus signs; no test has one.
     let url = Url::parse(&format!("x://x/?x={part}")).unwrap();
     url.query_pairs().next().unwrap().1.into_owned()
 }
 
-/// Now.
+/// The current time.
 pub(crate) fn now() -> UnixMs {
     Clock::System.now()
 }
 
-/// An id for a new person, whose name is that of the id.
+/// A new person's id; their name is derived from it.
 pub(crate) fn new_id() -> JobId {
     new_job_id(somebody().id())
 }
@@ -126,7 +126,7 @@ fn somebody() -> Person {
     person(&scim_bridge::clock::new_token())
 }
 
-/// A person of that name.
+/// The person with this name.
 pub(crate) fn person(employee_id: &str) -> Person {
     Person::parse(SourceName::parse("hr").unwrap(), employee_id).unwrap()
 }
@@ -141,7 +141,7 @@ pub(crate) async fn accept(store: &dyn Store) -> Result<JobId, StoreError> {
     })
 }
 
-/// Accepts a delivery that has this id.
+/// Accepts a delivery with this id.
 pub(crate) async fn accept_as(store: &dyn Store, id: JobId) -> Result<Accepted, StoreError> {
     accept_about(store, id, person(&id.to_string())).await
 }
@@ -153,7 +153,7 @@ async fn accept_about(store: &dyn Store, job: JobId, person: Person) -> Result<A
     store.accept(now(), NewDelivery { source, dedupe, entries, unmapped: Vec::new() }).await
 }
 
-/// Whether what was accepted under an id is there.
+/// Whether a delivery with this id is known.
 pub(crate) async fn is_there(store: &dyn Store, id: JobId) -> bool {
     store.person(id.person()).await.unwrap().is_some()
 }
@@ -192,13 +192,13 @@ pub(crate) async fn fold(store: &dyn Store, claimed: &Claimed) -> Result<Committ
     store.commit(now(), &claimed.lease, commit).await
 }
 
-/// The code of what must fail.
+/// The code of a call that must fail.
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Code {
     let error = result.expect_err("it must fail");
     error.code().unwrap_or_else(|| panic!("no code: {error}"))
 }
 
-/// Accepts as soon as the store serves; returns how often it did not.
+/// Accepts a delivery as soon as the store works; returns how many attempts failed.
 pub(crate) async fn accepts_at_last(store: &dyn Store) -> (JobId, u32) {
     let deadline = Instant::now() + PATIENCE;
     let mut refused = 0;
@@ -212,7 +212,7 @@ pub(crate) async fn accepts_at_last(store: &dyn Store) -> (JobId, u32) {
     }
 }
 
-/// Fails with a code, soon: an earlier failure may be the connection's.
+/// Expects an error with this code, soon: an earlier error may be about the connection.
 pub(crate) async fn fails_with(store: &dyn Store, wanted: Code) {
     let deadline = Instant::now() + PATIENCE;
     loop {

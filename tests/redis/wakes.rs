@@ -1,4 +1,4 @@
-//! How soon a worker hears of what an intake accepted.
+//! How soon a worker notices what an intake accepted.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ async fn a_wake_up_crosses_processes_within_50_ms(make: Make) {
     let server = Server::start(make, &[]);
     let (intake, worker) = (open(&server.url(), &[]), open(&server.url(), &[]));
     accept(intake.as_ref()).await.unwrap();
-    // The first wake-up says that the subscription stands.
+    // The first wake-up shows that the subscription works.
     tokio::time::timeout(Duration::from_mins(1), worker.woken()).await.unwrap();
     let mut late = Vec::new();
     for _ in 0..20 {
@@ -32,6 +32,6 @@ async fn a_wake_up_crosses_processes_within_50_ms(make: Make) {
         late.push(at.saturating_duration_since(began));
     }
     late.sort_unstable();
-    // The slowest may have met another test on this machine.
+    // The slowest may have coincided with another test on this machine.
     assert!(late[17] < Duration::from_millis(50), "{late:?}");
 }

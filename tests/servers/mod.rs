@@ -1,4 +1,4 @@
-//! Real servers of two makes, each on a port and in a folder of its own, gone with the test.
+//! Real servers of two makes, each with a port and a folder of its own; they end with the test.
 
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Whose server.
+/// The make of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Make {
-    /// Redis 7.0, which has no `WAITAOF`.
+    /// Redis 7.0, which does not have `WAITAOF`.
     Redis,
     /// Valkey 9.
     Valkey,
@@ -32,8 +32,8 @@ impl Make {
     }
 }
 
-/// Where servers keep their files: in memory if there is a gigabyte of it, so that many tests at once do not wait for
-/// one disk. What a flush is good for is the same there: a process that is killed keeps its files.
+/// Where servers keep their files: in memory if there is a gigabyte of it, so that parallel tests do not wait for one
+/// disk. Flushes mean the same there: the files of a killed process survive.
 static FOLDERS: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let told = Command::new("df").args(["--output=avail", "/dev/shm"]).output().ok()?;
     let free_kib: u64 = String::from_utf8(told.stdout).ok()?.lines().nth(1)?.trim().parse().ok()?;
@@ -48,15 +48,14 @@ pub(crate) struct Server {
     folder: TempDir,
     child: Option<Child>,
     watcher: Option<Watcher>,
-    /// The library of `power_cut.c`, and more for the server's environment: on a disk that loses what was
-    /// not flushed.
+    /// The library of `power_cut.c`, and its environment, for a disk that loses what was not flushed.
     disk: Vec<(String, String)>,
-    /// Sent before every command of the test's own.
+    /// Sent before each of the test's own commands.
     pub(crate) login: Option<(String, String)>,
 }
 
 impl Server {
-    /// A server as it is to be run in production, and with these arguments.
+    /// A server configured as in production, with additional arguments.
     pub(crate) fn start(make: Make, args: &[&str]) -> Self {
         let kept =
             ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"];
@@ -71,7 +70,7 @@ impl Server {
         server
     }
 
-    /// A server that does not run yet, with a port and a folder.
+    /// A server that is not running yet, with a port and a folder.
     pub(crate) fn prepared(make: Make) -> Self {
         let folder = FOLDERS.as_ref().map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
         Self {
@@ -91,7 +90,7 @@ impl Server {
         self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
     }
 
-    /// Logs the test's own commands in.
+    /// Logs in for the test's own commands.
     pub(crate) fn login(&mut self, username: &str, password: &str) {
         self.login = Some((username.to_owned(), password.to_owned()));
     }
@@ -109,7 +108,7 @@ impl Server {
         let child = self
             .make
             .command()
-            // A file, because a sentinel writes into its own.
+            // A file, because sentinels rewrite theirs.
             .args(self.config())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--dir", self.folder.path().to_str().unwrap()])
@@ -139,13 +138,13 @@ impl Server {
         self.port
     }
 
-    /// Its URL, of a scheme.
+    /// Its URL with this scheme.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Puts it, from its next start on, on a disk that loses what was not flushed when the power is cut; one that
-    /// `lies` flushes nothing. `library`: the one of `power_cut.c`.
+    /// From its next start on, puts its files on a disk that loses what was not flushed when the power is cut; one that
+    /// `lies` never flushes. `library` is the compiled `power_cut.c`.
     pub(crate) fn put_on_disk(&mut self, library: &Path, lies: bool) {
         let folder = self.folder.path().to_str().unwrap();
         self.disk = vec![
@@ -155,7 +154,7 @@ impl Server {
         self.disk.extend(lies.then(|| ("POWER_CUT_NO_FLUSH".to_owned(), "1".to_owned())));
     }
 
-    /// Cuts the power: what was not flushed is lost. Nothing is served any more when this returns.
+    /// Cuts the power: what was not flushed is lost. The server has ended when this returns.
     pub(crate) fn cut_power(&mut self) {
         let cut = self.folder.path().join("cut");
         std::fs::write(&cut, "").unwrap();
@@ -166,22 +165,22 @@ impl Server {
         drop(self.watcher.take());
     }
 
-    /// Ends it at once; what it has written, the system keeps.
+    /// Kills it; the operating system keeps what it has written.
     pub(crate) fn kill(&mut self) {
         drop(self.watcher.take());
         if let Some(mut child) = self.child.take() {
-            // It may be stopped; SIGKILL works all the same.
+            // It may be stopped; SIGKILL works anyway.
             child.kill().unwrap();
             child.wait().unwrap();
         }
     }
 
-    /// Stops it so that it hangs.
+    /// Stops the process, so that it hangs.
     pub(crate) fn hang(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub(crate) fn go_on(&self) {
         self.signal(Signal::CONT);
     }
@@ -191,9 +190,9 @@ impl Server {
         kill_process(Pid::from_child(child), signal).unwrap();
     }
 
-    /// Runs a command; its answer, or its error's text, as the protocol has them.
+    /// Runs a command; returns the answer, or the error's text, as sent by the protocol.
     pub(crate) fn ask(&self, command: &[&str]) -> String {
-        // A sentinel that demotes a primary throws out all who are connected.
+        // A sentinel that demotes a primary disconnects all clients.
         let is_thrown_out =
             |error: &Error| matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
         match self.try_ask(command) {
@@ -210,14 +209,14 @@ impl Server {
         asker.ask(command)
     }
 
-    /// Begins a command and does not wait for its answer; the connection lives as long as what is returned.
+    /// Sends a command without waiting for the answer; the connection stays open until the result is dropped.
     pub(crate) fn begin(&self, command: &[&str]) -> TcpStream {
         let mut asker = Asker::new(self.port).unwrap();
         asker.send(command).unwrap();
         asker.stream.into_inner()
     }
 
-    /// A number in what `INFO` tells.
+    /// A number from `INFO`.
     pub(crate) fn info(&self, field: &str) -> Option<u64> {
         let info = self.ask(&["INFO", "everything"]);
         info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?.trim().parse().ok()
@@ -243,7 +242,7 @@ impl Watcher {
         let watcher = Command::new("sh")
             .args(["-c", watch, &child.id().to_string()])
             .arg(folder)
-            // Closed by the system when this process ends.
+            // The system closes it when this process ends.
             .stdin(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
@@ -253,13 +252,13 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        // First, so that it does not end whoever has the server's number next.
+        // First, so that it does not kill another process that gets the same id.
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 }
 
-/// A plain client, so that no test trusts the client under test.
+/// A plain client, so that the tests do not depend on the client under test.
 struct Asker {
     stream: BufReader<TcpStream>,
 }
@@ -304,18 +303,18 @@ impl Asker {
     }
 }
 
-/// A port that is free now, and so low that a cluster's bus fits above it.
+/// A port that is free now, and low enough for a cluster's bus above it.
 pub(crate) fn free_port() -> u16 {
     loop {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        // The bus listens 10,000 above.
+        // The bus port is 10,000 higher.
         if port < 55_000 && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 10_000)).is_ok() {
             return port;
         }
     }
 }
 
-/// Whether a condition comes true within two minutes: far more than any takes.
+/// Whether a condition becomes true within two minutes: far more than needed.
 pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_mins(2);
     while Instant::now() < deadline {

@@ -1,11 +1,11 @@
-//! A network that can be cut: each server is reached through proxies, which know who calls, and any way between two
-//! parties can be closed and opened again, in one direction or both.
+//! A network that can be partitioned: each server is reached through proxies, which know the caller. Every path between
+//! two parties can be closed and opened, in one direction or both.
 //!
-//! Nobody is told of a cut, as in a real one: what is sent waits, connections stay open and are silent. When the way is
-//! mended, what waited arrives, or, where a firewall has forgotten the connection, it breaks.
+//! As in real partitions, nobody is notified: what is sent waits, and connections stay open and silent. When the path
+//! opens again, what waited arrives, or, if a firewall has forgotten the connection, the connection breaks.
 //!
-//! All of 127.0.0.0/8 is this machine. A party calls from an address of its own; the servers know each other by
-//! addresses in 127.0.9; each bridge knows them by a part of its own, into which a sentinel's answers are translated.
+//! All of 127.0.0.0/8 is this machine. Each party calls from an address of its own. Servers know each other by
+//! addresses in 127.0.9; each bridge has addresses of its own for them, and answers of sentinels are translated.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::servers::{Make, Server, eventually};
 
-/// Who talks.
+/// A party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Party {
     Server(u8),
@@ -28,9 +28,9 @@ pub(crate) enum Party {
 
 use Party::{Bridge, Sentinel, Server as Data};
 
-/// What the servers call each other by.
+/// The addresses by which servers know each other.
 const COMMON: u8 = 9;
-/// So many bridges, each with a view of its own.
+/// The number of bridges, each with a view of its own.
 pub(crate) const BRIDGES: u8 = 2;
 
 impl Party {
@@ -42,26 +42,26 @@ impl Party {
         }
     }
 
-    /// Where it calls from.
+    /// The address it calls from.
     fn source(self) -> Ipv4Addr {
         Ipv4Addr::new(127, 0, 8, self.number())
     }
 
-    /// What it is called by, in a view.
+    /// Its address in a view.
     fn seen(self, view: u8) -> Ipv4Addr {
         Ipv4Addr::new(127, 0, view, self.number())
     }
 }
 
-/// Which ways are closed, from whom to whom.
+/// Which paths are closed, from whom to whom.
 #[derive(Debug, Clone, Default)]
 struct Ways {
     closed: BTreeSet<(Party, Party)>,
-    /// Whether what is opened again breaks.
+    /// Whether connections break when their path opens again.
     forgotten: bool,
 }
 
-/// A primary, two replicas, three sentinels, and the ways between all of them and the bridges.
+/// A primary, two replicas, three sentinels, and the paths between all of them and the bridges.
 pub(crate) struct Network {
     pub(crate) servers: Vec<Server>,
     sentinels: Vec<Server>,
@@ -70,7 +70,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// All of it, healthy; server 0 is the primary. `args`: more arguments of the servers.
+    /// The whole network, healthy; server 0 is the primary. `args` are additional arguments for the servers.
     pub(crate) fn start(args: &[&str]) -> Self {
         let proxies = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (ways, closed) = watch::channel(Ways::default());
@@ -126,7 +126,7 @@ impl Network {
         self.sentinels.iter().all(knows_all)
     }
 
-    /// What a bridge has in its configuration.
+    /// The store's configuration for a bridge.
     pub(crate) fn url(&self, bridge: u8) -> String {
         let hosts = self
             .sentinels
@@ -136,41 +136,41 @@ impl Network {
         format!("redis+sentinel://{}/main", hosts.collect::<Vec<_>>().join(","))
     }
 
-    /// Closes all ways between two groups.
+    /// Closes all paths between two groups.
     pub(crate) fn cut(&self, some: &[Party], others: &[Party]) {
         self.cut_one_way(some, others);
         self.cut_one_way(others, some);
     }
 
-    /// What the first send does not reach the others any more.
+    /// Closes the paths from the first group to the second, in this direction only.
     pub(crate) fn cut_one_way(&self, from: &[Party], to: &[Party]) {
         let pairs = from.iter().flat_map(|from| to.iter().map(|to| (*from, *to)));
         self.ways.send_modify(|ways| ways.closed.extend(pairs));
     }
 
-    /// Closes all ways between these and everybody else.
+    /// Closes all paths between these parties and everybody else.
     pub(crate) fn cut_off(&self, some: &[Party]) {
         let others: Vec<_> = everybody().filter(|party| !some.contains(party)).collect();
         self.cut(some, &others);
     }
 
-    /// Opens all ways: what waited arrives.
+    /// Opens all paths: what waited arrives.
     pub(crate) fn mend(&self) {
         self.ways.send_modify(|ways| *ways = Ways::default());
     }
 
-    /// Opens all ways: connections that were cut break.
+    /// Opens all paths: connections that were cut break.
     pub(crate) fn mend_anew(&self) {
         self.ways.send_modify(|ways| *ways = Ways { forgotten: true, ..Ways::default() });
     }
 
-    /// Which server says that it is a primary; several may.
+    /// Which servers say that they are primary; there may be several.
     pub(crate) fn primaries(&self) -> Vec<u8> {
         let is_one = |n: &u8| self.servers[usize::from(*n)].ask(&["INFO", "replication"]).contains("role:master");
         (0..3).filter(is_one).collect()
     }
 
-    /// Waits until there is one primary, which both replicas follow.
+    /// Waits until there is one primary, followed by both replicas.
     pub(crate) fn heals(&self) {
         let is_healed = || {
             let primaries = self.primaries();
@@ -178,56 +178,56 @@ impl Network {
             let told = self.servers[usize::from(primary)].ask(&["INFO", "replication"]);
             told.matches("state=online").count() == 2
         };
-        assert!(eventually(is_healed), "it does not heal: primaries {:?}", self.primaries());
+        assert!(eventually(is_healed), "the network does not heal: primaries {:?}", self.primaries());
     }
 }
 
-/// All that can be cut off.
+/// Everybody who can be cut off.
 pub(crate) fn everybody() -> impl Iterator<Item = Party> {
     (0..3).map(Data).chain((0..3).map(Sentinel)).chain((0..BRIDGES).map(Bridge))
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // Not by waiting for it, which a test's own runtime forbids.
+        // Does not wait for the runtime to end: a test's own runtime does not allow that.
         if let Some(proxies) = self.proxies.take() {
             proxies.shutdown_background();
         }
     }
 }
 
-/// Takes the calls for a party that come by a view.
+/// Accepts calls for a party in a view.
 async fn serve(listener: TcpListener, view: u8, to: Party, ways: watch::Receiver<Ways>) {
     let callers: HashMap<IpAddr, Party> = everybody().map(|party| (party.source().into(), party)).collect();
     let port = listener.local_addr().unwrap().port();
     while let Ok((caller, address)) = listener.accept().await {
         let from = if view == COMMON { callers.get(&address.ip()).copied() } else { Some(Bridge(view)) };
-        // Somebody else on this machine.
+        // Another process on this machine.
         let Some(from) = from else { continue };
         tokio::spawn(connect(caller, from, to, port, view, ways.clone()));
     }
 }
 
 async fn connect(caller: TcpStream, from: Party, to: Party, port: u16, view: u8, mut ways: watch::Receiver<Ways>) {
-    // As with a real connection, both ways are needed before it is there.
+    // As with a real connection, both directions must be open to establish it.
     if !(open(&mut ways, (from, to)).await && open(&mut ways, (to, from)).await) {
         return;
     }
     let Ok(server) = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await else { return };
     let _ = (caller.set_nodelay(true), server.set_nodelay(true));
     let ((caller_in, caller_out), (server_in, server_out)) = (caller.into_split(), server.into_split());
-    // A bridge is told where the primary is as it sees it.
+    // A bridge gets the primary's address in its own view.
     let translated = (view != COMMON && matches!(to, Sentinel(_))).then_some(view);
     let there = carry(caller_in, server_out, (from, to), None, ways.clone());
     let back = carry(server_in, caller_out, (to, from), translated, ways);
-    // Where one direction ends, so does the connection: nobody here half-closes.
+    // When one direction ends, so does the connection: nobody here half-closes.
     tokio::select! {
         () = there => {}
         () = back => {}
     }
 }
 
-/// Waits until a way is open; false: what waits on it is to break.
+/// Waits until a path is open; false: what waits on it must break.
 async fn open(ways: &mut watch::Receiver<Ways>, way: (Party, Party)) -> bool {
     if !ways.borrow_and_update().closed.contains(&way) {
         return true;
@@ -236,7 +236,7 @@ async fn open(ways: &mut watch::Receiver<Ways>, way: (Party, Party)) -> bool {
     opened.is_ok_and(|ways| !ways.forgotten)
 }
 
-/// Carries what comes, in one direction, whenever its way is open, until either end closes.
+/// Forwards data in one direction while the path is open, until either end closes.
 async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -251,7 +251,7 @@ async fn carry(
         }
         let read = tokio::select! {
             read = from.read(&mut buffer) => read,
-            // Perhaps it is closed now: then not even an end is heard of.
+            // The path may be closed by now: then not even the end is noticed.
             _ = ways.changed() => continue,
         };
         let Ok(count @ 1..) = read else { return };
@@ -267,8 +267,8 @@ async fn carry(
     }
 }
 
-/// Addresses as the servers have them become those of a view, which are as long. A sentinel's answers are short: none
-/// is cut in two.
+/// Translates the servers' addresses into those of a view, which have the same length. A sentinel's answers are short,
+/// so none is split.
 fn translate(bytes: &mut [u8], view: u8) {
     let common = format!("127.0.{COMMON}.");
     let at: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(common.as_bytes())).collect();

@@ -1,10 +1,10 @@
-//! The library that cuts the power (see `power_cut.c` beside it), and when.
+//! The library that cuts the power (see `power_cut.c`), and the times of the cuts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Builds it in a folder.
+/// Compiles it into a folder.
 pub(crate) fn library(folder: &Path) -> PathBuf {
     let library = folder.join("power_cut.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/power_cut.c");
@@ -13,8 +13,8 @@ pub(crate) fn library(folder: &Path) -> PathBuf {
     library
 }
 
-/// The moments of a test's cuts: random, between these. The seed is printed; `script/soak` gives another each time, and
-/// asks for more cuts.
+/// The times of a test's cuts: random, in this range. The seed is printed; `script/soak` sets another one each time,
+/// and asks for more cuts.
 pub(crate) fn moments(what: &str, cuts: usize, from_ms: u64, to_ms: u64) -> Vec<Duration> {
     let told = |name: &str| std::env::var_os(name)?.to_str()?.parse::<u64>().ok();
     let seed = told("SCIM_BRIDGE_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));

@@ -1,4 +1,4 @@
-//! No single bit of what is signed, or of the signature, can change and still be believed.
+//! No single bit of the signed text, or of the signature, can change without the delivery being refused.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -53,7 +53,7 @@ proptest! {
     fn a_delivery_with_one_bit_changed_is_never_believed(
         n in any::<Index>(),
         content in proptest::collection::vec(any::<u8>(), 1..300),
-        // Without a full stop, which could make it look like an id, an instant and a body.
+        // Without a full stop, which could make it look like an id, a timestamp and a body.
         id in r"[!-\-/-~]{1,40}",
         seconds in 1_600_000_000_i64..1_900_000_000,
         spot in prop_oneof![Just(Spot::Body), Just(Spot::Header), Just(Spot::Method), Just(Spot::Url)],
@@ -64,7 +64,7 @@ proptest! {
         let schemes = schemes();
         let scheme = n.get(&schemes);
         let now = UnixMs(seconds * 1000);
-        // An object, by its ends: where a part touches the body, another one could be cut in two ways.
+        // Looks like an object: other text could be split in two ways where a part touches the body.
         let body = [b"{", content.as_slice(), b"}"].concat();
         let what = ToSign { method: "POST", url: "/webhooks/hr?a=b", body: &body, id: &id, at: now };
         let headers = sign(scheme, &SecretString::from(SECRET), &what).unwrap();
@@ -79,7 +79,7 @@ proptest! {
 
         let mut changed = genuine;
         match spot {
-            // A static header proves the sender, not the content: only its own change counts.
+            // A static header proves the sender, not the content: only changes to it are noticed.
             Spot::Body | Spot::Method | Spot::Url if scheme.auth == Auth::StaticHeader => return Ok(()),
             Spot::Body => {
                 let mut bytes = changed.body.to_vec();
@@ -94,7 +94,7 @@ proptest! {
                     return Ok(());
                 }
                 let (before, after) = flip(value, at, bit).unwrap();
-                // The other case of a hex digit is the same signature.
+                // Hex digits in the other case are the same signature.
                 let same_digit = is_signature
                     && scheme.encoding == Encoding::Hex
                     && before.is_ascii_hexdigit()
@@ -117,7 +117,7 @@ proptest! {
                 let text = if matches!(spot, Spot::Method) { &mut changed.method } else { &mut changed.url };
                 let mut bytes = text.clone().into_bytes();
                 flip(&mut bytes, at, bit);
-                // A method or address that is not text does not come this far.
+                // Methods and addresses that are not text never get here.
                 let Ok(flipped) = String::from_utf8(bytes) else { return Ok(()) };
                 *text = flipped;
             }
@@ -127,7 +127,7 @@ proptest! {
     }
 }
 
-/// Whether this byte is before the signature proper: `sha256=`, `t=…,v1=`.
+/// Whether this byte precedes the signature itself: `sha256=`, `t=…,v1=`.
 fn in_name_or_prefix(value: &[u8], at: Index) -> bool {
     let digits = value.len() - 64.min(value.len());
     at.index(value.len().max(1)) < digits

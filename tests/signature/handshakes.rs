@@ -1,4 +1,4 @@
-//! Handshakes: when they are answered, and with what.
+//! Handshakes: when they are answered, and how.
 
 use scim_bridge::core::signature::{HandshakeAnswer, Scheme, ToSign, sign};
 use secrecy::{ExposeSecret, SecretString};

@@ -1,4 +1,4 @@
-//! Signatures, checked against other people's code, and against change.
+//! Signatures, checked against other people's code and against tampering.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 mod changes;
@@ -14,9 +14,9 @@ use scim_bridge::core::signature::{Genuine, HandshakeAnswer, Keys, Refusal, Sche
 use scim_bridge::core::time::UnixMs;
 use secrecy::SecretString;
 
-/// When the fixed vectors were signed.
+/// The time at which the fixed vectors were signed.
 const SIGNED_AT: UnixMs = UnixMs(1_700_000_000_000);
-/// What the fixed vectors sign.
+/// The body that the fixed vectors sign.
 const BODY: &str = r#"{"type":"employee.hired","data":{"employee_id":"E-1001","last_name":"Žižek \u2603"}}"#;
 
 fn preset(name: &str) -> Scheme {

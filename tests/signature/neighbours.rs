@@ -1,4 +1,4 @@
-//! What is said of a delivery whose scheme is nearly right; signed by `openssl`, as the comments say.
+//! Hints about a delivery whose scheme is almost right; signed by `openssl`, as the comments show.
 
 use scim_bridge::core::signature::neighbours;
 use secrecy::SecretString;
@@ -146,7 +146,7 @@ fn another_secret_verifies_by_no_neighbour_and_nothing_is_said_of_the_right_sign
     );
 }
 
-// The signatures below: python3, hmac.new(key, data, hashlib.sha256).hexdigest(), with what is said of each.
+// The signatures below: python3, hmac.new(key, data, hashlib.sha256).hexdigest(), each with its key and data.
 
 #[test]
 fn the_time_may_stand_beside_the_signature_and_the_address_may_be_signed_whole() {
@@ -158,7 +158,7 @@ fn the_time_may_stand_beside_the_signature_and_the_address_may_be_signed_whole()
             "value = { pairs = { key = \"v1\" } } and signed = \"{timestamp}.{body}\" and timestamp = { from = { pair = \"t\" }, unit = \"s\" }"
         ]
     );
-    // Another header than the one that the scheme has: data "1767000000." + BODY
+    // In another header than the scheme names: data "1767000000." + BODY
     let scheme = "header = 'x-sig'\nsigned = '{timestamp}.{body}'\ntimestamp = { from = { header = 'x-time' } }";
     let value = "fbc3e63bcde12cf94dc9a2e1a6c2dc426355cd354cd21bc8d5e58fa44d2fe45c";
     assert_eq!(
@@ -205,7 +205,7 @@ fn bodies_that_other_languages_would_have_written_are_found() {
         (r#"{"u": "a&b"}"#, "`&` escaped", "08ce48d992dc75e15dc0a9abc4e8d9a7875763f62a74555dcf398f19fb5d166a"),
         // data {"a":1} and CR LF
         ("{\"a\":1}\n", "CR LF", "6b7c5dde81549d3a39dc5b37600fe7cc7d7d33e4a3d88271a282350ea83f03df"),
-        // data without the line break at its end
+        // data without the line break at the end
         ("{\"a\":1}\n", "without the line break", "d185c6c642845a9597ac06efbb336dd877abcd9ce5cd29e79afe66511e7bd953"),
     ] {
         let told = near("header = 'x-sig'", SECRET, &[("x-sig", value)], sent);
@@ -228,7 +228,7 @@ fn a_signature_where_a_secret_was_expected_is_found_and_the_other_way_round() {
     let value = "1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y";
     let told = near("header = 'x-sig'\nencoding = 'base64'", SECRET, &[("x-sig", value)], BODY);
     assert!(told.is_empty() || told[0].starts_with("encoding = \"base64url\""), "{told:?}");
-    // Two of them, as in a rotation: data BODY, the second signature of another key
+    // Two signatures, as during a rotation: data BODY, the second with another key
     let value = "v1=48be1929653db19174707f1446eb45ff1f70721eefb6190a0a0e0199a4a7c76c v1=d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
     assert_eq!(
         near("header = 'x-sig'", SECRET, &[("x-sig", value)], BODY),

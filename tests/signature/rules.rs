@@ -1,4 +1,4 @@
-//! What is refused, with which word; what a delivery is known by; several secrets.
+//! What is refused, and for which reason; how a delivery is recognised again; several secrets.
 
 use proptest::prelude::*;
 use scim_bridge::core::person::SourceName;
@@ -10,7 +10,7 @@ use super::{BODY, SIGNED_AT, delivery, preset, refusal, scheme, verifier, verifi
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// The headers a source would send, to be spoilt.
+/// The headers that a source would send, to be tampered with.
 fn signed(scheme: &Scheme, secret: &str, body: &str, id: &str, at: UnixMs) -> Vec<(String, String)> {
     let what = ToSign { method: "POST", url: "/webhooks/hr?a=1", body: body.as_bytes(), id, at };
     sign(scheme, &SecretString::from(secret), &what).unwrap()
@@ -73,7 +73,7 @@ fn a_genuine_delivery_outside_its_window_is_stale_either_way() {
     assert_eq!(judged(&scheme, &headers, SIGNED_AT.plus_ms(301_000)), Some(Refusal::TooOld));
     assert_eq!(judged(&scheme, &headers, SIGNED_AT.minus_ms(300_000)), None);
     assert_eq!(judged(&scheme, &headers, SIGNED_AT.minus_ms(301_000)), Some(Refusal::TooNew));
-    // A forged one is not told that its time is wrong: the signature comes first.
+    // A forged delivery is not told that its time is wrong: the signature is checked first.
     let forged = signed(&scheme, "whsec_AAAA", BODY, "msg_1", UnixMs(0));
     assert_eq!(judged(&scheme, &forged, SIGNED_AT), Some(Refusal::Mismatch));
     assert!(Refusal::TooOld.is_stale() && !Refusal::Mismatch.is_stale());
@@ -181,7 +181,7 @@ fn without_a_signed_id_it_is_known_by_a_field_the_signature_or_the_body() {
     assert_eq!(key(&by_field, r#"{"id":"a","n":1}"#), key(&by_field, r#"{"id":"a","n":2}"#));
     assert_eq!(key(&by_field, r#"{"id":7}"#), key(&by_field, r#"{"id":7,"n":2}"#));
     assert_ne!(key(&by_field, r#"{"id":"a"}"#), key(&by_field, r#"{"id":"b"}"#));
-    // Without the field, by the body.
+    // Without the field, the body counts.
     assert_ne!(key(&by_field, r#"{"n":1}"#), key(&by_field, r#"{"n":2}"#));
     assert_eq!(key(&by_field, "not json"), key(&by_field, "not json"));
     let by_signature = scheme("header = 'x'\nid = 'signature'");
@@ -190,7 +190,7 @@ fn without_a_signed_id_it_is_known_by_a_field_the_signature_or_the_body() {
         assert_eq!(key(scheme, "{}"), key(scheme, "{}"));
         assert_ne!(key(scheme, "{}"), key(scheme, "[]"));
     }
-    // A signature over the body alone says no more than the body.
+    // A signature of the body alone identifies no more than the body does.
     assert_eq!(key(&by_signature, "{}"), key(&by_body, "{}"));
 }
 

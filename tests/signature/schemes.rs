@@ -1,5 +1,4 @@
-//! Schemes of particular HR systems: signatures within the body, secrets in several headers, logins, addresses that
-//! are probed.
+//! Schemes of particular HR systems: signatures in the body, secrets in several headers, logins, probes of the address.
 
 use scim_bridge::core::person::SourceName;
 use scim_bridge::core::signature::{Genuine, HandshakeAnswer, Refusal, Role, Scheme};
@@ -31,7 +30,7 @@ fn a_signature_and_what_it_signs_may_be_fields_of_the_body() {
     assert_eq!(refusal(known(&source, &[], &other)), Some(Refusal::Mismatch));
     let without = body.replace("signature", "signed");
     assert_eq!(refusal(known(&source, &[], &without)), Some(Refusal::MissingHeader(Role::Signature)));
-    // The same text under the same signature, cut elsewhere: another token for the same word.
+    // The same text with the same signature, split elsewhere: another token for the same word.
     let shifted = lever("0123456789abcdef1", "700000000123", LEVER_SIGNATURE);
     assert_eq!(refusal(known(&source, &[], &shifted)), Some(Refusal::AmbiguousCut));
 }
@@ -127,7 +126,7 @@ fn bamboohrs_time_may_be_seconds_or_iso_and_cannot_be_stretched_into_a_form() {
         sent(form, "2023-11-14T22:13:20Z", "1e5c8620d61ae5f027b293dc76d237f05eefa29cb9da1d452c29c2d825797946"),
         None
     );
-    // The last digit of an id that is moved into the time, and the other way round.
+    // The last digit of an id moved into the timestamp, and vice versa.
     assert_eq!(
         sent(
             "type=employee.updated&data[employeeId]=1",

@@ -38,7 +38,7 @@ use secrecy::SecretString;
 
 use super::{BODY, SIGNED_AT, delivery, preset, scheme, verifier};
 
-/// Is believed, and is what we would have sent ourselves.
+/// Is accepted, and is what we would have sent ourselves.
 fn holds(scheme: &Scheme, secret: &str, headers: &[(&str, &str)], at: UnixMs) {
     verifier(scheme.clone(), &[secret])
         .verify(delivery(headers, BODY), at)
