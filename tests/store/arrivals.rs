@@ -1,5 +1,5 @@
-//! Whatever a store has come to: copied into another engine, every view of it is the same there, and what
-//! was delivered is known.
+//! Copies a store, whatever its content, into another engine: every view of it is the same there, and earlier
+//! deliveries are recognised.
 
 use proptest::prelude::*;
 use scim_bridge::store::copy::{CopyOptions, copy};
@@ -13,7 +13,7 @@ use crate::properties::{Pair, Step, narrow, steps};
 use crate::redis::Keyspace;
 use crate::servers::{REDIS, VALKEY};
 
-/// Runs the steps, then copies what has come of them, twice.
+/// Runs the steps, then copies the result, twice.
 pub(crate) fn arrives(steps: Vec<Step>, from: impl Engine + 'static, to: impl Engine + 'static) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -23,7 +23,7 @@ pub(crate) fn arrives(steps: Vec<Step>, from: impl Engine + 'static, to: impl En
         }
         let mut to = Bench::new(to, false).await;
         to.with(narrow).await;
-        // Whoever had leases is gone.
+        // All workers with leases are gone.
         let now = pair.now.plus_ms(LEASE_MS + 1);
         let from = &mut pair.engine;
         let source = views(from).await;

@@ -1,4 +1,4 @@
-//! The embedded engine: on a folder of its own, and what is particular to its files.
+//! The embedded engine in a folder of its own, and the particulars of its files.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::harness::{
     Bench, Engine, REMEMBER_MS, at, commit, delivery, first, held, idle, options, person, request, retry, words,
 };
 
-/// A folder that goes away with the test.
+/// A folder that is removed with the test.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -42,7 +42,7 @@ fn refused(folder: &Path) -> StoreError {
     Embedded::open(folder, options()).err().expect("it does not open")
 }
 
-/// The file, to be looked at and spoiled past the engine.
+/// The file, opened around the engine to inspect and damage it.
 fn file(folder: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(folder.join("store.db")).unwrap()
 }
@@ -159,7 +159,7 @@ async fn a_wall_clock_that_is_set_ahead_or_back_ends_no_lease_and_prolongs_none(
     assert_eq!(claimed.lease.until, at(year + 60_000), "as the worker's clock has it");
     assert!(claim(at(2 * year), 60_000).await.is_none(), "a year ahead, a moment later");
     assert!(claim(at(0), 60_000).await.is_none());
-    // A lease of nothing runs out at once, whatever the wall says.
+    // A lease of zero length expires at once, whatever the clock says.
     store.renew(at(2 * year), &claimed.lease, 0).await.unwrap().unwrap();
     assert!(claim(at(0), 60_000).await.unwrap().taken_over);
 }
@@ -177,11 +177,11 @@ async fn who_cannot_be_read_is_set_aside_and_the_others_go_on() {
         let claimed = bench.claim_one(at(2)).await;
         assert_ne!(words(&claimed), ["x"], "{column}");
         assert_eq!(bench.claim(at(2), 9).await.len(), 1, "{column}");
-        // They are left out of listings, and their neighbours are there.
+        // They are left out of listings, and their neighbours are listed.
         let listed = bench.s().await.people(&first(9)).await.unwrap();
         assert!(listed.rows.len() >= 2, "{column}");
         bench.s().await.end_leases(at(2)).await.unwrap();
-        // Mended, they are found again within the hour.
+        // Once repaired, they are found again within the hour.
         let mend = "UPDATE person SET state = 'waiting', document = NULL, newest = NULL, due = 0 WHERE id = ?1";
         file(&path).execute(mend, [number]).unwrap();
         assert_eq!(words(&bench.claim_one(at(3)).await), ["x"], "{column}");
@@ -225,7 +225,7 @@ async fn what_is_deleted_is_gone_from_the_file_and_the_file_gives_space_back() {
         let full = Commit { document: Some(marks[1].into()), ..commit("x", idle()) };
         bench.commit(at(0), &claimed.lease, full).await;
     }
-    // Closed, everything is in the one file.
+    // Once closed, everything is in the one file.
     bench.reopen().await;
     let holds = |mark: &str| {
         let bytes = std::fs::read(&path).unwrap();
@@ -270,9 +270,9 @@ async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
     let restored = outer.path().join("restored");
     std::fs::create_dir(&restored).unwrap();
     let copy = restored.join("store.db");
-    // Somebody was killed in the middle of one.
+    // Somebody was killed during one.
     std::fs::write(restored.join("store.db.partial"), "a part").unwrap();
-    // As another process does, past the lock.
+    // As another process does, despite the lock.
     tokio::task::spawn_blocking({
         let (from, copy) = (from.clone(), copy.clone());
         move || Embedded::backup_of(&from, &copy).unwrap()
@@ -293,7 +293,7 @@ async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
     assert!(!outer.path().join("x").exists());
 }
 
-/// By so much a clock is set back.
+/// How far the clock is set back.
 const HOUR: u64 = 3_600_000;
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn what_is_to_be_tried_again_does_not_wait_for_a_clock_that_was_set_back()
         whom.sort_unstable();
         let mut expected = [person("tried again").id(), person("due").id()];
         expected.sort_unstable();
-        assert_eq!(whom, expected, "and what HR announced keeps its day");
+        assert_eq!(whom, expected, "what HR announced keeps its date");
         for claimed in claimed {
             let consumed_to = claimed.inbox.last().map(|entry| entry.seq);
             let later = Commit { consumed_to, ..commit("1", retry(at(HOUR + 60_000))) };
@@ -327,7 +327,7 @@ async fn what_is_to_be_tried_again_does_not_wait_for_a_clock_that_was_set_back()
         b.claim_none(at(HOUR + 59_999)).await;
         assert_eq!(b.claim(at(HOUR + 60_000), 1).await.len(), 1, "one after another, each once");
         assert_eq!(b.claim(at(HOUR + 60_000), 9).await.len(), 1);
-        assert_eq!(b.claim(at(2 * HOUR + 60_000), 9).await.len(), 3, "leases that ran out, and the announced");
+        assert_eq!(b.claim(at(2 * HOUR + 60_000), 9).await.len(), 3, "expired leases, and the announced leave");
     }
 }
 
@@ -364,7 +364,7 @@ async fn a_wall_clock_that_leaps_ahead_gives_no_token_and_forgets_nothing() {
         assert!((at(ms + 20_000)..=at(ms + 30_000)).contains(&then), "{ms}: {then}");
     }
     drop(store);
-    // Opened by a clock that may be wrong: there is time to set it right.
+    // Opened while the clock may be wrong: there is time to correct it.
     let late = 2 * REMEMBER_MS;
     let store = Embedded::open_with(folder.path(), options.clone(), opened_at(late)).unwrap();
     assert_eq!(store.tidy(at(late)).await.unwrap(), 0);

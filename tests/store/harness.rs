@@ -1,5 +1,5 @@
-//! What the cases work with: a store that can be closed and opened again between any two steps, and
-//! short words for deliveries, claims and commits.
+//! What the cases work with: a store that can be closed and reopened between any two steps, and short helpers for
+//! deliveries, claims and commits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use scim_bridge::store::{
     LaneState, Lease, NewDelivery, NewEntry, NewUnmapped, Page, PersonRow, StoreOptions,
 };
 
-/// When the tests begin.
+/// The time at which the tests start.
 pub(crate) const T0: UnixMs = UnixMs(1_800_000_000_000);
 /// How long leases last in the tests.
 pub(crate) const LEASE_MS: u64 = 60_000;
@@ -27,22 +27,22 @@ pub(crate) const REMEMBER_MS: u64 = 86_400_000;
 /// How long people who are idle keep their story.
 pub(crate) const STORY_KEEP_MS: u64 = 90 * 86_400_000;
 
-/// So many milliseconds after the beginning.
+/// This many milliseconds after the start.
 pub(crate) fn at(ms: u64) -> UnixMs {
     T0.plus_ms(ms)
 }
 
-/// How many ids were made: stores that are copied into one another have none in common.
+/// The number of ids made so far: stores that are copied into one another share no ids.
 static IDS: AtomicU64 = AtomicU64::new(1);
 
-/// Opens an engine on a place of its own, again and again on the same.
+/// Opens an engine, again and again in the same place.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
-    /// Opens the store. The one before is closed by then.
+    /// Opens the store. The previous one is closed by then.
     async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer>;
 }
 
-/// Without limits and with bounds that no test reaches by chance.
+/// No limits, and bounds that no test reaches by accident.
 pub(crate) fn options() -> StoreOptions {
     StoreOptions {
         writes: Rate { calls: 0, window_ms: 60_000 },
@@ -57,7 +57,7 @@ pub(crate) fn options() -> StoreOptions {
     }
 }
 
-/// How the tests reach a Redis, under a key prefix of their own.
+/// How the tests reach a Redis, with a key prefix of their own.
 pub(crate) fn link(topology: Topology, key_prefix: &str) -> LinkOptions {
     LinkOptions {
         topology,
@@ -84,19 +84,19 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// A fresh store; with `reopens`, it is closed and opened again before every single step.
+    /// A new store; with `reopens`, it is closed and reopened before every single step.
     pub(crate) async fn new(engine: impl Engine + 'static, reopens: bool) -> Self {
         let store = engine.open(options()).await;
         Self { engine: Box::new(engine), options: options(), store: Some(store), reopens }
     }
 
-    /// Goes on with other options.
+    /// Continues with other options.
     pub(crate) async fn with(&mut self, change: impl FnOnce(&mut StoreOptions)) {
         change(&mut self.options);
         self.reopen().await;
     }
 
-    /// Closes the store and opens it again.
+    /// Closes the store and reopens it.
     pub(crate) async fn reopen(&mut self) {
         drop(self.store.take());
         self.store = Some(self.engine.open(self.options.clone()).await);
@@ -110,7 +110,7 @@ impl Bench {
         self.store.as_deref().expect("the store is open")
     }
 
-    /// Whether it is closed and opened again before every step.
+    /// Whether it is closed and reopened before every step.
     pub(crate) fn reopens(&self) -> bool {
         self.reopens
     }
@@ -122,7 +122,7 @@ impl Bench {
         JobId::about((0x0195 << 112) + (u128::from(newest) << 64), who.id())
     }
 
-    /// A key that nothing else has.
+    /// A unique key.
     pub(crate) fn key(&mut self) -> [u8; 16] {
         self.id(&person("nobody")).0.to_be_bytes()
     }
@@ -133,7 +133,7 @@ impl Bench {
         NewEntry { job: self.id(&person), person, bytes: Bytes::copy_from_slice(word.as_bytes()) }
     }
 
-    /// Accepts a delivery of these words, remembered by a key that nothing else has; the jobs' ids.
+    /// Accepts a delivery of these words, under a unique key; returns the jobs' ids.
     pub(crate) async fn accept(&mut self, now: UnixMs, words: &[(&str, &str)]) -> Vec<JobId> {
         let entries: Vec<_> = words.iter().map(|(who, word)| self.entry(who, word)).collect();
         let ids = entries.iter().map(|entry| entry.job).collect();
@@ -171,7 +171,7 @@ impl Bench {
         NewUnmapped { row, payload: Bytes::copy_from_slice(payload.as_bytes()) }
     }
 
-    /// Claims up to so many people.
+    /// Claims up to this many people.
     pub(crate) async fn claim(&mut self, now: UnixMs, people_max: usize) -> Vec<Claimed> {
         match self.ask(now, &request(people_max)).await {
             Claim::People(people) => people,
@@ -183,14 +183,14 @@ impl Bench {
         self.s().await.claim(now, request).await.unwrap()
     }
 
-    /// Claims one person who must be there.
+    /// Claims one person; there must be one.
     pub(crate) async fn claim_one(&mut self, now: UnixMs) -> Claimed {
         let mut people = self.claim(now, 1).await;
-        assert_eq!(people.len(), 1, "somebody is to be had");
+        assert_eq!(people.len(), 1, "one person can be claimed");
         people.remove(0)
     }
 
-    /// Claims if nobody is to be had; until when.
+    /// Claims when nobody can be claimed; returns until when.
     pub(crate) async fn claim_none(&mut self, now: UnixMs) -> Option<UnixMs> {
         match self.ask(now, &request(64)).await {
             Claim::Nobody { until } => until,
@@ -202,7 +202,7 @@ impl Bench {
         self.s().await.commit(now, lease, commit).await.unwrap()
     }
 
-    /// Claims the next person, folds the whole inbox, and leaves them so.
+    /// Claims the next person, folds the whole inbox, and commits.
     pub(crate) async fn work_off(&mut self, now: UnixMs, who: &str, commit: Commit) {
         let claimed = self.claim_one(now).await;
         assert_eq!(claimed.lease.person, person(who).id(), "somebody else is next");
@@ -210,7 +210,7 @@ impl Bench {
         assert_eq!(self.commit(now, &claimed.lease, commit).await, Committed::Committed);
     }
 
-    /// Makes somebody a person with a document who stands so.
+    /// Creates a person with a document, in this lane.
     pub(crate) async fn settled(&mut self, now: UnixMs, who: &str, lane: Lane) {
         self.accept(now, &[(who, "x")]).await;
         self.work_off(now, who, Commit { document: Some(Bytes::from(format!("doc of {who}"))), ..commit(who, lane) })
@@ -235,7 +235,7 @@ impl Bench {
         self.s().await.stats().await.unwrap().entries.values().sum()
     }
 
-    /// The ids of all dead letters that are meant.
+    /// The ids of all dead letters that match.
     pub(crate) async fn dead(&mut self, filter: &DeadFilter) -> Vec<JobId> {
         let listed = self.s().await.dead(filter, &first(1_000)).await.unwrap();
         listed.rows.iter().map(|row| row.id).collect()
@@ -255,19 +255,19 @@ pub(crate) fn request(people_max: usize) -> ClaimRequest {
     }
 }
 
-/// A delivery of entries, known again by this key.
+/// A delivery of entries, remembered under this key.
 pub(crate) fn delivery(key: [u8; 16], entries: Vec<NewEntry>) -> NewDelivery {
     let dedupe = Dedupe { key, only_while_newest: false, remember_ms: REMEMBER_MS, says: 0 };
     NewDelivery { source: source(), dedupe: Some(dedupe), entries, unmapped: Vec::new() }
 }
 
-/// A delivery that is known by the hash of its body.
+/// A delivery that is recognised by the hash of its body.
 pub(crate) fn body(key: u8, entries: Vec<NewEntry>) -> NewDelivery {
     let dedupe = Dedupe { key: [key; 16], only_while_newest: true, remember_ms: REMEMBER_MS, says: 0 };
     NewDelivery { source: source(), dedupe: Some(dedupe), entries, unmapped: Vec::new() }
 }
 
-/// A commit that leaves somebody so and changes nothing else.
+/// A commit that leaves somebody in this lane and changes nothing else.
 pub(crate) fn commit(who: &str, lane: Lane) -> Commit {
     Commit {
         document: None,
@@ -283,22 +283,22 @@ pub(crate) fn commit(who: &str, lane: Lane) -> Commit {
     }
 }
 
-/// In line.
+/// In sync.
 pub(crate) fn idle() -> Lane {
     Lane::new()
 }
 
-/// Tried again then; news wake.
+/// To be tried again at that time; new entries wake the lane.
 pub(crate) fn retry(due: UnixMs) -> Lane {
     Lane { state: LaneState::Waiting, due: Some(due), wakes: true, tag: None }
 }
 
-/// Parked behind a hold; news do not wake.
+/// Parked behind a hold; new entries do not wake the lane.
 pub(crate) fn held(tag: &str) -> Lane {
     Lane { state: LaneState::Held, due: None, wakes: false, tag: Some(tag.to_owned()) }
 }
 
-/// Until something changes.
+/// Blocked until something changes.
 pub(crate) fn blocked() -> Lane {
     Lane { state: LaneState::Blocked, due: None, wakes: true, tag: None }
 }
@@ -317,12 +317,12 @@ pub(crate) fn dead_row(id: JobId, who: &str, now: UnixMs, code: &str) -> DeadRow
     }
 }
 
-/// A commit that makes a dead letter of somebody.
+/// A commit that blocks somebody with this dead letter.
 pub(crate) fn dies(row: DeadRow, who: &str) -> Commit {
     Commit { dead: DeadChange::Is(Box::new(row)), ..commit(who, blocked()) }
 }
 
-/// What an inbox says.
+/// The contents of an inbox.
 pub(crate) fn words(claimed: &Claimed) -> Vec<String> {
     claimed.inbox.iter().map(|entry| String::from_utf8(entry.bytes.to_vec()).unwrap()).collect()
 }
@@ -335,7 +335,7 @@ pub(crate) fn person(employee_id: &str) -> Person {
     Person::parse(source(), employee_id).unwrap()
 }
 
-/// Somebody of another source.
+/// A person of another source.
 pub(crate) fn person_of(source: &str, employee_id: &str) -> Person {
     Person::parse(SourceName::parse(source).unwrap(), employee_id).unwrap()
 }

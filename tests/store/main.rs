@@ -1,4 +1,4 @@
-//! Every engine of the store against one suite, and what is particular to each.
+//! One test suite for every engine of the store, and the particulars of each.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 

@@ -1,4 +1,4 @@
-//! The in-memory engine, opened again and again on the same content.
+//! The in-memory engine, reopened again and again with the same content.
 
 use std::sync::Arc;
 

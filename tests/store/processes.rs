@@ -1,8 +1,8 @@
-//! The embedded store and processes: a second one is refused, and one that is killed at any moment
-//! loses nothing that it had answered.
+//! The embedded store and processes: a second one is refused, and one that is killed at any moment loses nothing that
+//! it had acknowledged.
 //!
-//! The other process is this test binary, started again for one test that only has something to do
-//! in it: it is told the folder by [`FOLDER`].
+//! The other process is this test binary, started again with a single test that only acts in a child process:
+//! [`FOLDER`] passes it the folder.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::harness::{at, commit, delivery, idle, options, person, request};
 
-/// Names the folder to the other process.
+/// The variable that passes the folder to the child process.
 const FOLDER: &str = "SCIM_BRIDGE_TEST_STORE_FOLDER";
 
-/// Starts another process that runs one of the tests below.
+/// Starts a child process that runs one of the tests below.
 fn start(test: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -33,19 +33,19 @@ fn start(test: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
     (child, told)
 }
 
-/// The folder that the parent names; none if this process is nobody's child.
+/// The folder that the parent passes; none in any other process.
 fn folder() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }
 
-/// Tells the parent something, in one write.
+/// Sends the parent something, in one write.
 fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).unwrap();
     out.flush().unwrap();
 }
 
-/// The other process of `a_second_process_is_refused_at_once`.
+/// The child process of `a_second_process_is_refused_at_once`.
 #[test]
 fn the_process_that_has_the_store() {
     let Some(folder) = folder() else { return };
@@ -78,7 +78,7 @@ fn a_second_handle_is_refused_at_once() {
     Embedded::open(folder.path(), options()).unwrap();
 }
 
-/// The other process of `what_was_answered_survives_a_kill`.
+/// The child process of `what_was_answered_survives_a_kill`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_that_is_killed() {
     let Some(folder) = folder() else { return };
@@ -132,7 +132,7 @@ async fn what_was_answered_survives_a_kill() {
             }
             heard += 1;
             if heard == lines {
-                // What it still said before it died is read as well.
+                // What it wrote before it died is read as well.
                 child.kill().unwrap();
             }
         }
@@ -161,7 +161,7 @@ async fn check(folder: &Path, accepted: &[PersonId], finished: &[PersonId]) {
     let file = rusqlite::Connection::open(folder.join("store.db")).unwrap();
     let found: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(found, "ok");
-    // The figures are those of what is there.
+    // The statistics match the content.
     let entries: u64 =
         file.query_row("SELECT count(*) FROM inbox", [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs();
     let people: u64 =

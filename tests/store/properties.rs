@@ -1,5 +1,5 @@
-//! Whatever happens in whatever order: after each step an engine and the model give the same answers and
-//! show the same people, dead letters, owners, documents and figures.
+//! Whatever happens in whatever order: after each step an engine and the model give the same answers and show the same
+//! people, dead letters, owners, documents and statistics.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -52,7 +52,8 @@ pub(crate) enum Step {
     Own {
         which: Index,
         keys: Vec<usize>,
-        /// Whom they may be taken from, whether they are as they were read, and whether they are told.
+        /// The person from whom they may be taken, whether that person is as they were read, and whether they get an
+        /// entry.
         from: Option<(usize, bool, bool)>,
     },
     /// The worker dies: nobody will ever use this lease again.
@@ -115,7 +116,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..100)
 }
 
-/// Narrow, so that every bound is met within a few steps.
+/// Narrow, so that every bound is reached within a few steps.
 pub(crate) fn narrow(options: &mut StoreOptions) {
     options.writes = Rate { calls: 40, window_ms: 60_000 };
     options.reads = Rate { calls: 60, window_ms: 60_000 };
@@ -135,7 +136,7 @@ pub(crate) struct Pair {
     pub(crate) engine: Bench,
     pub(crate) model: Bench,
     pub(crate) now: UnixMs,
-    /// What workers believe to have, lost leases among them: as the engine and as the model gave it.
+    /// The leases that workers believe they have, including lost ones, each from the engine and from the model.
     held: Vec<(Claimed, Claimed)>,
     claims: u64,
     words: u32,
@@ -249,7 +250,7 @@ impl Pair {
             unmapped: Vec::new(),
         };
         for who in people {
-            // A source speaks of its own people.
+            // A source only sends events about its own people.
             let who = who - who % SOURCES.len() + source;
             delivery.entries.push(self.entry(whom(who)));
         }
@@ -285,7 +286,7 @@ impl Pair {
                 }
             }
             (Claim::Nobody { until: told }, Claim::Nobody { until: expected }) => {
-                // What is due already is due now.
+                // Anything overdue counts as due now.
                 assert_eq!(told.map(|at| at.max(self.now)), expected.map(|at| at.max(self.now)));
             }
             (told, expected) => panic!("{told:?} instead of {expected:?}"),
@@ -361,7 +362,7 @@ impl Pair {
         assert_eq!(told, expected);
     }
 
-    /// Some dead letter, blocked people's among them.
+    /// Some dead letter, blocked people's included.
     async fn dead(&mut self, which: Index) -> Option<JobId> {
         let ids = self.model.dead(&DeadFilter::default()).await;
         (!ids.is_empty()).then(|| ids[which.index(ids.len())])
@@ -383,7 +384,7 @@ impl Pair {
     }
 }
 
-/// What a claim shows but places and fences, which are an engine's own.
+/// What a claim shows, except for sequence numbers and fences, which differ between engines.
 fn seen(claimed: &Claimed) -> impl PartialEq + std::fmt::Debug {
     let lease = &claimed.lease;
     (lease.person, lease.until, claimed.document.clone(), crate::harness::words(claimed), claimed.taken_over)
@@ -401,7 +402,7 @@ fn some_lane(which: usize, due: UnixMs) -> Lane {
     }
 }
 
-/// All that can be seen of a store.
+/// Everything visible in a store.
 async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
     let mut seen = Vec::new();
     let people = b.s().await.people(&first(100)).await.unwrap().rows;

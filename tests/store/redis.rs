@@ -1,4 +1,4 @@
-//! The Redis engine: on a key prefix of its own of a server that the tests of this process share.
+//! The Redis engine: a key prefix of its own on a server that the tests of this process share.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use scim_bridge::store::{Accepted, Commit, DeadFilter, Store, StoreError, StoreO
 use crate::harness::{Bench, Engine, at, commit, delivery, first, idle, link, options, person, words};
 use crate::servers::{REDIS, Server, VALKEY};
 
-/// A part of a server's keys.
+/// A part of a server's key space.
 pub(crate) struct Keyspace {
     port: u16,
     prefix: String,
@@ -28,14 +28,14 @@ impl Keyspace {
         Redis::open(&RedisOptions { link, clock }, options)
     }
 
-    /// The keys, to be looked at past the engine.
+    /// The keys, inspected around the engine.
     pub(crate) fn keys(&self) -> Keys {
         let client = Client::open(("127.0.0.1", self.port)).unwrap();
         Keys { prefix: self.prefix.clone(), connection: client.get_connection().unwrap() }
     }
 }
 
-/// The engine's keys, by a connection of the test's own.
+/// The engine's keys, over a connection of the test's own.
 pub(crate) struct Keys {
     prefix: String,
     connection: Connection,
@@ -56,7 +56,7 @@ impl Engine for Keyspace {
     }
 }
 
-/// The same, where the time that calls bring is taken for what the server's clock says.
+/// The same, but the time that calls pass is used in place of the server's clock.
 pub(crate) struct AsServer(pub(crate) Keyspace);
 
 #[async_trait]
@@ -97,7 +97,7 @@ fn key_of(letter: u8, who: &str) -> Vec<u8> {
     [&[letter], &person(who).id().0.to_be_bytes()[..]].concat()
 }
 
-/// Damages a key in a way of its own; undone by [`mend`].
+/// Damages a key in one of several ways; [`mend`] undoes it.
 fn damage(keys: &mut Keys, key: &[u8], how: &str) -> Vec<u8> {
     let before: Vec<u8> = keys.ask("DUMP", key, &[]);
     match how {
@@ -148,7 +148,7 @@ async fn who_does_not_read_is_set_aside_and_holds_up_nobody() {
                     assert!(matches!(told, Err(StoreError::Damaged(_))), "not remembered, nor taken: {told:?}");
                 }
             }
-            // What is mended is found again, with all that was in it.
+            // Once repaired, it is found again, with all its content.
             mend(&mut keys, &key_of(letter, "1"), &before);
             let claimed = b.claim(at(2 + ASIDE_MS), 8).await;
             let found = claimed.iter().find(|claimed| claimed.lease.person == person("1").id()).unwrap();
@@ -157,7 +157,7 @@ async fn who_does_not_read_is_set_aside_and_holds_up_nobody() {
     }
 }
 
-/// How long who does not read is set aside.
+/// How long entries that cannot be read are set aside.
 const ASIDE_MS: u64 = 600_000;
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn no_fence_comes_twice_where_a_server_lost_what_it_wrote() {
         b.accept(at(0), &[("1", "a")]).await;
         let before: Vec<u8> = keys.ask("DUMP", b"ctl", &[]);
         let lost = b.claim_one(at(0)).await.lease;
-        // As after a fail-over to a replica that had not heard of the claim.
+        // As after a fail-over to a replica that never got the claim.
         let () = keys.ask("RESTORE", b"ctl", &[b"0", &before, b"REPLACE"]);
         let next = b.claim_one(at(super::harness::LEASE_MS)).await.lease;
         assert!(next.fence > lost.fence);

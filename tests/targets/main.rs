@@ -1,4 +1,4 @@
-//! Providers of SCIM 2.0 that others wrote, as targets of the whole binary. `script/setup` installs them.
+//! Other people's SCIM 2.0 providers, as targets of the whole binary. `script/setup` installs them.
 
 #[cfg(test)]
 mod journeys;

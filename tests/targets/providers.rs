@@ -1,4 +1,4 @@
-//! Providers, each on a port of its own, gone with the test.
+//! Providers, each on a port of its own; they end with the test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,11 +10,11 @@ use crate::process::http;
 use crate::servers::{Watcher, free_port};
 
 const TOKEN: &str = "the-token-of-the-tests";
-/// What `script/setup` installs.
+/// Where `script/setup` installs them.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/scim-providers");
 const HOSTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/targets/hosts");
 
-/// Whose provider.
+/// Which provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Make {
     /// `PyPI`'s scim2-server: PATCH (answered 204), filters, versions.
@@ -67,7 +67,7 @@ impl Provider {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// The reply to a request by the test itself.
+    /// The reply to one of the test's own requests.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         self.try_ask(method, path, body).await.unwrap_or_else(|| panic!("{method} {path}: {}", self.log()))
     }

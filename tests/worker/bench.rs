@@ -1,4 +1,4 @@
-//! What every test here stands on.
+//! The fixture of all tests here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,10 +48,10 @@ pub(crate) struct Bench {
     pub(crate) key: LiveSecret,
     pub(crate) guard: GuardOptions,
     pub(crate) groups: Vec<GroupRule>,
-    /// One worker for all steps: it remembers whom it saw refused and served.
+    /// One worker for all steps: it remembers who was refused and who was served.
     pub(crate) worker: std::sync::OnceLock<Worker>,
     pub(crate) told: AtomicU64,
-    /// Where the store's files are, for as long as they are needed.
+    /// The folder of the store's files, if it has any.
     pub(crate) _folder: Option<TempDir>,
 }
 
@@ -60,7 +60,7 @@ impl Bench {
         Self::with(|_| {})
     }
 
-    /// A bench with a stand-in of its own kind. Limits are off on both sides.
+    /// A bench with stand-in options of its own. Rate limits are off on both sides.
     pub(crate) fn with(change: impl FnOnce(&mut SimOptions)) -> Self {
         let mut options = SimOptions { writes: 0, reads: 0, ..SimOptions::default() };
         change(&mut options);
@@ -91,7 +91,7 @@ impl Bench {
         self.worker.get_or_init(|| self.worker_on(self.store.clone())).clone()
     }
 
-    /// A worker of its own that sees the store through something.
+    /// A worker of its own that uses the store through a wrapper.
     pub(crate) fn worker_on(&self, store: Arc<dyn Store>) -> Worker {
         let client = client(&self.sim, self.key.clone(), Duration::from_millis(400));
         let mut options = WorkerOptions { call_timeout_ms: 400, guard: self.guard, ..worker_options() };
@@ -113,7 +113,7 @@ impl Bench {
         id
     }
 
-    /// An instant by HR's clock, a second after the one before.
+    /// A time by HR's clock, a second after the previous one.
     fn next_at(&self) -> UnixMs {
         let n = self.told.fetch_add(1, Ordering::SeqCst);
         UnixMs(1_795_000_000_000).plus_ms(n * 1000)
@@ -131,12 +131,12 @@ impl Bench {
         self.accept(Event { at: Some(self.next_at()), ..leave(id) }).await
     }
 
-    /// An operator wants somebody tried again.
+    /// An operator has somebody tried again.
     pub(crate) async fn try_again(&self, id: &str) {
         self.say(id, Word::TryAgain { by: "test".to_owned() }).await;
     }
 
-    /// An operator gives up on what blocks somebody.
+    /// An operator discards what blocks somebody.
     pub(crate) async fn discard(&self, id: &str) {
         let word = Word::Discard { by: "test".to_owned(), reason: None };
         self.say(id, word).await;
@@ -148,7 +148,7 @@ impl Bench {
         assert!(self.store.put(self.clock.now(), entry).await.unwrap());
     }
 
-    /// One step that must work on somebody.
+    /// One step, in which somebody must be worked on.
     pub(crate) async fn attempt(&self) -> Attempted {
         match self.worker().step().await.unwrap() {
             Stepped::Attempted(attempted) => attempted,
@@ -156,13 +156,13 @@ impl Bench {
         }
     }
 
-    /// One step that must find nothing to do.
+    /// One step, in which there must be nothing to do.
     pub(crate) async fn nothing(&self) {
         let stepped = self.worker().step().await.unwrap();
         assert!(matches!(stepped, Stepped::Nothing { .. }), "{stepped:?}");
     }
 
-    /// Steps, letting time pass between them, until somebody is in line, blocked, or waits for HR.
+    /// Steps, advancing the clock in between, until somebody is in sync, blocked, or waits for HR.
     pub(crate) async fn attempt_until_settled(&self) -> Attempted {
         for _ in 0..60 {
             match self.worker().step().await.unwrap() {
@@ -177,7 +177,7 @@ impl Bench {
         panic!("nobody settled: {:?}", self.calls())
     }
 
-    /// Whoever is due, claimed by another worker, of which nothing more is heard.
+    /// Claims the next person with another worker, which then goes silent.
     pub(crate) async fn claimed_by(&self, worker: &str) -> Claimed {
         let request = ClaimRequest {
             worker: worker.into(),
@@ -206,7 +206,7 @@ impl Bench {
         Document::from_bytes(&self.row(id).await.document.unwrap()).unwrap()
     }
 
-    /// None where nothing was committed yet.
+    /// None if nothing has been committed yet.
     pub(crate) async fn document_if_any(&self, id: &str) -> Option<Document> {
         Some(Document::from_bytes(&self.row(id).await.document?).unwrap())
     }
@@ -224,7 +224,7 @@ impl Bench {
         })
     }
 
-    /// The calls made, as `operation status`.
+    /// The calls so far, as `operation status`.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.sim
             .journal()

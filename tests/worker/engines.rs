@@ -1,4 +1,4 @@
-//! The same test over every engine of the store.
+//! Runs the same test on every engine of the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) fn on(server: &Server) -> Bench {
     Bench::over(Arc::new(store), None)
 }
 
-/// Stamps a named test for each engine.
+/// Generates a named test for each engine.
 macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {
         $(

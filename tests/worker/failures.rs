@@ -1,4 +1,4 @@
-//! What happens when Postman, or the way to it, does not do as it should.
+//! What happens when Postman, or the network, fails.
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::limiter::CallKind;
@@ -43,7 +43,7 @@ async fn who_leaves_before_any_read_shows_what_became_of_their_create_is_switche
         bench.hire("E-1", "Ada", "Lovelace").await;
         assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{fault}");
         bench.leave("E-1").await;
-        // Longer than an error is waited for before another create.
+        // Longer than a failed create is waited for before the next one.
         bench.clock.advance_ms(20_000);
         let second = bench.attempt().await;
         assert!(matches!(second, Attempted::Retry(_)), "{fault}: {second:?} {:?}", bench.calls());
@@ -106,7 +106,7 @@ async fn a_refusal_in_one_aspect_does_not_keep_the_others_from_being_brought_in_
     bench.rename("E-1", "Ada", "King").await;
     bench.leave("E-1").await;
     assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
-    assert!(!bench.sim.members()[0].active, "what takes away comes first");
+    assert!(!bench.sim.members()[0].active, "what removes access comes first");
 }
 
 #[tokio::test]
@@ -238,7 +238,8 @@ async fn what_blocks_somebody_does_not_keep_them_from_leaving_on_the_day_that_wa
     bench.nothing().await;
 }
 
-/// An hour back: what was done by the clock before counts as done now, and nothing waits until the clock has caught up.
+/// The clock is set back by an hour: events from before count as of now, and nothing waits until the clock has caught
+/// up.
 #[tokio::test]
 async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
     let bench = crate::engines::embedded();

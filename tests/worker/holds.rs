@@ -1,5 +1,5 @@
-//! Trouble with the target is nobody's fault: people wait, uncounted, until a trial is served. Trouble
-//! with one person is theirs.
+//! Trouble with the target counts against nobody: people wait, uncounted, until a trial is served. Trouble with one
+//! person affects only that person.
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
@@ -15,7 +15,7 @@ fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
 }
 
-/// One step that must probe a hold; whether it lifted it.
+/// One step that must probe a hold; returns whether the hold was lifted.
 async fn probed(bench: &Bench) -> bool {
     match bench.worker().step().await.unwrap() {
         Stepped::Probed { lifted } => lifted,
@@ -69,14 +69,14 @@ async fn holds_that_cannot_be_read_are_not_taken_for_none() {
 async fn refusals_that_nobody_documents_are_the_targets_when_two_people_meet_them() {
     for fault in ["any:401", "any:403", "any:405", "any:415", "any:423", "any:redirect"] {
         let bench = Bench::new();
-        // Two people, a harmless read before everything is held, and the same of the first trial.
+        // Two people, a harmless read before everything is held, and the same for the first trial.
         order(&bench, &format!("{fault}:5"));
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.hire("E-2", "Grace", "Hopper").await;
         assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "{fault}");
         assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::All), "{fault}");
         bench.clock.advance_ms(30_000);
-        assert!(!probed(&bench).await, "{fault}: refused still");
+        assert!(!probed(&bench).await, "{fault}: still refused");
         bench.clock.advance_ms(60_000);
         assert!(probed(&bench).await, "{fault}");
         assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created), "{fault}");
@@ -113,7 +113,7 @@ async fn writes_that_are_refused_while_reads_are_served_hold_writes_only() {
     }
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused));
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes));
-    // Whatever only reads goes on.
+    // People who only need reads go on.
     bench.rename("E-3", "Eve", "Other").await;
     assert_eq!(bench.attempt().await, Attempted::InLine(Finished::NotAMember));
     bench.clock.advance_ms(30_000);
@@ -200,7 +200,7 @@ async fn a_lack_of_seats_that_is_told_to_a_rename_holds_nobody_and_does_not_loop
     assert!(bench.holds_in_force().await.holds.is_empty());
 }
 
-/// Two members whose names are to change, and what strikes these.
+/// Two members whose names must change, and a fault that strikes these calls.
 async fn two_with_trouble_of_their_own(fault: &str) -> Bench {
     let bench = Bench::new();
     for id in ["E-1", "E-2"] {
@@ -224,7 +224,7 @@ async fn two_whose_addresses_redirect_keep_nobody_waiting_and_are_told() {
     for n in 0..60 {
         let id = format!("E-1{n}");
         bench.hire(&id, "Grace", "Hopper").await;
-        // Whoever is due first.
+        // The next person who is due.
         while bench.names(&id).is_empty() {
             bench.attempt().await;
         }
@@ -239,11 +239,11 @@ async fn two_whose_addresses_redirect_keep_nobody_waiting_and_are_told() {
 #[tokio::test]
 async fn two_whose_writes_are_refused_keep_others_waiting_for_one_probe_at_the_most_and_are_told() {
     let bench = two_with_trouble_of_their_own("replace:403").await;
-    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes), "they could be everybody");
+    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes), "this could affect everybody");
     bench.hire("E-3", "Grace", "Hopper").await;
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes));
     bench.clock.advance_ms(30_000);
-    assert!(probed(&bench).await, "whoever was refused is not the only one to be tried");
+    assert!(probed(&bench).await, "others are tried besides the one who was refused");
     assert_eq!(bench.names("E-3"), ["Grace Hopper"]);
     for n in 0..30 {
         let id = format!("E-1{n}");
@@ -280,7 +280,7 @@ async fn whoever_is_alone_while_everything_is_refused_is_held_and_not_given_up()
     }
 }
 
-/// Somebody whose address is to change, and what strikes that.
+/// A person whose address must change, and a fault that strikes this call.
 async fn readdressed(fault: &str) -> Bench {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
@@ -297,7 +297,7 @@ async fn readdressed(fault: &str) -> Bench {
 async fn an_address_that_is_refused_with_all_other_writes_waits_with_them() {
     let bench = readdressed("set_user_name:not-allowed:1").await;
     order(&bench, "create:403:4");
-    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "nobody has shown yet whose it is");
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "it is not known yet whose trouble it is");
     for id in ["E-2", "E-3"] {
         bench.hire(id, "Grace", "Hopper").await;
     }
@@ -350,7 +350,7 @@ async fn a_pause_of_hours_that_one_person_alone_is_told_keeps_nobody_else_waitin
             assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created), "{status}");
         }
         assert!(bench.holds_in_force().await.holds.is_empty(), "{status}");
-        // Nor do they wait for hours themselves, on the word of one reply.
+        // Nor do they wait for hours because of a single reply.
         bench.clock.advance_ms(30_000);
         assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{status}");
     }

@@ -1,4 +1,4 @@
-//! What happens to a person when all goes well, and when the world is not as it was left.
+//! What happens to a person when all goes well, and when the team was changed by others.
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
@@ -81,7 +81,7 @@ async fn a_member_of_another_team_is_a_dead_letter_that_a_new_word_heals() {
     // Others go on.
     bench.hire("E-2", "Grace", "Hopper").await;
     assert_eq!(bench.attempt().await, InLine(Finished::Created));
-    // HR gives another address, and nobody has to discard anything.
+    // HR sends another address, and nobody has to discard anything.
     let mut moved = Event { at: at(900_000_000), ..rename("E-1", "Ada", "King") };
     moved.facts.email = Some(Email::parse("ada@other.example").unwrap());
     bench.accept(moved).await;
@@ -188,7 +188,7 @@ async fn an_id_that_went_stale_is_looked_up_again() {
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
     bench.clock.advance_ms(61_000);
-    // Removed by hand and invited again: the same person under another id.
+    // Removed by hand and invited again: the same person with another id.
     let fresh = Bench::new();
     let mut other = SimPerson::member(&email("E-1"), "Ada", "Lovelace");
     other.id = Some("f".repeat(48));
@@ -221,7 +221,7 @@ async fn thirty_leaves_at_once_are_held_by_the_guard_and_let_through_by_number()
     assert_eq!(off(), 5);
     assert_eq!(bench.store.stats().await.unwrap().lanes["held"], 25);
     bench.nothing().await;
-    // What HR takes back meanwhile is not switched off at all.
+    // People whose leave HR withdraws in time are not switched off at all.
     bench.hire("E-29", "Ada", "Lovelace").await;
     bench.attempt().await;
     assert_eq!(bench.store.stats().await.unwrap().lanes["held"], 24);

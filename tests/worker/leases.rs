@@ -1,4 +1,4 @@
-//! Workers die, hang and stop: lanes are taken over, late results refused, unfinished work given back.
+//! Workers die, hang and stop: lanes are taken over, late results refused, unfinished work handed back.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn a_process_that_is_killed_after_its_create_leaves_nobody_in_the_team_who
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.claimed_by("doomed").await;
-    // The create took effect; reads do not show it yet. HR's next word finds the next process at once.
+    // The create took effect, but reads do not show it yet. HR's next event goes to the next process at once.
     bench.leave("E-1").await;
     end_leases(bench.store.as_ref(), bench.clock.now()).await.unwrap();
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimUnknownOutcome));
@@ -62,7 +62,7 @@ async fn an_entry_of_another_version_is_told_and_stays_in_the_inbox() {
 async fn somebody_who_kills_worker_after_worker_is_set_aside() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
-    // A worker that dies counts only once its lane is taken over and committed: each attempt is cut off.
+    // A worker's death counts only once its lane is taken over and committed: each attempt is interrupted.
     order(&bench, "create:hang:forever");
     for _ in 0..4 {
         bench.claimed_by("doomed").await;
@@ -84,7 +84,7 @@ async fn a_worker_that_slept_past_its_lease_commits_nothing() {
     order(&bench, "create:delay:1:delay=200");
     let worker = bench.worker();
     let slow = tokio::spawn(async move { worker.step().await.unwrap() });
-    // While its call is under way, its lease runs out, and another worker takes the lane over.
+    // Its lease expires during its call, and another worker takes the lane over.
     while bench.sim.journal().is_empty() {
         tokio::task::yield_now().await;
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -115,7 +115,7 @@ async fn the_pool_drains_what_is_there_and_stops_when_told() {
     life.stop();
     pool.await.unwrap();
     assert!((0..50).all(|n| bench.names(&format!("E-{n}")) == ["Ada King"]));
-    assert_eq!(bench.calls().len(), 50, "not a call more than needed");
+    assert_eq!(bench.calls().len(), 50, "no more calls than needed");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_stop_gives_back_what_does_not_end_within_the_grace() {
     assert_eq!(bench.state("E-1").await, LaneState::Waiting);
     let progress = bench.document("E-1").await.progress;
     assert_eq!(progress.failures, 0);
-    assert!(progress.create_unknown.is_some(), "the create that was cut off may have taken effect");
+    assert!(progress.create_unknown.is_some(), "the interrupted create may have taken effect");
     let after = bench.worker_on(bench.store.clone());
     after.step().await.unwrap();
     assert_eq!(bench.calls()[1], "find 200");

@@ -1,4 +1,4 @@
-//! The rate limit in rough weather: a store that is slow, a call that is held up on its way.
+//! The rate limit with a slow store, and with a call that is delayed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +35,7 @@ async fn a_store_that_is_always_slow_slows_the_worker_and_does_not_starve_it() {
     let sim = PostmanSim::start(SimOptions { writes: 0, reads: 0, ..SimOptions::default() }).unwrap();
     let store = store(Rate { calls: 180, window_ms: 60_000 });
     tell(store.as_ref(), hire("E-1", "Ada", "Lovelace")).await;
-    // Slower than the margin in which a token is good.
+    // Slower than the time for which a token is valid.
     let slow = Arc::new(Rough::slow(store, Duration::from_millis(700)));
     let worker = worker(slow, &sim);
     let step = tokio::time::timeout(Duration::from_secs(15), worker.step());
@@ -52,7 +52,7 @@ async fn a_call_that_was_held_up_on_its_way_is_charged_for_another_one() {
     for n in 0..21 {
         tell(watched.as_ref(), hire(&format!("E-{n}"), "Ada", "Lovelace")).await;
         if n == 20 {
-            // One more than the call's own is the charge.
+            // The second token is the charge.
             watched.tokens.store(0, Ordering::SeqCst);
             sim.order("create:delay:1:delay=1500".parse().unwrap()).unwrap();
         }

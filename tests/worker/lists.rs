@@ -1,4 +1,4 @@
-//! An HR system's list that is read while the store is away, or somebody holds the source.
+//! An HR system's list that is read while the store is away, or while the source is held.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ struct Preset {
     fetch: FetchRules,
 }
 
-/// Four people on two pages, of whom the first is asked for in vain, and told to be there in a second.
+/// Four people on two pages; the first request fails, with a hint to try again in a second.
 struct Stage {
     hr: HrSim,
     store: Arc<Rough>,
@@ -66,7 +66,7 @@ impl Stage {
         Self { hr, store, roster }
     }
 
-    /// Reads the list, and while it waits does something.
+    /// Reads the list, and does something while the read waits.
     async fn fetch(&self, meanwhile: impl Future<Output = ()>) -> FetchEnd {
         self.roster.order_fetch(&source(), None, false).await.unwrap();
         let waited_for = async {
@@ -90,7 +90,7 @@ fn source() -> SourceName {
 async fn a_store_that_is_away_for_a_moment_costs_no_page_that_was_read() {
     let stage = Stage::new();
     let end = stage.fetch(async { stage.store.documents_broken.store(2, Ordering::SeqCst) }).await;
-    assert_eq!((end.failure, stage.hr.reads()), (None, 3), "one in vain, and each page once");
+    assert_eq!((end.failure, stage.hr.reads()), (None, 3), "one failure, and each page once");
     assert_eq!(stage.store.documents_broken.load(Ordering::SeqCst), 0);
 }
 
@@ -102,9 +102,9 @@ async fn a_hold_that_is_set_while_a_list_is_read_is_waited_for_before_the_next_p
     let held = async {
         holds.set(&scope, Code::HoldOperator, None).await.unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(stage.hr.reads(), 1, "no page behind the hold");
+        assert_eq!(stage.hr.reads(), 1, "no page is requested during the hold");
         holds.lift(&scope).await.unwrap();
     };
     let end = stage.fetch(held).await;
-    assert_eq!((end.failure, stage.hr.reads()), (None, 3), "one in vain, and each page once");
+    assert_eq!((end.failure, stage.hr.reads()), (None, 3), "one failure, and each page once");
 }

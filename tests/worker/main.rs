@@ -1,5 +1,5 @@
-//! The worker, one step at a time: the in-memory store on one side, the stand-in over real HTTP
-//! on the other, and a clock that is moved by hand.
+//! The worker, one step at a time: the in-memory store on one side, the stand-in over real HTTP on the other, and a
+//! clock that the tests advance.
 
 #[cfg(test)]
 mod bench;

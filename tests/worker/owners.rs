@@ -26,7 +26,7 @@ fn at(ms: i64) -> Option<UnixMs> {
     Some(UnixMs(1_795_341_500_000 + ms))
 }
 
-/// A hire under somebody's address.
+/// A hire with somebody else's address.
 fn hire_as(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
     let mut event = Event { at: at(ms), ..hire(id, given, family) };
     event.facts.email = Some(Email::parse(address).unwrap());
@@ -42,7 +42,7 @@ async fn a_second_employee_under_one_address_is_a_dead_letter_that_names_both() 
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
     let detail = bench.document("E-2").await.trouble.unwrap().detail;
     assert!(detail.contains("hr/E-1") && detail.contains("hr/E-2"), "{detail}");
-    assert_eq!(bench.calls(), ["create 201"], "nobody was asked about, nobody was written");
+    assert_eq!(bench.calls(), ["create 201"], "nobody was looked up or changed");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn whoever_comes_back_under_a_new_address_is_made_anew_where_the_next_empl
         bench.clock.advance_ms(60_000);
         let again = hire_as("E-1", "ada.lovelace@example.com", "Ada", "Lovelace", 0);
         bench.accept(Event { at: Some(bench.clock.now()), ..again }).await;
-        // Of the same name it may be another record of the same human being.
+        // With the same name it may be another record of the same human being.
         let expected = if comes_back { InLine(Finished::Created) } else { Folded };
         assert_eq!(bench.attempt().await, expected, "{name:?}");
         assert_eq!(bench.document("E-1").await.record.closed.is_none(), comes_back);
@@ -83,7 +83,7 @@ async fn an_address_that_is_given_up_heals_who_waits_for_it() {
     assert_eq!(bench.sim.members().len(), 2);
 }
 
-/// HR says that two people have each other's address.
+/// HR swaps the addresses of two people.
 async fn swapped() -> Bench {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "one@example.com", "John", "Smith", 0)).await;
@@ -92,13 +92,13 @@ async fn swapped() -> Bench {
     bench.attempt().await;
     bench.accept(moved("E-1", "two@example.com", "John", "Smith", 2)).await;
     bench.accept(moved("E-2", "one@example.com", "Jane", "Stone", 3)).await;
-    // The first to come knows nothing of the other's word yet.
+    // The first one is processed before the other's event is known.
     bench.attempt_until_settled().await;
     bench.attempt_until_settled().await;
     bench
 }
 
-/// Somebody whom HR gave an address that another account has.
+/// A person to whom HR gave an address that another account has.
 async fn moved_to_a_taken_address() -> Bench {
     let bench = Bench::new();
     bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
@@ -181,7 +181,7 @@ async fn a_leave_heals_who_was_refused_somebody_elses_account_and_touches_nobody
     bench.nothing().await;
     let members = bench.sim.members();
     assert_eq!((members.len(), members[0].active, &*members[0].name.family_name), (1, true, "Smith"));
-    // The address is the other one's still.
+    // The address still belongs to the other person.
     bench.accept(moved("E-1", "js@example.com", "John", "King", 3)).await;
     bench.accept(hire_as("E-2", "jane@example.com", "Jane", "Stone", 4)).await;
     bench.attempt_until_settled().await;
@@ -196,7 +196,7 @@ async fn a_rehire_under_a_new_id_takes_the_member_over_and_closes_the_former_rec
     bench.attempt().await;
     bench.accept(hire_as("E-2", "ada@example.com", "ada", "LOVELACE", 1)).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
-    // The former record hears of it, and its words are not applied any more.
+    // The former record gets an entry, and its events are no longer applied.
     bench.attempt().await;
     bench.accept(Event { at: at(5), ..leave("E-1") }).await;
     bench.attempt().await;
@@ -212,7 +212,7 @@ async fn an_address_is_given_up_however_the_attempt_ends_that_changed_it() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
-    // The new address is taken, the names are not.
+    // The new address is written, the names are not.
     bench.sim.order("replace:500:1".parse().unwrap()).unwrap();
     bench.accept(moved("E-1", "john@example.com", "John", "Stone", 2)).await;
     assert_eq!(bench.attempt().await, Retry(Code::ScimUnavailable));
@@ -225,7 +225,7 @@ async fn an_address_is_given_up_however_the_attempt_ends_that_changed_it() {
 #[tokio::test]
 async fn an_address_that_was_refused_is_given_up_with_the_next_one() {
     let bench = moved_to_a_taken_address().await;
-    // Who is blocked gives nothing up by themselves: whoever waits for it is told.
+    // A blocked person gives nothing up: the person who waits for it is told so.
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
     bench.accept(moved("E-1", "john@example.com", "John", "Smith", 3)).await;
@@ -240,7 +240,7 @@ async fn nobody_is_taken_over_while_a_worker_may_be_switching_them_off() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
     bench.attempt().await;
-    // The former id's leave and the new id's hire come at the same moment; another worker has the leave.
+    // The former id's leave and the new id's hire arrive at the same moment; another worker has the leave.
     bench.accept(Event { at: at(1), ..leave("E-1") }).await;
     bench.claimed_by("another").await;
     bench.accept(hire_as("E-2", "ada@example.com", "Ada", "Lovelace", 2)).await;
@@ -290,7 +290,7 @@ async fn a_leaver_whose_address_somebody_else_has_waits_and_does_not_wake_themse
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "King", 0)).await;
     bench.attempt().await;
-    // HR gives the other one another address, which is refused.
+    // HR gives the other person another address, which is refused.
     bench.sim.order("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(moved("E-1", "king@example.com", "Ada", "King", 1)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
@@ -336,10 +336,10 @@ async fn whose_member_is_taken_over_gives_up_what_else_they_claimed() {
     let bench = moved_to_a_taken_address().await;
     bench.accept(hire_as("E-3", "taken@example.com", "Eve", "Other", 2)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
-    // John Smith again, under another id.
+    // John Smith again, with another id.
     bench.accept(hire_as("E-2", "js@example.com", "John", "Smith", 3)).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
-    assert_eq!(bench.attempt().await, Folded, "the former record hears of it");
+    assert_eq!(bench.attempt().await, Folded, "the former record gets an entry");
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted), "nobody had to replay it");
 }
 
@@ -369,7 +369,7 @@ async fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one
     let bench = Bench::new();
     bench.sim.order("create:reset:1".parse().unwrap()).unwrap();
     bench.accept(hire_as("E-1", "js0@example.com", "John", "Smith", 0)).await;
-    assert!(matches!(bench.attempt().await, Retry(_)), "nobody knows what became of it");
+    assert!(matches!(bench.attempt().await, Retry(_)), "its outcome is unknown");
     bench.sim.order("create:invalid-syntax:forever".parse().unwrap()).unwrap();
     for n in 1..20 {
         bench.accept(moved("E-1", &format!("js{n}@example.com"), "John", "Smith", n)).await;
@@ -390,7 +390,7 @@ async fn a_claim_that_a_killed_worker_left_behind_keeps_nobody_else_from_the_add
     let own = Own { keys: vec!["address:jane@example.com".to_owned()], from: None };
     bench.store.own(bench.clock.now(), &claimed.lease, own).await.unwrap();
     bench.accept(hire_as("E-2", "jane@example.com", "Jane", "Stone", 2)).await;
-    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "a worker has them, and may be using it");
+    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "a worker has claimed them, and may be using it");
     bench.store.end_leases(bench.clock.now()).await.unwrap();
     bench.attempt_until_settled().await;
     assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Created));
@@ -444,7 +444,7 @@ async fn the_groups_of_a_member_who_is_taken_over_are_not_lost_with_the_worker_t
     while bench.sim.journal().len() == calls {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // The claims are taken over, and nothing of the member is noted.
+    // The claims are taken over, and the document does not mention the member.
     killed.abort();
     let _ = killed.await;
     assert!(bench.document_if_any("E-2").await.is_none());
@@ -457,7 +457,7 @@ async fn the_groups_of_a_member_who_is_taken_over_are_not_lost_with_the_worker_t
     let document = bench.document("E-2").await;
     let names: Vec<_> = document.groups.iter().map(|group| group.name.as_str()).collect();
     assert_eq!((names, document.groups_taken_from), (vec!["Engineering"], None));
-    // Into the one, into the other, and out of the first.
+    // Into the first, into the second, and out of the first.
     let written = bench.calls().into_iter().filter(|call| call == "patch_group 200").count();
     assert_eq!(written, 3, "{:?}", bench.calls());
     assert!(bench.document("E-1").await.groups.is_empty());
@@ -475,7 +475,7 @@ async fn what_blocked_somebody_before_is_no_reason_to_take_over_from_them_while_
     bench.sim.order("deactivate:500:1".parse().unwrap()).unwrap();
     bench.accept(Event { at: at(2), ..leave("E-1") }).await;
     assert_eq!(bench.attempt().await, Retry(Code::ScimUnavailable));
-    assert!(bench.document("E-1").await.trouble.is_some(), "the dead letter stands until they are in line");
+    assert!(bench.document("E-1").await.trouble.is_some(), "the dead letter stays until they are in sync");
     bench.accept(hire_as("E-2", "ada@example.com", "Augusta", "King", 3)).await;
     assert_eq!(
         bench.attempt().await,

@@ -1,4 +1,4 @@
-//! A store that is slow, whose answers are lost, whose connections break.
+//! A store that is slow, whose answers get lost, and whose connections break.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,34 +17,34 @@ use scim_bridge::store::{
 };
 use tokio::sync::Semaphore;
 
-/// A store in rough weather.
+/// A wrapper around a store that injects such faults.
 pub(crate) struct Rough {
     store: Arc<dyn Store>,
-    /// How long every claim and token takes.
+    /// The delay of every claim and token.
     pause: Duration,
-    /// So many claims take effect, and are never answered.
+    /// How many more claims take effect but are never answered.
     pub(crate) claims_hung: AtomicU64,
-    /// Tokens asked for outside of a claim.
+    /// How many tokens were requested outside of claims.
     pub(crate) tokens: AtomicU64,
-    /// So many claims take effect, but are not answered in time.
+    /// How many more claims take effect but are answered too late.
     pub(crate) claims_lost: AtomicU64,
-    /// So many commits take effect, but their answer is lost.
+    /// How many more commits take effect but lose their answer.
     pub(crate) commits_lost: AtomicU64,
-    /// So many requests for a token or a longer lease meet a broken connection.
+    /// How many more requests for tokens or renewals find a broken connection.
     pub(crate) broken: AtomicU64,
-    /// So many looks at shared documents meet a broken connection.
+    /// How many more reads of shared documents find a broken connection.
     pub(crate) documents_broken: AtomicU64,
-    /// Commits wait here until they are let through: how many, and how many did.
+    /// Commits wait here until they are let through: the permits, and how many passed.
     pub(crate) gate: Option<Arc<(Semaphore, AtomicU64)>>,
 }
 
 impl Rough {
-    /// A store whose every claim and token takes so long.
+    /// A store that delays every claim and token.
     pub(crate) fn slow(store: Arc<dyn Store>, pause: Duration) -> Self {
         Self { pause, ..Self::over(store) }
     }
 
-    /// A store in fair weather, so far.
+    /// A store without faults, so far.
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
         Self {
             store,
@@ -60,7 +60,7 @@ impl Rough {
     }
 }
 
-/// An error, so often.
+/// An error, this many times.
 fn fails(left: &AtomicU64, code: Code) -> Result<(), StoreError> {
     let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
     if fails { Err(StoreError::Trouble { code, detail: "rough weather".to_owned() }) } else { Ok(()) }
@@ -70,7 +70,7 @@ fn fails(left: &AtomicU64, code: Code) -> Result<(), StoreError> {
 impl Store for Rough {
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError> {
         tokio::time::sleep(self.pause).await;
-        // Counted before it is done: whoever sees it done may drop this future.
+        // Counted before the call: the caller may drop this future as soon as the effect is visible.
         let hangs = fails(&self.claims_hung, Code::StoreTimeout).is_err();
         let lost = fails(&self.claims_lost, Code::StoreTimeout);
         let claim = self.store.claim(now, request).await;

@@ -1,4 +1,4 @@
-//! Answers of the store that come late or not at all, and connections that break: nobody pays for it.
+//! Answers of the store that come late or not at all, and connections that break: no person is affected.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -90,7 +90,7 @@ async fn a_broken_connection_before_a_call_costs_a_moment_and_not_the_lease() {
     let store = rough(&bench);
     store.broken.store(1, Ordering::SeqCst);
     let began = Instant::now();
-    // A token for the read, one for the write, and the one that was asked for in vain.
+    // A token for the read, one for the write, and the one whose request failed.
     let stepped = bench.worker_on(store.clone()).step().await.unwrap();
     assert!(matches!(stepped, Stepped::Attempted(Attempted::InLine(Finished::Updated))), "{stepped:?}");
     assert_eq!(store.tokens.load(Ordering::SeqCst), 3);

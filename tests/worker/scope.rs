@@ -1,4 +1,4 @@
-//! Who leaves the scope of a source's rules, and comes back, over every engine.
+//! People who leave the scope of a source's rules, and return, on every engine.
 
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::{Event, EventKind, Facts, Scope};
@@ -31,7 +31,7 @@ async fn hired(bench: &Bench) {
 async fn who_comes_back_into_scope_by_an_update_that_says_nothing_else_is_switched_on(bench: Bench) {
     hired(&bench).await;
     bench.accept(scoped(1, Scope::In, None)).await;
-    assert_eq!(bench.attempt().await, Folded, "that was so before");
+    assert_eq!(bench.attempt().await, Folded, "they were in scope already");
     bench.accept(scoped(2, Scope::Out, None)).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
     assert_eq!(bench.document("E-1").await.format, 2);
@@ -39,7 +39,7 @@ async fn who_comes_back_into_scope_by_an_update_that_says_nothing_else_is_switch
     bench.accept(scoped(3, Scope::In, None)).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Updated));
     assert!(bench.sim.members()[0].active);
-    // A late word is outdated.
+    // A late event is outdated.
     bench.accept(scoped(2, Scope::Out, None)).await;
     assert_eq!(bench.attempt().await, Folded);
     assert!(bench.sim.members()[0].active);

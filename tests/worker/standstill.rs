@@ -1,4 +1,4 @@
-//! Who waits for somebody who does not move: nobody waits for ever without being told of.
+//! People who wait for somebody who does not move: nobody waits for ever unnoticed.
 
 use bytes::Bytes;
 use scim_bridge::clock::new_job_id;
@@ -43,7 +43,7 @@ async fn hired(bench: &Bench, people: usize) {
         bench.accept(event).await;
         assert_eq!(bench.attempt().await, InLine(Finished::Created));
     }
-    // What was written is not fresh any more.
+    // Long enough that the last write no longer counts as recent.
     bench.clock.advance_ms(61_000);
 }
 
@@ -57,7 +57,7 @@ async fn state_and_detail(bench: &Bench, n: usize) -> (LaneState, String) {
     (bench.state(&id).await, bench.document(&id).await.trouble.map(|trouble| trouble.detail).unwrap_or_default())
 }
 
-/// Steps until nobody is due any more for five minutes.
+/// Steps until nobody is due for five minutes.
 async fn until_still(bench: &Bench) {
     let mut still = 0;
     for _ in 0..400 {
@@ -71,7 +71,7 @@ async fn until_still(bench: &Bench) {
             return;
         }
     }
-    panic!("there is no end of it: {:?}", bench.calls());
+    panic!("it never ends: {:?}", bench.calls());
 }
 
 async fn three_change_places(bench: &Bench) {
@@ -122,7 +122,7 @@ async fn has_left(bench: &Bench, n: usize) {
     bench.clock.advance_ms(61_000);
 }
 
-/// A worker that has E-1 claims the id of E-0's member for them, and stops; and E-1's member is that one from now on.
+/// A worker that has claimed E-1 takes the id of E-0's member for them, and stops; from now on E-1 has that member.
 async fn shares_a_member(bench: &Bench) {
     let id = bench.sim.members().iter().find(|member| &*member.user_name == "a0@example.com").unwrap().id.to_string();
     let mut document = bench.document("E-1").await;
@@ -156,10 +156,10 @@ async fn shares_a_member(bench: &Bench) {
 
 async fn a_member_whose_id_and_address_two_others_have_is_judged_by_each_of_them(bench: Bench) {
     hired(&bench, 2).await;
-    // The address is to be had, the id is not.
+    // The address can be taken over, the id cannot.
     has_left(&bench, 0).await;
     shares_a_member(&bench).await;
-    // Nobody is made without a name: it is looked for who is there, with both of their claims.
+    // A hire without a name creates nobody: it searches, with claims on both id and address.
     bench.accept(to(hire("E-3", "", ""), "a0@example.com", 3)).await;
     until_still(&bench).await;
     let (state, detail) = state_and_detail(&bench, 3).await;
@@ -185,7 +185,7 @@ async fn what_two_who_have_left_share_is_taken_over_from_both(bench: Bench) {
     }
 }
 
-/// Something comes in about E-0 that this version cannot read.
+/// E-0 gets an entry that this version cannot read.
 async fn unreadable_word(bench: &Bench) {
     let whose = person("E-0");
     let entry = NewEntry { job: new_job_id(whose.id()), person: whose.clone(), bytes: Bytes::from_static(b"{\"") };
@@ -201,7 +201,7 @@ async fn whoever_waits_for_somebody_who_cannot_be_read_is_told_and_heals(bench: 
     assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
     unreadable_word(&bench).await;
     bench.accept(to(hire("E-3", "Joan", "Wood"), "a0@example.com", 3)).await;
-    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "it may be over in a moment");
+    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "this may be temporary");
     let mut ends = Vec::new();
     for _ in 0..200 {
         if let Stepped::Attempted(attempted) = bench.worker().step().await.unwrap() {
@@ -213,7 +213,7 @@ async fn whoever_waits_for_somebody_who_cannot_be_read_is_told_and_heals(bench: 
     assert_eq!(state, LaneState::Blocked);
     assert!(detail.contains("hr/E-3 waits for hr/E-0"), "{detail}");
     assert_eq!(ends.iter().filter(|end| **end == Blocked(Code::ScimOwned)).count(), 1, "{ends:?}");
-    // Whatever could not be read is erased, and with it all that was claimed.
+    // The person who cannot be read is erased, and with them all their claims.
     assert_eq!(bench.row("E-0").await.inbox_entries, 1);
     let waits = tag(&address_key("a0@example.com"));
     bench.store.erase(bench.clock.now(), &person("E-0"), &[waits]).await.unwrap();

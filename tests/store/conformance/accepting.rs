@@ -1,4 +1,4 @@
-//! Deliveries: remembered and queued in one step, known again, and bounded.
+//! Deliveries: remembered and queued in one step, recognised as duplicates, and bounded.
 
 use bytes::Bytes;
 use scim_bridge::core::person::SourceName;
@@ -58,7 +58,7 @@ pub(crate) async fn a_delivery_is_forgotten_after_its_time_and_not_before(b: &mu
     b.s().await.tidy(at(REMEMBER_MS - 1)).await.unwrap();
     assert_eq!(b.deliver(at(REMEMBER_MS - 1), again.clone()).await, Accepted::Duplicate { ids });
     assert_eq!(b.deliver(at(REMEMBER_MS), again.clone()).await, Accepted::Stored);
-    // And remembered anew.
+    // And remembered from then on.
     let ids = vec![again.entries[0].job];
     assert_eq!(b.deliver(at(REMEMBER_MS + 1), again).await, Accepted::Duplicate { ids });
 }
@@ -89,12 +89,12 @@ pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_newest_that_the_p
     assert_eq!(told, Accepted::Stored);
     assert_eq!(tell(b, 1, 1, "a").await.0, Accepted::Duplicate { ids: vec![first] });
     assert_eq!(tell(b, 2, 2, "b").await.0, Accepted::Stored);
-    // A change back.
+    // The value changes back.
     let (told, back) = tell(b, 3, 1, "a").await;
     assert_eq!(told, Accepted::Stored);
     assert_eq!(tell(b, 4, 1, "a").await.0, Accepted::Duplicate { ids: vec![back] });
     assert_eq!(words(&b.claim_one(at(5)).await), ["a", "b", "a"]);
-    // One that has an id of its own is newer, too.
+    // A delivery with an id of its own is newer, too.
     b.accept(at(6), &[("1", "c")]).await;
     assert_eq!(tell(b, 7, 1, "a").await.0, Accepted::Stored);
     assert_eq!(b.entries().await, 5);
@@ -132,7 +132,7 @@ fn from(source: &str, entries: Vec<NewEntry>) -> NewDelivery {
     NewDelivery { source: SourceName::parse(source).unwrap(), dedupe: None, entries, unmapped: Vec::new() }
 }
 
-/// So many words about people of a source.
+/// This many words about people of a source.
 fn many(b: &mut Bench, source: &str, count: usize) -> NewDelivery {
     let entry = |n: usize| {
         let person = person_of(source, &n.to_string());
@@ -154,7 +154,7 @@ pub(crate) async fn a_source_takes_half_of_what_the_others_leave(b: &mut Bench) 
     assert_eq!(offer("eu", 6).await, Accepted::Full(FullBound::Entries));
     assert_eq!(offer("eu", 5).await, Accepted::Stored);
     assert_eq!(offer("us", 2).await, Accepted::Stored);
-    // What is folded makes room; what a worker has still counts.
+    // Folding makes room; what a worker still has counts.
     let claimed = b.claim(at(1), 64).await;
     let hr = claimed.iter().find(|claimed| claimed.lease.person == person("0").id()).unwrap();
     let sent = many(b, "hr", 1);
@@ -179,7 +179,7 @@ pub(crate) async fn what_is_refused_leaves_nothing_behind(b: &mut Bench) {
     assert!(b.dead(&DeadFilter::default()).await.is_empty());
     b.with(|options| options.bounds.entries_max = 4).await;
     assert_eq!(b.deliver(at(1), sent.clone()).await, Accepted::Stored);
-    // What is known needs no room.
+    // Duplicates need no room.
     b.with(|options| options.bounds.entries_max = 0).await;
     assert!(matches!(b.deliver(at(2), sent).await, Accepted::Duplicate { .. }));
 }
@@ -199,7 +199,7 @@ pub(crate) async fn unmapped_records_have_a_bound_in_number_and_one_in_bytes(b: 
     assert_eq!(offer(b, "").await, Accepted::Full(FullBound::DeadLetters));
     let stats = b.s().await.stats().await.unwrap();
     assert_eq!((stats.dead_bytes, stats.dead["MAP-FIELD"], stats.dead_by_source["hr"]), (100, 3, 3));
-    // One that is gone makes room.
+    // A discarded record makes room.
     let gone = b.dead(&DeadFilter::default()).await[0];
     assert!(b.s().await.discard_unmapped(gone).await.unwrap());
     assert_eq!(offer(b, "").await, Accepted::Stored);

@@ -1,4 +1,4 @@
-//! How attempts end, and what else moves lanes.
+//! How attempts end, and what else changes lanes.
 
 use bytes::Bytes;
 use scim_bridge::store::{Claim, Commit, Committed, DeadFilter, LaneState, Story};
@@ -75,7 +75,7 @@ pub(crate) async fn idle_people_lose_their_story_after_its_time_and_others_never
         b.accept(at(0), &[(who, "x")]).await;
         b.work_off(at(0), who, Commit { story: notes(0..4), ..commit(who, lane) }).await;
     }
-    // Deliveries are forgotten before.
+    // The deliveries are forgotten before.
     while b.s().await.tidy(at(STORY_KEEP_MS - 1)).await.unwrap() > 0 {}
     let story = async |b: &mut Bench, who| b.s().await.story(person(who).id()).await.unwrap();
     assert_eq!(story(b, "1").await.entries.len(), 4);
@@ -83,7 +83,7 @@ pub(crate) async fn idle_people_lose_their_story_after_its_time_and_others_never
     while let more @ 1.. = b.s().await.tidy(at(STORY_KEEP_MS)).await.unwrap() {
         gone += more;
     }
-    assert!(gone >= 1, "it says that there was something");
+    assert!(gone >= 1, "it reports that something was removed");
     assert_eq!(story(b, "1").await, Story { entries: Vec::new(), dropped: 4 });
     assert_eq!(story(b, "2").await.entries.len(), 4);
 }
@@ -94,7 +94,7 @@ pub(crate) async fn a_dead_letter_is_there_until_a_commit_without_one(b: &mut Be
     b.work_off(at(0), "1", dies(row.clone(), "1")).await;
     assert_eq!(b.s().await.dead_letter(id).await.unwrap(), Some((row, None)));
     assert_eq!(b.lane("1").await, blocked());
-    // Another in its place.
+    // Another dead letter replaces it.
     let other = b.accept(at(1), &[("1", "y")]).await[0];
     let row = dead_row(other, "1", at(1), "SCIM-4XX");
     b.work_off(at(1), "1", dies(row.clone(), "1")).await;
@@ -135,7 +135,7 @@ pub(crate) async fn a_commit_releases_who_is_parked_under_the_tags_that_it_names
     let releases = |lane| Commit { released: tags.clone(), consumed_to: Some(u64::MAX / 4), ..commit("4", lane) };
     assert_eq!(b.commit(at(5), &lost, releases(idle())).await, Committed::Stale);
     assert_eq!(b.lane("1").await, held("owned:id:7"));
-    // Who is parked there from now on is released, too.
+    // People who are parked there from now on are released, too.
     let parks = releases(held("owned:id:7"));
     assert_eq!(b.commit(at(70_000), &lease, parks).await, Committed::Committed);
     for who in ["1", "2", "4"] {
@@ -166,7 +166,7 @@ pub(crate) async fn what_an_operator_puts_in_makes_due_whatever_the_lane_and_the
     let nobody = b.entry("nobody", "x");
     assert!(!b.s().await.put(at(5), nobody).await.unwrap());
     assert!(b.s().await.person(person("nobody").id()).await.unwrap().is_none());
-    // Beside a worker, it waits for the commit.
+    // While a worker has the person, the release waits for the commit.
     let entry = b.entry("1", "again");
     assert!(b.s().await.put(at(6), entry).await.unwrap());
     assert_eq!(b.lane("1").await.state, LaneState::Running);

@@ -1,5 +1,5 @@
-//! A store's content in another engine: every case once from the engine under test into the model, and
-//! once the other way round.
+//! A store's content copied into another engine: each case once from the engine under test into the model, and once in
+//! the other direction.
 
 use std::cell::Cell;
 use std::task::Poll;
@@ -19,7 +19,7 @@ use crate::harness::{
 };
 use crate::memory::Kept;
 
-/// When the copies are made: whoever had a lease is gone.
+/// The time of the copies, when every lease has expired.
 const LATER: UnixMs = UnixMs(crate::harness::T0.0 + 10 * LEASE_MS.cast_signed());
 const OPTIONS: CopyOptions = CopyOptions { hold_source: true, fresh_id: [7; 16] };
 
@@ -63,7 +63,7 @@ async fn fill(b: &mut Bench) -> Vec<JobId> {
     vec![dead, unmapped]
 }
 
-/// All that can be seen of a store, but what is due to its leases.
+/// Everything visible in a store, except for the effects of its leases.
 pub(crate) async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
     let mut seen = Vec::new();
     let people = b.s().await.people(&first(1_000)).await.unwrap();
@@ -97,10 +97,10 @@ async fn everything_arrives_as_it_was(from: &mut Bench, to: &mut Bench) {
     assert!(copied_whole(from, to).await > 8);
     assert_eq!(views(from).await, source);
     assert_eq!(views(to).await, source);
-    // Whose worker died is due, uncounted.
+    // People whose worker died are due, and no attempt is counted.
     let row = to.row("leased").await;
     assert_eq!((row.lane, row.since), (retry(at(6)), at(6)));
-    // What comes now is newer than all, and no fence comes twice.
+    // Later deliveries are newer than everything copied, and fences are never reused.
     let last = from.row("1").await.inbox.last().unwrap().seq;
     to.accept(LATER, &[("1", "news")]).await;
     assert!(to.row("1").await.inbox.last().unwrap().seq > last);
@@ -146,7 +146,7 @@ async fn who_is_gone_from_the_source_since_is_told(from: &mut Bench, to: &mut Be
     assert_eq!(again.0.iter().map(|(_, tally)| tally.surplus).sum::<u64>(), 1);
 }
 
-/// What a store holds back with.
+/// The code of the store's hold on everything.
 async fn hold(b: &mut Bench) -> Option<Code> {
     let shared = b.s().await.shared("holds").await.unwrap();
     let holds: Holds = serde_json::from_slice(&shared.bytes).unwrap_or_default();
@@ -166,7 +166,7 @@ async fn a_copy_that_is_broken_off_is_held_and_goes_on(from: &mut Bench, to: &mu
         })
         .await;
         drop(copying);
-        // Between the model and itself, nothing can be broken off.
+        // Copies from model to model never yield, so they cannot be interrupted.
         assert!(heard.get() > 5 || hold(to).await == Some(Code::HoldCopied));
     }
     copied_whole(from, to).await;

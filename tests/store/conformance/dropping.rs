@@ -28,7 +28,7 @@ pub(crate) async fn an_unmapped_record_is_replaced_by_what_it_says_in_one_step(b
     assert_eq!((claimed.len(), words(of_one)), (2, vec!["a".to_owned(), "b".to_owned()]));
     let stats = b.s().await.stats().await.unwrap();
     assert_eq!((stats.dead_bytes, stats.entries["hr"]), (8, 3));
-    // A second time there is nothing to replay.
+    // The second time there is nothing to replay.
     let again = vec![b.entry("3", "x")];
     assert!(!b.s().await.replay_unmapped(at(2), id, again, Vec::new()).await.unwrap());
     assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
@@ -115,7 +115,7 @@ pub(crate) async fn who_waits_for_what_was_theirs_is_due_once_they_are_erased(b:
     let mut expected = ["2", "3"].map(|who| person(who).id());
     expected.sort();
     assert_eq!(due, expected);
-    // Nobody of that id is there any more; and who waits is due nevertheless.
+    // Nobody has that id any more, and people who wait for them are due anyway.
     assert!(!b.s().await.erase(at(4), &person("1"), &["owned:4".to_owned()]).await.unwrap());
     assert_eq!(b.claim_one(at(5)).await.lease.person, person("4").id());
 }

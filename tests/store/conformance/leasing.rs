@@ -1,4 +1,4 @@
-//! Claims: order, leases, fences, take-overs, and what is given back.
+//! Claims: order, leases, fences, take-overs, and returned people.
 
 use bytes::Bytes;
 use scim_bridge::core::time::UnixMs;
@@ -24,7 +24,7 @@ pub(crate) async fn a_claim_gives_the_document_the_inbox_and_a_lease(b: &mut Ben
     assert_eq!((row.lane.state, row.lane.due, row.since), (LaneState::Running, None, at(1)));
     let done = Commit { document: Some(Bytes::from_static(b"doc")), ..commit("1", retry(at(9))) };
     b.commit(at(2), &claimed.lease, done).await;
-    // Nothing was folded: the inbox is as it was, and the lane wakes.
+    // Nothing was folded: the inbox is unchanged, and the lane wakes.
     let claimed = b.claim_one(at(2)).await;
     assert_eq!((claimed.document.as_deref(), words(&claimed).len()), (Some(&b"doc"[..]), 2));
 }
@@ -110,11 +110,11 @@ pub(crate) async fn fences_grow_over_all_people_and_with_time(b: &mut Bench) {
     let mut fences: Vec<_> = b.claim(at(0), 3).await.iter().map(|claimed| claimed.lease.fence).collect();
     b.reopen().await;
     fences.extend(b.claim(at(LEASE_MS), 3).await.iter().map(|claimed| claimed.lease.fence));
-    // A clock that is set back takes none back.
+    // A clock that is set back does not lower fences.
     b.accept(at(0), &[("4", "a")]).await;
     fences.push(b.claim_one(at(0)).await.lease.fence);
     assert!(fences.is_sorted_by(|before, after| before < after), "{fences:?}");
-    // More of them may be lost than were ever written: time alone carries them on.
+    // More fences may be lost than were ever written: time alone must raise them.
     assert!(fences[3] > fences[2] + LEASE_MS, "{fences:?}");
 }
 
@@ -132,7 +132,7 @@ pub(crate) async fn what_a_claim_got_whose_answer_was_lost_is_given_back_first(b
     let again = claim_of(b, at(1), "w", 8, Some(7)).await.remove(0);
     assert_eq!((again.lease.person, again.taken_over), (lost.lease.person, false));
     assert_eq!(b.commit(at(1), &lost.lease, commit("1", idle())).await, Committed::Stale);
-    // To give back without taking anything.
+    // A claim of nobody, only to return lost ones.
     let ask = ClaimRequest { number: 9, lost_from: Some(8), people_max: 0, ..request(0) };
     assert!(matches!(b.ask(at(2), &ask).await, Claim::Nobody { .. }));
     let row = b.row("1").await;
@@ -162,13 +162,13 @@ pub(crate) async fn the_one_parked_longest_is_claimed_by_its_tag_due_or_not(b: &
     let Claim::People(people) = b.ask(at(6), &ask("all")).await else { panic!("three are parked") };
     assert_eq!(ids(&people), [number("2")]);
     assert_eq!(people[0].document.as_deref(), Some(&b"doc of 2"[..]));
-    // Whose lease ran out is not among the parked, and nobody takes over by a tag.
+    // People whose lease expired are not among the parked, and asking for a tag takes nobody over.
     let late = at(6 + 2 * LEASE_MS);
     let Claim::People(people) = b.ask(late, &ask("all")).await else { panic!("two are parked") };
     assert_eq!(ids(&people), [number("1")]);
     b.commit(late, &people[0].lease, commit("1", held("all"))).await;
     let Claim::People(people) = b.ask(late, &ask("all")).await else { panic!("two are parked") };
-    assert_eq!(ids(&people), [number("3")], "who was parked again stands behind");
+    assert_eq!(ids(&people), [number("3")], "people who are parked again go to the end");
     assert!(matches!(b.ask(late, &ask("nobody's")).await, Claim::Nobody { .. }));
 }
 

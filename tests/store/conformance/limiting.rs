@@ -7,8 +7,8 @@ use crate::harness::{Bench, at};
 
 const MINUTE_MS: u64 = 60_000;
 
-/// The first token at the beginning of time, then one an interval: 10 a minute are 6 090.001 ms apart,
-/// and 300 ms of it may be made up for.
+/// The first token is granted at once, then one per interval: 10 a minute are 6 090.001 ms apart, of which 300 ms can
+/// be caught up.
 async fn ten_a_minute(b: &mut Bench) {
     b.with(|options| {
         options.writes = Rate { calls: 10, window_ms: MINUTE_MS };
@@ -52,7 +52,7 @@ pub(crate) async fn a_backoff_moves_both_kinds_for_everybody(b: &mut Bench) {
     for kind in [CallKind::Write, CallKind::Read] {
         assert_eq!(token(b, 29_999, kind).await, Token::NotBefore(at(30_000)));
     }
-    // An earlier one does not shorten it.
+    // An earlier time does not shorten it.
     b.s().await.back_off(at(1), at(2)).await.unwrap();
     assert_eq!(token(b, 29_999, CallKind::Read).await, Token::NotBefore(at(30_000)));
     assert_eq!(token(b, 30_000, CallKind::Read).await, Token::Granted);

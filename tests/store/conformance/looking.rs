@@ -1,4 +1,4 @@
-//! Listings, page by page, and figures.
+//! Listings, page by page, and statistics.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ impl AsyncRead for Search {
     }
 }
 
-/// All pages of a listing, each of so many rows at most.
+/// All pages of a listing, with this many rows per page.
 async fn all(b: &mut Bench, rows_max: usize, listing: Read<'_>) -> Vec<PersonId> {
     let (mut found, mut page) = (Vec::new(), first(rows_max));
     loop {

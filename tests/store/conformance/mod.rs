@@ -1,7 +1,7 @@
-//! What any engine must do, sentence by sentence of the trait's documentation. Every case runs twice:
-//! on a store that stays open, and on one that is closed and opened again before every single step.
+//! What every engine must do, sentence by sentence of the trait's documentation. Every case runs twice: on a store that
+//! stays open, and on one that is closed and reopened before every single step.
 //!
-//! `conformance!(engine, open)` stamps a named test for each case.
+//! `conformance!(engine, open)` generates a named test for each case.
 
 pub(crate) mod accepting;
 pub(crate) mod committing;
@@ -15,7 +15,7 @@ pub(crate) mod racing;
 
 pub(crate) use self::copying::{copying_from, copying_into};
 
-/// Stamps all cases for one engine: its name, and an expression that makes an `Engine`.
+/// Generates all cases for one engine: its name, and an expression that makes an `Engine`.
 macro_rules! conformance {
     ($name:ident, $engine:expr) => {
         mod $name {

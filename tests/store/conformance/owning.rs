@@ -18,18 +18,18 @@ async fn owner(b: &mut Bench, key: &str) -> Option<PersonId> {
     b.s().await.owner(key).await.unwrap()
 }
 
-/// In line, with all that was told folded into a document.
+/// In sync, with everything folded into a document.
 fn folded(who: &str) -> Commit {
     Commit { document: Some(format!("of {who}").into()), consumed_to: Some(u64::MAX / 4), ..commit(who, idle()) }
 }
 
-/// Whom keys are taken from, as [`folded`] leaves them.
+/// The person from whom keys are taken, as [`folded`] leaves them.
 fn former(b: &mut Bench, who: &str) -> Former {
     let entry = Some(b.entry(who, "handed over"));
     Former { person: person(who).id(), entry, document: format!("of {who}").into(), state: LaneState::Idle }
 }
 
-/// Claims somebody who is made for it.
+/// Creates a person and claims them.
 async fn leased(b: &mut Bench, who: &str) -> Lease {
     b.accept(at(0), &[(who, "x")]).await;
     let lease = b.claim_one(at(0)).await.lease;
@@ -65,7 +65,7 @@ pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench)
     own(b, &three, &["address:c@x"], None).await;
     b.commit(at(1), &one, folded("1")).await;
     let told = |b: &mut Bench| Some(former(b, "1"));
-    // Not where anything is a third person's.
+    // Not if one of the keys is a third person's.
     let from = told(b);
     assert_eq!(own(b, &two, &["id:7", "address:c@x"], from).await, Owned::By(three.person));
     assert_eq!((owner(b, "id:7").await, b.row("1").await.inbox_entries), (Some(one.person), 0));
@@ -75,7 +75,7 @@ pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench)
         assert_eq!(owner(b, key).await, Some(two.person), "{key}");
     }
     assert_eq!(b.lane("1").await, retry(at(1)));
-    // Asked again, because the answer was lost: nobody is told twice.
+    // Repeated because the answer was lost: the handover is not announced twice.
     let from = told(b);
     assert_eq!(own(b, &two, &["id:7", "address:a@x", "id:new"], from).await, Owned::Yes);
     assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
@@ -97,7 +97,7 @@ pub(crate) async fn keys_are_not_taken_from_somebody_whom_a_worker_has(b: &mut B
     let from = Some(former(b, "1"));
     assert_eq!(own(b, &two, &["id:7", "id:new"], from.clone()).await, Owned::By(one.person));
     assert_eq!((owner(b, "id:7").await, owner(b, "id:new").await), (Some(one.person), None));
-    // What they have not, they do not keep anybody from.
+    // People keep others only from keys that they own.
     assert_eq!(own(b, &two, &["id:new"], from.clone()).await, Owned::Yes);
     b.commit(at(1), &one, folded("1")).await;
     assert_eq!(own(b, &two, &["id:7"], from).await, Owned::Yes);
@@ -114,11 +114,11 @@ pub(crate) async fn keys_are_not_taken_from_somebody_who_is_not_as_they_were_rea
     let blocked = Former { state: LaneState::Blocked, ..as_read.clone() };
     let never = Former { document: Bytes::new(), ..as_read.clone() };
     for other in [rehired, blocked, never] {
-        // Of several who stand in the way, the first is told.
+        // If several own the keys, the first one is returned.
         assert_eq!(own(b, &two, &["id:7", "id:9"], Some(other.clone())).await, Owned::By(one.person));
         assert_eq!(own(b, &two, &["id:9", "id:7"], Some(other)).await, Owned::By(three.person));
     }
-    // What nobody has folded yet may be a rehire.
+    // An entry that nobody has folded yet may be a rehire.
     b.accept(at(1), &[("1", "hired again")]).await;
     let due = Former { state: LaneState::Waiting, ..as_read.clone() };
     for as_read in [as_read.clone(), due] {

@@ -1,4 +1,4 @@
-//! Many at once, and those who do not wait for the answer.
+//! Many at once, and callers that do not wait for the answer.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ const WORDS: usize = 10;
 struct Seen {
     running: BTreeSet<PersonId>,
     fences: BTreeSet<u64>,
-    /// Every entry's place, as it was folded.
+    /// The sequence number of every folded entry.
     folded: Vec<(PersonId, u64)>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn many_workers_never_share_a_person_and_fold_every_word_once(b
     assert_eq!((b.entries().await, b.count(LaneState::Running).await), (0, 0));
 }
 
-/// Claims and commits until nothing is left, three words at a time.
+/// Claims and commits until nothing is left, three entries at a time.
 async fn work(store: &dyn Store, seen: &RefCell<Seen>) {
     let ask = ClaimRequest { entries_max: 3, ..request(2) };
     while seen.borrow().folded.len() < WORDS * PEOPLE {
@@ -93,7 +93,7 @@ pub(crate) async fn many_deliveries_at_once_get_each_its_own_answer(b: &mut Benc
     }
     let (store, mut stored) = (b.s().await, 1);
     let all = sent.iter().enumerate().map(|(n, (delivery, _))| {
-        // Not all come at one instant.
+        // Not all arrive at the same instant.
         store.accept(at(n as u64 / 100), delivery.clone())
     });
     for (n, (answer, (delivery, expected))) in join_all(all).await.into_iter().zip(&sent).enumerate() {
@@ -127,10 +127,10 @@ pub(crate) async fn somebody_is_woken_when_there_may_be_work(b: &mut Bench) {
         assert!(woken.is_ok(), "not woken by {by}");
     }
     if b.reopens() {
-        // A sign is for who is there when it is given.
+        // Only those who already listen are woken.
         return;
     }
-    // Whoever listens is there before the sign.
+    // The listener is there before the wake-up.
     let _ = tokio::time::timeout(std::time::Duration::from_millis(200), b.s().await.woken()).await;
     b.accept(at(0), &[("1", "x")]).await;
     assert_woken(b, "an accepted delivery").await;
@@ -140,7 +140,7 @@ pub(crate) async fn somebody_is_woken_when_there_may_be_work(b: &mut Bench) {
     b.work_off(at(1), "1", commit("1", idle())).await;
     let entry = b.entry("1", "x");
     b.s().await.put(at(2), entry).await.unwrap();
-    assert_woken(b, "an operator's word").await;
+    assert_woken(b, "an operator's request").await;
     let claimed = b.claim_one(at(2)).await;
     b.commit(at(2), &claimed.lease, commit("1", idle())).await;
     assert_woken(b, "a commit that leaves something in the inbox").await;
