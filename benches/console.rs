@@ -1,9 +1,9 @@
 //! How fast the console and the API answer: `cargo bench --bench console`, or only on some stores:
 //! `cargo bench --bench console -- embedded redis valkey`.
 //!
-//! The release binary in a process of its own, with its worker at work. Each page and each listing is asked for,
-//! one after the other, with a hundred people in the store and with 1 M waiting beside 100 k dead letters (aim:
-//! every answer within 50 ms at the 99th percentile). The small store's figures are what the others are compared with.
+//! The release binary in a process of its own, with its worker running. Each page and each listing is requested, one
+//! after the other, with a hundred people in the store and with 1 M waiting and 100 k dead letters (aim: every answer
+//! within 50 ms at the 99th percentile). The small store is the baseline.
 
 #[path = "figures/mod.rs"]
 #[expect(dead_code, reason = "shared with benches that use more of it")]
@@ -43,7 +43,7 @@ type Failed = Box<dyn Error + Send + Sync>;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TOKEN: &str = "a-token-of-this-benchmark-only";
-/// People at a time, while a store is filled.
+/// People per batch while a store is filled.
 const BATCH: u32 = 1_000;
 const ROUNDS: usize = 200;
 
@@ -74,7 +74,7 @@ fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What each path took, in order.
+/// How long each path took, in order.
 async fn measure(engine: Engine, size: Size) -> Result<Vec<(&'static str, Vec<f64>)>, Failed> {
     let place = Place::new(engine)?;
     let store = place.open(options(), StoreClock::Server)?;
@@ -92,7 +92,7 @@ async fn measure(engine: Engine, size: Size) -> Result<Vec<(&'static str, Vec<f6
 }
 
 async fn ask_all(admin: SocketAddr) -> Result<Vec<(&'static str, Vec<f64>)>, Failed> {
-    // Nothing here is encrypted, but reqwest wants to know.
+    // Nothing here is encrypted, but reqwest requires a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
     let base = format!("http://{admin}");
@@ -139,7 +139,7 @@ async fn ask_all(admin: SocketAddr) -> Result<Vec<(&'static str, Vec<f64>)>, Fai
             let status = response.status();
             response.bytes().await?;
             times.push(millis(began.elapsed()));
-            // A search that finds one person leads to them.
+            // A search that finds one person redirects to them.
             if !status.is_success() && !status.is_redirection() {
                 return Err(format!("{path}: {status}").into());
             }
@@ -151,7 +151,7 @@ async fn ask_all(admin: SocketAddr) -> Result<Vec<(&'static str, Vec<f64>)>, Fai
     Ok(all)
 }
 
-/// Everybody was hired and is known; the blocked are so, and of the others HR has something new to say.
+/// Everybody was hired and is known; some are blocked, and HR has news about the others.
 async fn fill(store: &Arc<dyn Store>, size: Size) -> Result<(), Failed> {
     let everybody = size.waiting + size.dead;
     let mut number = 0;
@@ -198,7 +198,7 @@ async fn claim(store: &dyn Store, number: u64, people_max: usize) -> Result<Vec<
     };
     match store.claim(Clock::System.now(), &request).await? {
         Claim::People(people) => Ok(people),
-        Claim::Nobody { .. } => Err("nobody is due although many wait".into()),
+        Claim::Nobody { .. } => Err("nobody is due although many are waiting".into()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! How fast a backlog reaches Postman with the limits off: `cargo bench --bench drain`, or only from some
 //! stores: `cargo bench --bench drain -- embedded redis valkey`.
 //!
-//! Hires wait in the store (Redis and Valkey with `appendfsync everysec`); the worker's pool makes one
-//! `POST /Users` each at the stand-in. Worker, stand-in and the store's server share the machine. Aims:
-//! 5,000 jobs/s from the embedded store, 10,000 from Redis.
+//! Hires wait in the store (Redis and Valkey with `appendfsync everysec`); the worker's pool makes one `POST /Users`
+//! for each at the stand-in. Worker, stand-in and the store's server share the machine. Aims: 5,000 jobs/s from the
+//! embedded store, 10,000 from Redis.
 
 #[path = "backlog/mod.rs"]
 mod backlog;
@@ -19,7 +19,7 @@ use scim_bridge::core::limiter::Rate;
 use scim_bridge::lifecycle::Lifecycle;
 
 const HIRES: u64 = 50_000;
-/// How long nothing may move before the bench gives up.
+/// The bench gives up if there is no progress for this long.
 const STUCK: Duration = Duration::from_secs(30);
 
 #[tokio::main]
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-/// How long a backlog takes from the pool's start until its last job is done.
+/// The time from the pool's start until the last job of a backlog is done.
 async fn drain(engine: Engine, concurrency: usize) -> Result<Duration, Failed> {
     let unlimited = Rate { calls: 0, window_ms: 60_000 };
     let backlog = Backlog::of_hires(engine, HIRES, unlimited, concurrency).await?;

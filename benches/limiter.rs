@@ -1,8 +1,8 @@
-//! How much of Postman's limit a backlog uses, and whether it is ever exceeded:
-//! `cargo bench --bench limiter`, or only on some stores: `cargo bench --bench limiter -- redis`.
+//! How much of Postman's limit a backlog uses, and whether it is ever exceeded: `cargo bench --bench limiter`, or only
+//! on some stores: `cargo bench --bench limiter -- redis`.
 //!
-//! Ten windows' worth of hires, the window shortened to 6 s, against the stand-in, which counts with a
-//! sliding window as calls arrive. Aim: 98% or more, and no violation.
+//! Hires for ten windows, each shortened to 6 s, against the stand-in, which counts arrivals in a sliding window. Aim:
+//! 98% or more, and no violation.
 
 #[path = "backlog/mod.rs"]
 mod backlog;
@@ -50,7 +50,7 @@ async fn drain(engine: Engine) -> Result<(), Failed> {
     let (Some(first), Some(last)) = (journal.first(), journal.last()) else { return Err("no calls".into()) };
     let windows =
         Duration::from_micros(last.at_us - first.at_us).as_secs_f64() * 1000.0 / f64::from(u32::try_from(WINDOW_MS)?);
-    // The first call opens the first window; the others are spread over the time that passed since.
+    // The first call opens the first window; the others are spread over the time since then.
     let used = f64::from(u32::try_from(journal.len())? - 1) / windows / f64::from(CALLS);
     println!("{}", engine.name());
     println!("calls made / calls allowed: {:.2}%", used * 100.0);

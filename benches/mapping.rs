@@ -1,8 +1,8 @@
-//! How many events a second one core maps: `cargo bench --bench mapping`.
+//! How many events per second one core maps: `cargo bench --bench mapping`.
 //!
-//! The same delivery of a hire (some 900 bytes, nested as HR systems nest) is only parsed, mapped by plain paths, by
-//! paths that choose with transforms and conditions (aim: 500,000 a second without the parsing), and with a jq filter
-//! for the address (aim: 30,000). All take turns in one run, so that what else the machine does hits them alike.
+//! The same delivery of a hire (about 900 bytes, nested as HR systems nest) is only parsed, mapped by plain paths, by
+//! paths with transforms and conditions (aim: 500,000 a second without parsing), and with a jq filter for the address
+//! (aim: 30,000). All alternate in one run, so that other load slows all of them alike.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -91,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Events a second, for the length of a round.
+/// Events per second during one round.
 fn a_second(mapping: Option<&Mapping>, source: &SourceName, body: &Bytes) -> f64 {
     let (began, mut count) = (Instant::now(), 0.0);
     while began.elapsed() < ROUND {

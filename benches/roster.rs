@@ -1,10 +1,10 @@
-//! What a whole roster takes: `cargo bench --bench roster`, or only on some stores: `cargo bench --bench roster --
+//! The cost of a whole roster: `cargo bench --bench roster`, or only on some stores: `cargo bench --bench roster --
 //! embedded redis valkey`.
 //!
-//! The release binary in a process of its own; the stand-in has a team of the same people. A roster of 400, 10,000 and
-//! 100,000 is imported and planned (aim: 400 in 5 s and 10,000 in 3 minutes at Postman's read rate, with 101 reads;
-//! 100,000 within 256 MiB, here without a limit of reads). Then 720 people are applied to an empty team, with a window
-//! of 12 s (aim: 98% of the writes that Postman allows, and no violation).
+//! The release binary in a process of its own; the stand-in has a team of the same people. Rosters of 400, 10,000 and
+//! 100,000 people are imported and planned (aim: 400 in 5 s and 10,000 in 3 minutes at Postman's read rate, with 101
+//! reads; 100,000 within 256 MiB, here without a limit on reads). Then 720 people are applied to an empty team, with a
+//! window of 12 s (aim: 98% of the writes that Postman allows, and no violation).
 
 #[path = "place/mod.rs"]
 #[expect(dead_code, reason = "shared with benches that use more of it")]
@@ -35,7 +35,7 @@ const WINDOW_S: u32 = 12;
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
-    // Nothing here is encrypted, but reqwest wants to know.
+    // Nothing here is encrypted, but reqwest requires a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     for engine in Engine::chosen()? {
         println!("{}", engine.name());
@@ -63,7 +63,7 @@ async fn plan(engine: Engine, people: u32, reads: u32) -> Result<(), Failed> {
     let plan = bridge.send(bridge.client.get(bridge.url("/api/v1/roster/plan"))).await?;
     let planned = began.elapsed();
     if ["create", "rename", "blocked", "strangers"].iter().any(|list| plan[list] != Value::Array(Vec::new())) {
-        return Err("everybody is in the team, and the plan has something to do".into());
+        return Err("everybody is in the team, but the plan is not empty".into());
     }
     let resident = bridge.serving.memory("VmHWM")? >> 20;
     let pages = sim.journal().iter().filter(|entry| entry.operation == Operation::Page).count();
@@ -85,7 +85,7 @@ async fn apply(engine: Engine) -> Result<(), Failed> {
     let began = Instant::now();
     while sim.members().len() < APPLIED as usize {
         if began.elapsed() > Duration::from_secs(u64::from(APPLIED / WRITES * WINDOW_S) * 2) {
-            return Err("the roster is not applied in twice the time that it takes".into());
+            return Err("applying the roster took more than twice the expected time".into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -93,7 +93,7 @@ async fn apply(engine: Engine) -> Result<(), Failed> {
         sim.journal().iter().filter(|entry| entry.operation.is_write()).map(|entry| entry.at_us).collect();
     let (Some(first), Some(last)) = (writes.first(), writes.last()) else { return Err("no writes".into()) };
     let windows = Duration::from_micros(last - first).as_secs_f64() / f64::from(WINDOW_S);
-    // The first call opens the first window; the others are spread over the time that passed since.
+    // The first call opens the first window; the others are spread over the time since then.
     let used = f64::from(u32::try_from(writes.len())? - 1) / windows / f64::from(WRITES);
     let stats = sim.stats();
     println!(

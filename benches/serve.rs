@@ -1,9 +1,8 @@
-//! What an idle `serve` costs and how soon it is there: `cargo bench --bench serve`.
+//! What an idle `serve` costs and how fast it starts: `cargo bench --bench serve`.
 //!
-//! The release binary in a process of its own, at its defaults, with the stand-in as Postman: resident
-//! memory a second after it is ready (aim: under 30 MB), and the time from its start to the first 200
-//! of `/readyz` (aim: under 200 ms). On an empty store, and on one with many jobs waiting, opened after
-//! an orderly stop and after a kill.
+//! The release binary in a process of its own with default settings, and the stand-in as Postman: resident memory a
+//! second after it is ready (aim: under 30 MB), and the time from its start to the first 200 of `/readyz` (aim: under
+//! 200 ms). On an empty store, and on one with many waiting jobs, opened after an orderly stop and after a kill.
 
 #[path = "figures/mod.rs"]
 #[expect(dead_code, reason = "shared with benches that use more of it")]
@@ -34,7 +33,7 @@ type Failed = Box<dyn Error + Send + Sync>;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const STARTS: usize = 11;
 const WAITING: u32 = 100_000;
-/// From ready to idle.
+/// The pause between ready and idle.
 const REST: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Failed> {
@@ -54,7 +53,7 @@ fn main() -> Result<(), Failed> {
         let mut starts = Vec::with_capacity(STARTS);
         for n in 0..=STARTS {
             let start = start(&sim, folder, end)?;
-            // Before the first one, the binary may not be in memory yet, nor has anybody been killed.
+            // Before the first one, the binary may not be in memory yet, and nobody has been killed.
             if n > 0 {
                 starts.push(start);
             }
@@ -67,7 +66,7 @@ fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-/// One start: the time to `/readyz`, and the resident bytes at rest.
+/// One start: the time to `/readyz`, and resident bytes at rest.
 fn start(sim: &PostmanSim, folder: &Path, end: Signal) -> Result<(Duration, u64), Failed> {
     let url = format!("embedded:{}", folder.join("data").display());
     let start = Start { role: "all", url: &url, folder, secret: SECRET, keys: &[] };
@@ -79,7 +78,7 @@ fn start(sim: &PostmanSim, folder: &Path, end: Signal) -> Result<(Duration, u64)
     Ok((ready, resident))
 }
 
-/// Hires of as many people, in the store that `serve` opens.
+/// Hires of this many people, in the store that `serve` opens.
 #[tokio::main(flavor = "current_thread")]
 async fn fill(folder: &Path) -> Result<(), Failed> {
     let limit = |calls| Rate { calls, window_ms: 60_000 };
@@ -96,7 +95,7 @@ async fn fill(folder: &Path) -> Result<(), Failed> {
     };
     let store = Embedded::open(&folder.join("data"), options)?;
     let source = SourceName::parse("hr")?;
-    // One delivery for each, as they would have come.
+    // One delivery each, as they would have arrived.
     for from in (0..WAITING).step_by(1_000) {
         let accepts = (from..from + 1_000).map(|n| {
             let (source, store) = (source.clone(), &store);

@@ -1,10 +1,10 @@
-//! How fast the stores are, and whether they stay so: `cargo bench --bench store`, or only some of them:
-//! `cargo bench --bench store -- embedded redis valkey`.
+//! How fast the stores are, and whether they stay fast: `cargo bench --bench store`, or only some of them: `cargo bench
+//! --bench store -- embedded redis valkey`.
 //!
-//! Claim and commit with 1 k, 100 k and 1 M people waiting (aim: the last within 1.25 times the first),
-//! deliveries accepted from 32 producers, people drained at a concurrency of 64, and on Redis the memory of
-//! a waiting job whose entry has 400 bytes (aim: 800 bytes on Redis 7.0, 700 on Valkey 9.1). Files are in the
-//! temporary folder (`TMPDIR`); Redis and Valkey are those of `script/setup`, with `appendfsync everysec`.
+//! Claim and commit with 1 k, 100 k and 1 M people waiting (aim: the last takes at most 1.25 times as long as the
+//! first), deliveries accepted from 32 producers, people drained at a concurrency of 64, and on Redis the memory of a
+//! waiting job with an entry of 400 bytes (aim: 800 bytes on Redis 7.0, 700 on Valkey 9.1). Files are in the temporary
+//! folder (`TMPDIR`); Redis and Valkey are those of `script/setup`, with `appendfsync everysec`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ const PRODUCERS: u32 = 32;
 const ACCEPTED: u32 = 100_000;
 const DRAINED: u32 = 50_000;
 const CONCURRENCY: usize = 64;
-/// An entry, and a document: what they are in the bridge, about.
+/// An entry and a document, about as large as the bridge's.
 const ENTRY_BYTES: usize = 400;
 const DOCUMENT_BYTES: usize = 900;
 
@@ -72,8 +72,8 @@ async fn measure(engine: Engine) -> Result<(), Failed> {
     Ok(())
 }
 
-/// For each number of people waiting: the median time of a claim with its commit, and of the figures.
-/// The stores take turns, so that whatever else the disk has to do slows all of them alike.
+/// For each number of people waiting: the median time of a claim with its commit, and of the statistics. The stores
+/// alternate, so that other load on the disk slows all of them alike.
 async fn claim_and_commit(engine: Engine) -> Result<Vec<(u32, Duration, Duration)>, Failed> {
     let mut stores = Vec::new();
     for waiting in [1_000, 100_000, 1_000_000] {
@@ -83,7 +83,7 @@ async fn claim_and_commit(engine: Engine) -> Result<Vec<(u32, Duration, Duration
             let entries = (from..from + 1_000).map(entry).collect::<Result<_, _>>()?;
             store.accept(NOW, delivery(from, entries)?).await?;
         }
-        // Reopened: only what the store itself keeps is warm.
+        // Reopened: only the store's own caches are warm.
         drop(store);
         let store = place.open(options(), StoreClock::Caller)?;
         stores.push((waiting, place, store, Vec::new(), Vec::new()));
@@ -126,7 +126,7 @@ async fn accept_and_drain(engine: Engine) -> Result<(Duration, Duration), Failed
     Ok((accepted, begin.elapsed()))
 }
 
-/// A delivery about each of so many people, from all producers.
+/// A delivery about each of this many people, from all producers.
 async fn produce(store: &Arc<dyn Store>) -> Result<(), Failed> {
     let mut producers = tokio::task::JoinSet::<Result<(), Failed>>::new();
     for producer in 0..PRODUCERS {
@@ -156,11 +156,11 @@ async fn claim(store: &dyn Store, people_max: usize) -> Result<Vec<Claimed>, Fai
     };
     match store.claim(NOW, &request).await? {
         Claim::People(people) => Ok(people),
-        Claim::Nobody { .. } => Err("nobody is due although many wait".into()),
+        Claim::Nobody { .. } => Err("nobody is due although many are waiting".into()),
     }
 }
 
-/// As after a hire that went well.
+/// As after a hire that succeeded.
 async fn commit(store: &dyn Store, claimed: Claimed) -> Result<(), Failed> {
     let commit = Commit {
         document: Some(Bytes::from(vec![b'x'; DOCUMENT_BYTES])),
@@ -189,7 +189,7 @@ fn entry(n: u32) -> Result<NewEntry, Failed> {
 }
 
 fn delivery(n: u32, entries: Vec<NewEntry>) -> Result<NewDelivery, Failed> {
-    // Spread as a hash would be.
+    // Distributed as by a hash.
     let spread = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     let dedupe = Dedupe { key: spread.to_be_bytes(), only_while_newest: false, remember_ms: 604_800_000, says: 0 };
     Ok(NewDelivery { source: source()?, dedupe: Some(dedupe), entries, unmapped: Vec::new() })

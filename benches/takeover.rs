@@ -1,11 +1,11 @@
-//! How soon the next call for a person follows after their worker was killed in the middle of one:
-//! `cargo bench --bench takeover`, or only on some stores: `cargo bench --bench takeover -- redis valkey`.
+//! How soon the next call for a person is made after their worker was killed during one: `cargo bench --bench
+//! takeover`, or only on some stores: `cargo bench --bench takeover -- redis valkey`.
 //!
-//! The release binary, an intake and two workers in processes of their own, the lease the shortest that the
-//! configuration allows (11 s for a timeout of 1 s). In every round one worker has eight people's calls
-//! out, which the stand-in does not answer, and is killed (SIGKILL) at a random moment within the
-//! timeout; the other worker takes their lanes over. `killed to called`: from before the kill until the
-//! stand-in has read the person's next request. Aim: no later than the lease and a second.
+//! The release binary, an intake and two workers in processes of their own, with the shortest lease that the
+//! configuration allows (11 s for a timeout of 1 s). In every round one worker has calls in flight for eight people,
+//! which the stand-in does not answer, and is killed (SIGKILL) at a random moment within the timeout; the other worker
+//! takes over their lanes. `killed to called`: from before the kill until the stand-in has read the person's next
+//! request. Aim: at most the lease and a second.
 
 #[path = "deliveries/mod.rs"]
 mod deliveries;
@@ -34,7 +34,7 @@ use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
 use secrecy::SecretString;
 
 const ROUNDS: usize = 10;
-/// As many as a worker works on at once, at its default.
+/// As many as a worker works on at once by default.
 const PEOPLE: usize = 8;
 const LEASE_MS: u64 = 11_000;
 const KEYS: [(&str, &str); 4] = [
@@ -43,7 +43,7 @@ const KEYS: [(&str, &str); 4] = [
     ("POSTMAN__TIMEOUT_S", "1"),
     ("WORKER__LEASE_S", "11"),
 ];
-/// Longest time from the last call to the kill: well before any call times out.
+/// The longest time from the last call to the kill: well before any call times out.
 const KILL_MS_MAX: u64 = 700;
 const PATIENCE: Duration = Duration::from_secs(30);
 const SEED: u64 = 20_261_122;
@@ -54,7 +54,7 @@ type Failed = Box<dyn Error + Send + Sync>;
 struct TakenOver {
     /// From the kill to the next call.
     after_kill_ms: u64,
-    /// From the interrupted call to the next one: the lease, and how late its end was noticed.
+    /// From the interrupted call to the next one: the lease, plus the delay in noticing its end.
     apart_ms: u64,
 }
 
@@ -93,7 +93,7 @@ fn round(engine: Engine, kill_after: Duration) -> Result<Vec<TakenOver>, Failed>
     let (url, folder) = (place.url(), tempfile::tempdir()?);
     let intake = serve("intake", &url, folder.path(), &sim)?;
     let (killed, other) = (serve("worker", &url, folder.path(), &sim)?, serve("worker", &url, folder.path(), &sim)?);
-    // Stopped until the kill, so that all open calls are by the worker that dies.
+    // Stopped until the kill, so that all open calls are the doomed worker's.
     other.signal(Signal::STOP)?;
     sim.order(format!("create:hang:{PEOPLE}").parse::<Fault>()?)?;
     hire(intake.listen)?;
@@ -136,7 +136,7 @@ fn until(done: impl Fn() -> bool) -> Result<(), Failed> {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         if Instant::now() > deadline {
-            return Err("what is waited for does not come".into());
+            return Err("the awaited calls did not come".into());
         }
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -26,7 +26,7 @@ use crate::place::{Engine, Place};
 
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
-/// Events in one delivery, while the backlog is made.
+/// Events per delivery while the backlog is filled.
 const BATCH: u64 = 1_000;
 
 pub(crate) struct Backlog {
@@ -39,14 +39,14 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// So many hires of as many people; reads are as limited as writes.
+    /// This many hires, each of another person; reads have the same limit as writes.
     pub(crate) async fn of_hires(engine: Engine, hires: u64, rate: Rate, concurrency: usize) -> Result<Self, Failed> {
         let place = Place::new(engine)?;
         let options = StoreOptions {
             writes: rate,
             reads: rate,
             bounds: Bounds {
-                // One source may have half of it.
+                // One source may use half of it.
                 entries_max: 2 * hires,
                 dead_letters_max: 100,
                 dead_bytes_max: 1_000_000,
@@ -115,7 +115,7 @@ impl Backlog {
         Ok(Worker::new(self.store.clone(), client, Clock::System, options))
     }
 
-    /// How many people are in line.
+    /// How many people are in sync.
     pub(crate) async fn done(&self) -> Result<u64, Failed> {
         let waiting: u64 = self.store.stats().await?.lanes.values().sum();
         Ok(self.hires.saturating_sub(waiting))

@@ -1,4 +1,4 @@
-//! Webhooks as an HR system sends them: signed as Standard Webhooks says, 1 KB, each of a new person.
+//! Webhooks as an HR system sends them: signed as in Standard Webhooks, 1 KB, each about a new person.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -19,13 +19,13 @@ struct Preset {
     signature: Scheme,
 }
 
-/// How Standard Webhooks are signed.
+/// The Standard Webhooks scheme.
 pub(crate) fn scheme() -> Result<Scheme, Failed> {
     let preset = include_str!("../../config/presets/standard-webhooks.toml");
     Ok(toml::from_str::<Preset>(preset)?.signature)
 }
 
-/// The request that tells of the `n`th person's hire, byte for byte.
+/// The request with the `n`th person's hire, byte for byte.
 pub(crate) fn request(scheme: &Scheme, secret: &SecretString, n: usize) -> Result<Vec<u8>, Failed> {
     let body = body(n);
     let id = format!("msg_{n:024}");
@@ -47,7 +47,7 @@ pub(crate) fn email(n: usize) -> String {
     format!("person{n:08}@example.com")
 }
 
-/// Sends a request and reads its answer to the end; refused if it is not a 200.
+/// Sends a request and reads the whole answer; an error if it is not a 200.
 pub(crate) fn exchange(socket: &mut TcpStream, request: &[u8]) -> Result<(), Failed> {
     socket.write_all(request)?;
     let (mut answer, mut read) = ([0; 4096], 0);
@@ -60,7 +60,7 @@ pub(crate) fn exchange(socket: &mut TcpStream, request: &[u8]) -> Result<(), Fai
     Ok(())
 }
 
-/// Whether an answer has arrived as a whole; refused if it is not a 200.
+/// Whether an answer has arrived completely; an error if it is not a 200.
 pub(crate) fn is_whole(answer: &[u8]) -> Result<bool, Failed> {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
     if !answer.starts_with(b"HTTP/1.1 200 ") {
@@ -73,7 +73,7 @@ pub(crate) fn is_whole(answer: &[u8]) -> Result<bool, Failed> {
     Ok(answer.len() >= head + 4 + length.1.parse::<usize>()?)
 }
 
-/// A hire in the default payload, with as much beside it that nobody reads as makes it 1 KB.
+/// A hire in the default payload, padded to 1 KB with unused fields.
 fn body(n: usize) -> String {
     let with = |note: &str| {
         serde_json::json!({

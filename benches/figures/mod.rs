@@ -1,4 +1,4 @@
-//! Medians, percentiles, and times as numbers.
+//! Medians, percentiles, and durations as numbers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     percentile(&sorted(values), 50)
 }
 
-/// Of values that are sorted, and at least one.
+/// Of sorted values; there must be at least one.
 pub(crate) fn percentile<T: Copy>(sorted: &[T], percent: usize) -> T {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }

@@ -9,7 +9,7 @@ pub(crate) fn of_process() -> Duration {
     read(ClockId::ProcessCPUTime)
 }
 
-/// By the thread that asks.
+/// By the calling thread.
 pub(crate) fn of_thread() -> Duration {
     read(ClockId::ThreadCPUTime)
 }

@@ -1,4 +1,4 @@
-//! Express and `BullMQ`, as a process of their own.
+//! Express and `BullMQ` in a process of their own.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ pub(crate) struct Express {
 }
 
 impl Express {
-    /// On this Redis.
+    /// Starts it on this Redis.
     pub(crate) fn start(redis: &str) -> Result<Self, Failed> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new("node")
@@ -36,7 +36,7 @@ impl Express {
 
 impl Drop for Express {
     fn drop(&mut self) {
-        // It may have ended by itself already.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

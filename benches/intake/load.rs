@@ -1,5 +1,5 @@
-//! A load generator that costs little: one thread, keep-alive connections, requests signed beforehand,
-//! and of an answer only its status and its length are read.
+//! A load generator with little overhead: one thread, keep-alive connections, requests signed in advance, and only
+//! status and length of an answer are read.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,32 +12,31 @@ use tokio::net::TcpStream;
 use crate::deliveries::{self, BODY_BYTES};
 use crate::{Failed, cpu};
 
-/// Connections, each with one request under way.
+/// The number of connections, each with one request in flight.
 pub(crate) const CONNECTIONS: usize = 32;
-/// What each connection sends in a round.
+/// How many requests each connection sends in a round.
 pub(crate) const REQUESTS_EACH: usize = 750;
 
-/// What a round came to.
+/// The result of a round.
 pub(crate) struct Round {
     pub(crate) per_second: f64,
     /// Sorted.
     pub(crate) latencies: Vec<Duration>,
-    /// Of the whole process but the generator, for each request.
+    /// Per request, of the whole process except for the generator.
     pub(crate) cpu: Duration,
-    /// Of the generator, for each request.
+    /// Per request, of the generator.
     pub(crate) generator_cpu: Duration,
-    /// Of the store's server, for each request; none if there is no such server.
+    /// Per request, of the store's server; none if there is no such server.
     pub(crate) server_cpu: Option<Duration>,
 }
 
-/// All requests of one connection, one after the other.
+/// The requests of one connection, in order.
 struct Script {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-/// Sends a round of hires to `address`: each an id and a person of its own. They are numbered from
-/// `first`.
+/// Sends a round of hires to `address`, each with an id and a person of its own. They are numbered from `first`.
 pub(crate) fn round(
     address: SocketAddr,
     scheme: &Scheme,
@@ -87,7 +86,7 @@ async fn run(address: SocketAddr, scripts: Vec<Script>) -> Result<Round, Failed>
     })
 }
 
-/// One connection's requests, one after the other; how long each took.
+/// Sends one connection's requests, one after the other; returns how long each took.
 async fn talk(mut socket: TcpStream, script: Script) -> Result<Vec<Duration>, Failed> {
     let mut latencies = Vec::with_capacity(script.ends.len());
     let mut answer = [0; 4096];

@@ -1,15 +1,14 @@
-//! How many signed deliveries are taken in a second: `cargo bench --bench intake`, or only on some stores:
-//! `cargo bench --bench intake -- embedded redis valkey`.
+//! How many signed deliveries are accepted per second: `cargo bench --bench intake`, or only on some stores: `cargo
+//! bench --bench intake -- embedded redis valkey`.
 //!
-//! Bodies of 1 KB signed as Standard Webhooks says, 32 connections, files in the temporary folder
-//! (`TMPDIR`), Redis and Valkey with `appendfsync everysec`, the log at its default level to `/dev/null`.
-//! Beside it, in rounds that take turns, two bare actix handlers: one reads the body, one verifies and
-//! parses it, too. The generator is a thread of this process and the store's server is on the same
-//! machine: what they take of the processors is taken from the intake. Aims: on the embedded store 40% of
-//! the first handler; on Redis 45% of the second, and 12 us of the server's processor time for each delivery.
-//! `--alone` leaves the handlers out, to profile a store's rounds. `--express` adds what one would write by
-//! hand, on a Redis of its own (aim: five times as much); it needs Node and
-//! `npm install --prefix target/express express@5 bullmq@6 ioredis@5`.
+//! Bodies of 1 KB signed as in Standard Webhooks, 32 connections, files in the temporary folder (`TMPDIR`), Redis and
+//! Valkey with `appendfsync everysec`, the log at its default level to `/dev/null`. Two bare actix handlers serve as a
+//! baseline, in alternating rounds: one reads the body, one also verifies and parses it. The generator is a thread of
+//! this process and the store's server is on the same machine, so both compete with the intake for the processors.
+//! Aims: on the embedded store 40% of the first handler; on Redis 45% of the second, and 12 us of the server's
+//! processor time per delivery. `--alone` leaves the handlers out, to profile a store's rounds. `--express` adds a
+//! hand-written equivalent on a Redis of its own (aim: five times its throughput); it needs Node and `npm install
+//! --prefix target/express express@5 bullmq@6 ioredis@5`.
 
 mod cpu;
 #[path = "../deliveries/mod.rs"]
@@ -40,7 +39,7 @@ use scim_bridge::telemetry::logs::{self, Format, LogOptions};
 use scim_bridge::telemetry::metrics::Metrics;
 use secrecy::SecretString;
 
-/// Rounds of each server that count; one more before them does not.
+/// Rounds per server that count; one more before them does not.
 const ROUNDS: usize = 9;
 const FLUSHES: usize = 200;
 const BODY_ONLY: &str = "body only";
@@ -48,11 +47,11 @@ const VERIFY_AND_PARSE: &str = "verify, parse";
 
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
-/// What is measured.
+/// A server under test.
 struct Server {
     name: &'static str,
     address: SocketAddr,
-    /// Where its store is; none if it has none.
+    /// Where its store is, if it has one.
     place: Option<Place>,
     rounds: Vec<Round>,
 }
@@ -100,7 +99,7 @@ async fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The rounds of each server. They take turns, so that whatever else the machine does slows all alike.
+/// The rounds of each server. They alternate, so that other load on the machine slows all servers alike.
 fn measure(mut servers: Vec<Server>, scheme: &Scheme, secret: &SecretString) -> Result<Vec<Server>, Failed> {
     for n in 0..=ROUNDS {
         for server in &mut servers {
@@ -147,7 +146,7 @@ fn report(servers: &[Server]) {
 /// The median ratio of these rounds to those of a handler, if it was measured.
 fn ratio(rounds: &[Round], servers: &[Server], beside: &str) -> String {
     let Some(beside) = servers.iter().find(|server| server.name == beside) else { return String::new() };
-    // Round by round: what slowed one slowed the other, too.
+    // Round by round: other load slowed both alike.
     let ratios = rounds.iter().zip(&beside.rounds).map(|(round, beside)| round.per_second / beside.per_second);
     format!("{:.2}", median(ratios))
 }

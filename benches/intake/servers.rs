@@ -1,4 +1,4 @@
-//! What is measured and what it is measured beside, all in this process and set up alike.
+//! The intake and its baselines, all in this process with the same setup.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -24,18 +24,18 @@ use tokio_util::sync::CancellationToken;
 use crate::Failed;
 use crate::place::Place;
 
-/// Threads of each server: one for each core of the machine it was first measured on.
+/// Threads per server: one for each core of the machine that was measured first.
 const WORKERS: usize = 2;
 const DAY_MS: u64 = 86_400_000;
 
-/// An actix handler that reads the body, and answers.
+/// An actix handler that reads the body and answers.
 pub(crate) fn body_only() -> Result<SocketAddr, Failed> {
     serve(|app| {
         app.default_service(web::route().to(async |body: web::Bytes| taken(body.len())));
     })
 }
 
-/// An actix handler that reads the body, checks its signature and parses it, as one would by hand.
+/// An actix handler that reads the body, checks its signature and parses it, as one would write it by hand.
 pub(crate) fn verify_and_parse(secret: &SecretString) -> Result<SocketAddr, Failed> {
     let key = secret.expose_secret().strip_prefix("whsec_").ok_or("not a whsec_ secret")?;
     let hmac = Hmac::<Sha256>::new_from_slice(&BASE64.decode(key.as_bytes())?)?;
@@ -58,7 +58,7 @@ pub(crate) async fn bridge(place: &Place, scheme: Scheme, secret: SecretString) 
         writes: Rate { calls: 180, window_ms: 60_000 },
         reads: Rate { calls: 300, window_ms: 60_000 },
         bounds: Bounds {
-            // Nobody takes out of it what the rounds put in.
+            // Nobody removes what the rounds put in.
             entries_max: u64::MAX,
             dead_letters_max: 100_000,
             dead_bytes_max: 256 << 20,
@@ -67,7 +67,7 @@ pub(crate) async fn bridge(place: &Place, scheme: Scheme, secret: SecretString) 
         },
     };
     let store = place.open(options, StoreClock::Server)?;
-    // As `app` does: the connection's task belongs to this runtime, and not to a thread of the listener's.
+    // As in `app`: the connection's task belongs to this runtime, not to a thread of the listener's.
     store.check().await?;
     let source = Source {
         name: SourceName::parse("hr")?,
@@ -106,7 +106,7 @@ fn taken(read: usize) -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "status": "accepted", "read": read }))
 }
 
-/// Standard Webhooks: `{id}.{timestamp}.{body}` under HMAC-SHA256.
+/// Standard Webhooks: HMAC-SHA256 of `{id}.{timestamp}.{body}`.
 fn genuine(hmac: &Hmac<Sha256>, request: &HttpRequest, body: &[u8]) -> Option<()> {
     let header = |name| request.headers().get(name).map(actix_web::http::header::HeaderValue::as_bytes);
     let mut hmac = hmac.clone();

@@ -1,17 +1,15 @@
-//! How soon an event is at Postman: `cargo bench --bench latency`, or only over some stores:
-//! `cargo bench --bench latency -- embedded redis valkey`.
+//! How soon an event reaches Postman: `cargo bench --bench latency`, or only on some stores: `cargo bench --bench
+//! latency -- embedded redis valkey`.
 //!
-//! The release binary at its defaults, limits off: an intake and a worker in processes of their own, on
-//! Redis and Valkey with `appendfsync everysec`; on the embedded store one process that does both. Signed
-//! hires of 1 KB, each of a new person, arrive at random, 100 a second on average, whether or not those
-//! before them are answered, for 30 s; those of the first 2 s do not count. Sender, stand-in and all
-//! processes share the machine.
+//! The release binary with default settings and no rate limits: an intake and a worker in processes of their own, on
+//! Redis and Valkey with `appendfsync everysec`; on the embedded store one process that does both. Signed hires of 1
+//! KB, each of a new person, arrive at random, 100 a second on average, whether or not earlier ones have been answered,
+//! for 30 s; those of the first 2 s do not count. Sender, stand-in and all processes share the machine.
 //!
-//! Three instants of each event, by one clock: `sent`, before its first byte is written; `200`, when the
-//! answer has been read; `called`, when the stand-in has read the event's first request to its end, which
-//! is a little after its first byte. The worker may be faster than the 200, so `200 to called` may be below
-//! nothing; `sent to called` has everything in it. Aims, for either: a median of 5 ms, 25 ms at the 99th
-//! percentile.
+//! Three instants of each event, by one clock: `sent`, before its first byte is written; `200`, when the answer has
+//! been read; `called`, when the stand-in has read the event's first request completely, a little after its first byte.
+//! The worker may be faster than the 200, so `200 to called` may be negative; `sent to called` is the whole latency.
+//! Aims, for both: a median of 5 ms, 25 ms at the 99th percentile.
 
 #[path = "../deliveries/mod.rs"]
 mod deliveries;
@@ -36,7 +34,7 @@ use process::{Serving, Start};
 use sender::Delivered;
 use stand_in::StandIn;
 
-/// Events a second, on average.
+/// Events per second, on average.
 const RATE: f64 = 100.0;
 /// Events that count, and those before them that do not.
 const EVENTS: usize = 3_000;
@@ -97,7 +95,7 @@ fn report(engine: Engine, rows: &[(&Delivered, f64)]) {
     );
 }
 
-/// Milliseconds from one instant to another, which may be before it.
+/// Milliseconds from one instant to another; negative if that is earlier.
 fn signed_ms(from: std::time::Instant, to: std::time::Instant) -> f64 {
     let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
     ms(to.saturating_duration_since(from)) - ms(from.saturating_duration_since(to))

@@ -1,4 +1,4 @@
-//! An HR system that does not wait: every event is sent at its own time, on a connection that is free.
+//! An HR system that does not wait: every event is sent at its own time, on a free connection.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,22 +12,22 @@ use crate::deliveries;
 
 /// Threads with a connection each. As long as fewer events are unanswered, none is sent late.
 const CONNECTIONS: usize = 32;
-/// Names the run: another one is another run, the same one the same arrivals.
+/// The seed of the run: the same seed makes the same arrivals.
 const SEED: u64 = 20_261_122;
-/// From the first thread's start to the first event.
+/// The time from the first thread's start to the first event.
 const LEAD: Duration = Duration::from_millis(200);
-/// How long an answer may take before the bench gives up.
+/// The bench gives up if an answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What became of one event.
+/// The result of one event.
 pub(crate) struct Delivered {
-    /// The number of its person.
+    /// Its person's number.
     pub(crate) n: usize,
     /// Before its first byte was written.
     pub(crate) sent: Instant,
-    /// When its answer, a 200, was read to the end.
+    /// When its answer, a 200, was read completely.
     pub(crate) answered: Instant,
-    /// By how much it was sent after its time.
+    /// How late it was sent.
     pub(crate) late: Duration,
 }
 
@@ -37,8 +37,7 @@ struct Due {
     request: Vec<u8>,
 }
 
-/// Sends so many hires, `rate` a second: the gaps between them are exponential, as those of senders that
-/// do not know of each other.
+/// Sends this many hires, `rate` a second: the gaps are exponentially distributed, as with independent senders.
 pub(crate) fn send(to: SocketAddr, events: usize, rate: f64) -> Result<Vec<Delivered>, Failed> {
     let (scheme, secret) = (deliveries::scheme()?, SecretString::from(deliveries::SECRET));
     let mut chance = fastrand::Rng::with_seed(SEED);

@@ -9,14 +9,14 @@ use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 
 use crate::Failed;
 
-/// Calls of our own that find out its clock: the shortest of so many is a round trip of some 20 us.
+/// Calls of our own that determine the clock offset: the shortest of this many is a round trip of about 20 us.
 const CALLS: usize = 200;
-/// How long no call may come before the bench gives up.
+/// The bench gives up if no call comes for this long.
 const STUCK: Duration = Duration::from_secs(30);
 
 pub(crate) struct StandIn {
     pub(crate) sim: PostmanSim,
-    /// Its journal counts from here. Not before, and earlier than this by `uncertain` at most.
+    /// The zero of its journal's time: not after this, and at most `uncertain` before.
     zero: Instant,
     pub(crate) uncertain: Duration,
     /// The last call of our own.
@@ -24,8 +24,8 @@ pub(crate) struct StandIn {
 }
 
 impl StandIn {
-    /// Starts it, without limits, and finds out its clock: each call of our own came after we sent it and
-    /// before we read its answer.
+    /// Starts it, without limits, and determines its clock offset: each of our calls arrived between the time we sent
+    /// it and the time we read its answer.
     pub(crate) fn start() -> Result<Self, Failed> {
         let sim = PostmanSim::start(SimOptions { writes: 0, reads: 0, ..SimOptions::default() })?;
         let mut socket = TcpStream::connect(sim.address())?;
@@ -38,7 +38,7 @@ impl StandIn {
                 return Err("the stand-in hung up".into());
             }
             let heard = Instant::now();
-            let entry = sim.journal_since(own).pop().ok_or("the stand-in wrote nothing down")?;
+            let entry = sim.journal_since(own).pop().ok_or("the stand-in recorded nothing")?;
             let at = Duration::from_micros(entry.at_us);
             own = entry.seq;
             earliest = earliest.max(sent.checked_sub(at));
@@ -51,7 +51,7 @@ impl StandIn {
         Ok(Self { sim, zero: latest, uncertain: latest.saturating_duration_since(earliest), own })
     }
 
-    /// Waits until so many people have been called about, and tells when each was first.
+    /// Waits until this many people have been called about; returns when each was first.
     pub(crate) fn first_calls(&self, people: usize) -> Result<HashMap<String, Instant>, Failed> {
         let mut called = HashMap::with_capacity(people);
         let (mut last, mut moved) = (self.own, Instant::now());

@@ -1,4 +1,4 @@
-//! Where the stores under measurement are: folders and servers that go with the run.
+//! The stores under test: folders and servers that are removed after the run.
 
 mod server;
 
@@ -33,20 +33,21 @@ impl Engine {
         }
     }
 
-    /// Those that the command line names; all where it names none.
+    /// The engines named on the command line; all if none is named.
     pub(crate) fn chosen() -> Result<Vec<Self>, Failed> {
-        // Cargo's own come with dashes.
+        // Cargo's own arguments start with dashes.
         let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
         let find = |name: &String| {
             let found = Self::ALL.into_iter().find(|engine| engine.name() == name);
-            found.ok_or_else(|| format!("{name} is no engine: name some of embedded, redis, valkey, or none for all"))
+            found
+                .ok_or_else(|| format!("{name} is no engine: name some of embedded, redis and valkey, or none for all"))
         };
         let chosen = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         Ok(if chosen.is_empty() { Self::ALL.to_vec() } else { chosen })
     }
 }
 
-/// A fresh store's place.
+/// The place of a new store.
 pub(crate) struct Place {
     folder: TempDir,
     server: Option<Server>,
@@ -82,7 +83,7 @@ impl Place {
         Ok(Arc::new(Redis::open(&RedisOptions { link, clock }, options)?))
     }
 
-    /// What `[store] url` says to find it.
+    /// Its address as `[store] url`.
     pub(crate) fn url(&self) -> String {
         match &self.server {
             None => format!("embedded:{}", self.folder.path().display()),
@@ -95,7 +96,7 @@ impl Place {
         self.server.as_ref().map(Server::memory).transpose()
     }
 
-    /// Processor time that the server has spent; none if there is no server.
+    /// Processor time that the server has used; none if there is no server.
     pub(crate) fn server_cpu(&self) -> Result<Option<Duration>, Failed> {
         self.server.as_ref().map(Server::cpu).transpose()
     }

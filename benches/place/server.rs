@@ -1,4 +1,4 @@
-//! Redis, as Debian has it, or Valkey, as `script/setup` installs it: on a free port, and gone when dropped.
+//! Redis from Debian, or Valkey as `script/setup` installs it: on a free port, stopped when dropped.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use deadpool_redis::redis;
 
 use super::{Engine, Failed};
 
-/// How long a start may take before the bench gives up.
+/// The bench gives up if a start takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Server {
@@ -18,7 +18,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// As it is to be run in production: an append-only file, synced every second. It is in `folder`.
+    /// Configured as in production: an append-only file in `folder`, synced every second.
     pub(super) fn start(engine: Engine, folder: &Path) -> Result<Self, Failed> {
         let binary = match engine {
             Engine::Embedded => return Err("the embedded store has no server".into()),
@@ -67,7 +67,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself already.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

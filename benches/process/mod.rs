@@ -12,42 +12,42 @@ use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
-/// Between two looks at `/readyz`.
+/// The interval between polls of `/readyz`.
 const EVERY: Duration = Duration::from_millis(1);
-/// How long a start may take before the bench gives up.
+/// The bench gives up if a start takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What to start: `serve`, at its defaults but for this.
+/// What to start: `serve`, with default settings except for these.
 pub(crate) struct Start<'a> {
     pub(crate) role: &'a str,
-    /// Where the store is, as `[store] url` has it.
+    /// The store's `[store] url`.
     pub(crate) url: &'a str,
-    /// Where it runs.
+    /// The working directory.
     pub(crate) folder: &'a Path,
-    /// Its source's.
+    /// The source's secret.
     pub(crate) secret: &'a str,
-    /// Further keys, as the environment has them, without `SCIM_BRIDGE__`.
+    /// More configuration keys, as environment variables without `SCIM_BRIDGE__`.
     pub(crate) keys: &'a [(&'a str, &'a str)],
 }
 
 /// A process that serves until it is ended or dropped.
 pub(crate) struct Serving {
     child: Child,
-    /// Where it takes webhooks in, if it does.
+    /// The address for webhooks, if it accepts them.
     pub(crate) listen: SocketAddr,
-    /// Where its console and API are.
+    /// The address of console and API.
     pub(crate) admin: SocketAddr,
     /// From its start to the first 200 of `/readyz`.
     pub(crate) took: Duration,
 }
 
 impl Serving {
-    /// Starts it, with this stand-in as Postman. It is ready when this returns.
+    /// Starts it with this stand-in as Postman. It is ready when this returns.
     pub(crate) fn start(start: &Start<'_>, sim: &PostmanSim) -> Result<Self, Failed> {
         Self::start_logging(start, sim, Stdio::null())
     }
 
-    /// The same, with its log there, as JSON.
+    /// The same, with its log in this file, as JSON.
     pub(crate) fn start_logging(start: &Start<'_>, sim: &PostmanSim, log: Stdio) -> Result<Self, Failed> {
         let (listen, admin) = (free_port()?, free_port()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
@@ -80,7 +80,7 @@ impl Serving {
         Ok(serving)
     }
 
-    /// What the kernel says of its memory: `VmRSS` (resident now), `VmHWM` (resident at the most); bytes.
+    /// A value of the kernel's memory statistics in bytes: `VmRSS` (resident now), `VmHWM` (peak resident).
     pub(crate) fn memory(&self, field: &str) -> Result<u64, Failed> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -93,7 +93,7 @@ impl Serving {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// Ends it by this signal, and waits until it is gone.
+    /// Ends it with this signal, and waits until it has ended.
     pub(crate) fn end(mut self, signal: Signal) -> Result<(), Failed> {
         self.signal(signal)?;
         self.child.wait()?;
@@ -103,7 +103,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // Mostly it has ended already.
+        // Usually it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

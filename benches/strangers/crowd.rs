@@ -1,4 +1,4 @@
-//! Connections that stay open and say nothing more; whoever is closed comes again, after a while or at once.
+//! Connections that stay open and go silent; those that are closed reconnect, at once or after a while.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use tokio::runtime::Runtime;
 
 use super::Failed;
 
-/// So many peers share the connections, which keeps each below its own bound.
+/// This many peers share the connections, which keeps each below its own limit.
 const PEERS: usize = 20;
-/// How long all of them may take to come.
+/// How long all of them may take to connect.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Between two tries of one that cannot connect.
+/// The pause between attempts to connect.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Requests at once of whoever reads no answer. Few: it is no flood.
+/// Pipelined requests of clients that read no answers. Few: this is no flood.
 const PIPELINED: usize = 100;
 
-/// What a stranger does before it falls silent.
+/// What a stranger sends before it falls silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Silent,
@@ -82,10 +82,10 @@ impl Kind {
         }
     }
 
-    /// What this kind does with what it is told.
+    /// What this kind does after it has been answered.
     async fn stay(self, socket: &mut TcpStream) {
         if self == Self::ReadsNoAnswer {
-            // Until the other side gives up; then a write fails.
+            // Until the peer gives up; then a write fails.
             while socket.write_all(b" ").await.is_ok() {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -102,9 +102,8 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// So many of a kind. All have come when this returns. Whoever is closed comes again after `away` on average: at
-    /// once if that is nothing, else at a time of their own, so that those who were closed together do not return
-    /// together.
+    /// This many of a kind. All are connected when this returns. Those that are closed reconnect after `away` on
+    /// average: at once if that is zero, otherwise each at a time of its own, so that they do not return together.
     pub(crate) fn gather(kind: Kind, strangers: usize, away: Duration, to: SocketAddr) -> Result<Self, Failed> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (open, came) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -142,7 +141,7 @@ impl Crowd {
         Ok(Self { open, _runtime: runtime })
     }
 
-    /// How many are connected just now.
+    /// How many are connected right now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -151,7 +150,7 @@ impl Crowd {
 async fn connect(kind: Kind, from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     if kind == Kind::ReadsNoAnswer {
-        // The system's own buffers would hold many answers.
+        // Default buffers would hold many answers.
         socket.set_recv_buffer_size(4096)?;
     }
     socket.bind((from, 0).into())?;

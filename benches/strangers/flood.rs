@@ -1,4 +1,4 @@
-//! Requests that are refused, as many as were ordered, and what the log tells of them.
+//! A given number of requests that are refused, and how the log reports them.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::Failed;
 
-/// Bytes of requests in a second, all told.
+/// Bytes of requests per second in total.
 const BYTES_PER_S: u64 = 24_000_000;
 const TOOK: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 16;
-/// Requests that a connection sends before it reads their answers.
+/// Requests that a connection sends before it reads the answers.
 const TOGETHER: usize = 8;
-/// How long an answer may take before the bench gives up.
+/// The bench gives up if an answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was sent and answered.
@@ -23,14 +23,14 @@ pub(crate) struct Flood {
     pub(crate) took: Duration,
 }
 
-/// What the log tells of refused requests.
+/// What the log says about refused requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Told {
     pub(crate) lines: u64,
     pub(crate) left_out: u64,
 }
 
-/// Sends them on several connections.
+/// Sends the requests on several connections.
 pub(crate) fn of_refused_requests(to: SocketAddr) -> Result<Flood, Failed> {
     let began = Instant::now();
     let senders: Vec<_> = (0..CONNECTIONS).map(|n| std::thread::spawn(move || send(to, n, began))).collect();
@@ -51,7 +51,7 @@ fn send(to: SocketAddr, n: usize, began: Instant) -> Result<Flood, Failed> {
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut sent = Flood::default();
     while began.elapsed() < TOOK {
-        // Not before it is its time.
+        // Not ahead of schedule.
         let due = Duration::from_millis(sent.bytes * 1_000 / share);
         std::thread::sleep(due.saturating_sub(began.elapsed()));
         socket.write_all(&requests)?;
@@ -62,7 +62,7 @@ fn send(to: SocketAddr, n: usize, began: Instant) -> Result<Flood, Failed> {
     Ok(sent)
 }
 
-/// One with a wrong signature, one to a source that there is not; 1 KB each.
+/// One with a wrong signature, one to an unknown source; 1 KB each.
 fn requests(n: usize) -> Vec<u8> {
     let body = "x".repeat(700);
     let one = |path: &str| {
@@ -82,7 +82,7 @@ fn now_s() -> u64 {
     u64::try_from(scim_bridge::clock::Clock::System.now().0 / 1_000).unwrap_or_default()
 }
 
-/// Reads so many answers to their ends; refused where one is a 200.
+/// Reads this many complete answers; an error if one is a 200.
 fn read_answers(socket: &mut TcpStream, mut answers: usize) -> Result<(), Failed> {
     let (mut unread, mut chunk) = (Vec::new(), [0; 16 * 1024]);
     while answers > 0 {
@@ -102,7 +102,7 @@ fn read_answers(socket: &mut TcpStream, mut answers: usize) -> Result<(), Failed
     Ok(())
 }
 
-/// The length of the first answer, where it has come as a whole.
+/// The length of the first answer, if it has arrived completely.
 fn whole(bytes: &[u8]) -> Result<Option<usize>, Failed> {
     let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let length = std::str::from_utf8(&bytes[..head])?
@@ -113,7 +113,7 @@ fn whole(bytes: &[u8]) -> Result<Option<usize>, Failed> {
     Ok((bytes.len() >= end).then_some(end))
 }
 
-/// What a log in JSON tells of them.
+/// What a JSON log says about them.
 pub(crate) fn told(log: &str) -> Told {
     let mut told = Told::default();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

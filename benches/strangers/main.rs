@@ -1,19 +1,20 @@
-//! Whether strangers keep a genuine delivery from its answer: `cargo bench --bench strangers`, with fewer of them
-//! `cargo bench --bench strangers -- 1000`, or with a rush of those who were closed `-- 10000 0`.
+//! Whether strangers keep a genuine delivery from being answered: `cargo bench --bench strangers`, with fewer of them
+//! `cargo bench --bench strangers -- 1000`, or with those that are closed returning at once `-- 10000 0`.
 //!
-//! The release binary in a process of its own, at its defaults on the embedded store, no proxy in front. For each kind
-//! of stranger, 10,000 connections from 20 addresses stay open and say no more than that kind does; whoever is closed
-//! comes again after 10 s on average, or as many seconds as the second number says. Kinds that the bridge closes as soon
-//! as it has answered therefore hold few connections; with 0 they come again at once, which is a flood of connections
-//! and not silence: what it costs is then mostly the strangers' own use of the machine. Meanwhile 50 genuine deliveries a second arrive for 20 s, each on a connection of its own.
-//! Measured from before the connection is asked for until the 200 has been read; aims: 100 ms at the 99th percentile,
-//! none refused, and 256 MiB of resident memory at the most.
+//! The release binary in a process of its own, with default settings on the embedded store and no proxy in front. For
+//! each kind of stranger, 10,000 connections from 20 addresses stay open and send no more than that kind does; those
+//! that are closed reconnect after 10 s on average, or after the second argument's number of seconds. So kinds that the
+//! bridge closes as soon as it has answered hold few connections. With 0 they reconnect at once, which is a flood of
+//! connections instead of silence, and measures mostly the strangers' own use of the machine. Meanwhile 50 genuine
+//! deliveries a second arrive for 20 s, each on a connection of its own. Measured from before the connection is opened
+//! until the 200 has been read. Aims: 100 ms at the 99th percentile, none refused, and a peak of 256 MiB of resident
+//! memory.
 //!
-//! Then 24 MB of requests a second that are refused, half of them for their signature, half for an address that nobody
-//! has, for 10 s. Aims: 100 KB of log a second, and the log says how many lines it left out.
+//! Then 24 MB/s of requests that are refused, half of them for their signature, half for an unknown path, for 10 s.
+//! Aims: 100 KB/s of log, which says how many lines it left out.
 //!
-//! Strangers, senders and the process share the machine, so what they cost one another is in the figures. Each process
-//! needs as many file descriptors as there are strangers: `ulimit -Hn`.
+//! Strangers, senders and the process share the machine, so the figures include what they cost one another. Each
+//! process needs as many file descriptors as there are strangers: `ulimit -Hn`.
 
 mod crowd;
 #[path = "../deliveries/mod.rs"]
@@ -43,17 +44,17 @@ use secrecy::SecretString;
 type Failed = Box<dyn Error + Send + Sync>;
 
 const STRANGERS: usize = 10_000;
-/// How long, on average, a stranger who was closed stays away.
+/// How long a stranger that was closed stays away, on average.
 const AWAY_S: u64 = 10;
-/// Genuine deliveries for each kind, and the time between two.
+/// Genuine deliveries for each kind, and the interval between two.
 const DELIVERIES: usize = 1_000;
 const EVERY: Duration = Duration::from_millis(20);
-/// How long a genuine delivery may take before it counts as refused.
+/// A genuine delivery that takes longer counts as refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MIB: u64 = 1 << 20;
 
 fn main() -> Result<(), Failed> {
-    // Cargo's own come with dashes.
+    // Cargo's own arguments start with dashes.
     let mut told = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
     let strangers = told.next().map_or(Ok(STRANGERS), |told| told.parse())?;
     let away = Duration::from_secs(told.next().map_or(Ok(AWAY_S), |told| told.parse())?);
@@ -115,7 +116,7 @@ fn row(name: &str, crowd: Option<(Kind, usize, Duration)>, sim: &PostmanSim) -> 
 fn genuine(to: SocketAddr) -> Result<(Vec<Duration>, usize), Failed> {
     let (scheme, secret) = (deliveries::scheme()?, SecretString::from(deliveries::SECRET));
     let began = Instant::now();
-    // As many threads as deliveries can be under way if each takes its whole time.
+    // Enough threads for the deliveries that can be in flight if each takes the whole time.
     let mut senders = Vec::with_capacity(DELIVERIES);
     for n in 0..DELIVERIES {
         let request = deliveries::request(&scheme, &secret, n)?;

@@ -1,5 +1,4 @@
-//! What each target reads, and what must hold of it whatever it is. A panic is a finding, and so is what takes long or
-//! much memory.
+//! What each target parses, and what must hold for any input. A panic is a finding, and so is excessive time or memory.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -24,7 +23,7 @@ use scim_bridge::intake::head::{self, Length};
 /// A time in 2023.
 const NOW: UnixMs = UnixMs(1_700_000_000_000);
 
-/// A source of each preset.
+/// A source for each preset.
 static SOURCES: LazyLock<Vec<SourceConfig>> = LazyLock::new(|| {
     let source = |preset: &str| {
         let mut source = toml::Table::new();
@@ -39,20 +38,20 @@ static SOURCES: LazyLock<Vec<SourceConfig>> = LazyLock::new(|| {
 /// The head of a request.
 pub fn head(bytes: &[u8]) {
     let Ok(head) = head::parse(bytes) else { return };
-    assert!(!head.target.bytes().any(|byte| byte <= b' '), "a target within one line");
+    assert!(!head.target.bytes().any(|byte| byte <= b' '), "the target is within one line");
     assert!(head.path().len() + head.query().len() <= head.target.len());
     let told = head.headers.all("content-length").count() + head.headers.all("transfer-encoding").count();
     assert!(told <= 1, "one length");
     assert!(told == 1 || head.length == Length::Bytes(0));
-    // Empty lines may come before it; then each line is its first or a field, and an empty one ends it.
+    // Empty lines may precede it; after that each line is the request line or a field, and an empty one ends the head.
     let mut lines: Vec<_> = bytes.split(|byte| *byte == b'\n').skip_while(|line| *line == b"\r").collect();
-    assert_eq!(lines.pop(), Some(&b""[..]), "nothing behind it");
+    assert_eq!(lines.pop(), Some(&b""[..]), "nothing after it");
     assert!(lines.iter().all(|line| line.last() == Some(&b'\r')), "no bare line feed");
     let empty = lines.iter().position(|line| *line == b"\r");
     assert_eq!((empty, head.headers.len() + 2), (lines.len().checked_sub(1), lines.len()), "every line is used");
 }
 
-/// A body: as chunks, as text in some charset, as JSON, as a form, as what is nearly JSON.
+/// A body: as chunks, as text in some charset, as JSON, as a form, as almost-JSON.
 pub fn body(bytes: &[u8]) {
     if let Some(data) = scim_bridge::intake::unchunked(bytes) {
         assert!(data.len() <= bytes.len());
@@ -67,7 +66,7 @@ pub fn body(bytes: &[u8]) {
     }
 }
 
-/// Headers and a body under the scheme of some preset: nobody who lacks the secret is believed.
+/// Headers and a body with the scheme of some preset: without the secret nothing is accepted.
 pub fn delivery(bytes: &[u8]) {
     let Some((&which, rest)) = bytes.split_first() else { return };
     let source = &SOURCES[usize::from(which) % SOURCES.len()];
@@ -91,15 +90,15 @@ pub fn delivery(bytes: &[u8]) {
     assert!(knows_the_secret || verifier.verify(&keys, delivery, NOW).is_err(), "believed");
 }
 
-/// A payload under the mapping of some preset.
+/// A payload with the mapping of some preset.
 pub fn mapping(bytes: &[u8]) {
     let Some((&which, payload)) = bytes.split_first() else { return };
     let source = &SOURCES[usize::from(which) % SOURCES.len()];
     let _ = remap(&source.mapping, &source.name, &Bytes::copy_from_slice(payload));
 }
 
-/// A jq filter, a zero, and a record: refused when it is read, or run within what its cost promises. It stands where
-/// what it gives becomes a field, and where it decides.
+/// A jq filter, a zero byte, and a record: the filter is refused when parsed, or runs within its cost limit. It is used
+/// both for a field's value and for a condition.
 pub fn filter(bytes: &[u8]) {
     let Some(at) = bytes.iter().position(|byte| *byte == 0) else { return };
     let Ok(text) = std::str::from_utf8(&bytes[..at]) else { return };
@@ -113,8 +112,8 @@ pub fn filter(bytes: &[u8]) {
     let began = Instant::now();
     let _ = explain(&mapping, &source, &record, Charset::utf8(), Show { values: true });
     let _ = remap(&mapping, &source, &record);
-    // Four runs of some 30 ms at the most, by a build that may be slow, on a machine that may be busy.
-    assert!(began.elapsed() < Duration::from_secs(5), "a filter that takes {:?}", began.elapsed());
+    // Four runs of at most about 30 ms, by a build that may be slow, on a machine that may be busy.
+    assert!(began.elapsed() < Duration::from_secs(5), "a filter took {:?}", began.elapsed());
 }
 
 /// What a target answers.
@@ -156,10 +155,10 @@ pub fn scim_reply(bytes: &[u8]) {
     }
 }
 
-/// A configuration: refused with a reason, or read. Files that it names are not there.
+/// A configuration: refused with a reason, or parsed. Files that it names do not exist.
 pub fn configuration(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // Presets of one's own and secrets are files, and what is there is not for a fuzzer to read.
+    // Custom presets and secrets are files, which a fuzzer must not read.
     if text.contains("file") || text.contains('/') {
         return;
     }
@@ -168,7 +167,7 @@ pub fn configuration(bytes: &[u8]) {
     }
 }
 
-/// What a store kept: refused as damaged, or read, and then written as it was read.
+/// A stored document: refused as damaged, or parsed, and then written exactly as it was read.
 pub fn document(bytes: &[u8]) {
     if let Ok(document) = Document::from_bytes(bytes) {
         let written = document.to_bytes();
