@@ -23,16 +23,16 @@ until_true() {
   done
 }
 
-# One step: its time is noted, so that the load's requests can be assigned to it, and a failure of one
-# does not keep the others from being tried. step NAME KIND FUNCTION; KIND is `rolling` (no request may fail, or wait for 5 s),
-# `gap-MS` (some may, for less than that many milliseconds at a time) or `away` (some may).
+# Runs one step: records its time, so that the load's requests can be assigned to it, and keeps its failure from
+# stopping the other steps. step NAME KIND FUNCTION; KIND is `rolling` (no request may fail, or wait for 5 s), `gap-MS`
+# (some may fail, for less than that many milliseconds at a time) or `away` (some may fail).
 step() {
   local name=$1 kind=$2 began verdict=ok
   shift 2
   chosen "$1" || return 0
   say "$name"
   began=$(now_ms)
-  # In a process of its own, where `set -e` holds: it would not on the left of `||`.
+  # In a process of its own, where `set -e` works: it does not on the left of `||`.
   set +e
   (set -e; "$@") >"$work/step.log" 2>&1
   local status=$?
@@ -47,23 +47,23 @@ step() {
       ;;
   esac
   say "$name: $verdict after $((($(now_ms) - began) / 1000)) s"
-  # What was begun in it may be answered late, or may only then be missed.
+  # A request begun in it may be answered late, or may fail only then.
   sleep "$SETTLE"
   printf '%s\t%s\t%d\t%d\t%s\n' "$name" "$kind" "$began" "$(now_ms)" "$verdict" >>"$work/steps"
 }
 
-# Whether to do a step: all are done if none was named.
+# Whether to run a step: without named steps, all are run.
 chosen() {
   [ "${#only[@]}" = 0 ] || [[ " ${only[*]} " = *" $1 "* ]]
 }
 
-# Ends a step that cannot be tried here, and says why.
+# Skips a step that cannot run here, and says why.
 skip() {
   echo "skipped: $*"
   exit 77
 }
 
-# A request from within the cluster, by a pod that has bash and nothing else. ask HOST PORT METHOD PATH [BODY]
+# A request from inside the cluster, by a pod that only has bash. ask HOST PORT METHOD PATH [BODY]
 ask() {
   k --namespace "$outside" exec --stdin tools -- bash -s -- "$@" <<'ASK'
 exec 3<>"/dev/tcp/$1/$2"
@@ -80,13 +80,13 @@ reaches() {
   k --namespace "$1" exec tools -- timeout 3 bash -c "exec 3<>/dev/tcp/$2/$3"
 }
 
-# Those that run and are not about to go: by COMPONENT, and RELEASE where it is not `prod`.
+# The pods that run and are not about to end: by COMPONENT, and RELEASE unless it is `prod`.
 pods() {
   k --namespace "$ns" get pods --selector "app.kubernetes.io/instance=${2:-prod},app.kubernetes.io/name=scim-bridge,app.kubernetes.io/component=$1" --output json |
     jq --raw-output '[.items[] | select(.status.phase == "Running" and .metadata.deletionTimestamp == null) | .metadata.name] | join(" ")'
 }
 
-# Whether every pod of `prod` is there to stay: none of before is still on its way out.
+# Whether every pod of `prod` is there to stay: no earlier pod is still terminating.
 none_goes() {
   [ "$(k --namespace "$ns" get pods --selector app.kubernetes.io/instance=prod --output json | jq '[.items[] | select(.metadata.deletionTimestamp != null)] | length')" = 0 ]
 }
@@ -111,7 +111,7 @@ upgrade() { # values over those of the installation…
   h upgrade prod helm --values "$work/prod.yaml" --wait --timeout 4m "$@"
 }
 
-# After a Secret has changed: until every pod that mounts it has said that it has seen it. seen SINCE COMPONENT…
+# After a Secret has changed: waits until every pod that mounts it has logged the change. seen SINCE COMPONENT…
 seen() {
   local since=$1 component pod
   shift

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# One sender of webhooks: load.sh HOST PORT WORKER PERSONS PAUSE [CA], with TLS and curl where there is a CA, until there is a file /tmp/stop. Runs in a pod that has
-# bash and nothing else. It signs with what /secret/token holds at that moment.
-# A person's changes come one after the other, the next one when the one before was answered. Prints a line for each:
-# BEGAN_MS EMPLOYEE NUMBER STATUS MILLISECONDS ATTEMPT. What is not answered 200 is sent again, as HR systems do.
+# A sender of webhooks: load.sh HOST PORT WORKER PERSONS PAUSE [CA]. It sends until the file /tmp/stop exists, with TLS
+# and curl if there is a CA, else with nothing but bash, and signs with the current content of /secret/token. A person's
+# changes are sent one after the other, the next one when the previous one has been answered. Prints a line per request:
+# BEGAN_MS EMPLOYEE NUMBER STATUS MILLISECONDS ATTEMPT. A request that is not answered 200 is sent again, as HR systems
+# do.
 set -u
 export TZ=UTC
 host=$1 port=$2 worker=$3 persons=$4 pause=$5 ca=${6:-}
 
-# Sets `status` to that of the answer; 000 if there is none.
+# Sets `status` to the answer's; 000 if there is no answer.
 post() { # body
   local rest token
   status=000

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# What script/cluster-test makes beside the releases: namespaces, a Postman stand-in, a Redis, the senders. Sourced.
+# What script/cluster-test creates besides the releases: namespaces, a Postman stand-in, a Redis, the senders. Sourced.
 
-# What every container here is held to: Pod Security `restricted`.
+# The rules for every container here: Pod Security `restricted`.
 restricted='securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}'
 unprivileged='securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}'
 
@@ -10,12 +10,12 @@ make_namespaces() {
   for name in "$ns" "$outside" "$stranger"; do
     k create namespace "$name" >/dev/null
     k label namespace "$name" pod-security.kubernetes.io/enforce=restricted >/dev/null
-    # Without it no pod is admitted; a busy control plane takes its time.
+    # No pod is admitted without it; a busy control plane takes its time.
     until_true 60 "a service account in $name" k --namespace "$name" get serviceaccount default
   done
 }
 
-# A pod with bash, to ask and to try doors from. make_tools NAMESPACE
+# A pod with bash, from which to send requests and try connections. make_tools NAMESPACE
 make_tools() {
   k --namespace "$1" apply --filename - >/dev/null <<YAML
 apiVersion: v1
@@ -55,12 +55,12 @@ spec:
       $restricted
 YAML
   k --namespace "$outside" wait --for condition=Ready pod/postman --timeout 120s >/dev/null
-  # Every call is kept, for the reckoning at the end.
-  # That the pod is ready is not yet known to whatever routes to its Service.
+  # Every call is kept, for the final accounting.
+  # A ready pod is not yet known to everything that routes to its Service.
   until_true 60 "the stand-in is reached" postman PATCH /sim/options '{"journal_max":5000000}'
 }
 
-# The passwords that it starts with: its own, and the bridge's. redis_secret BRIDGE
+# The initial passwords: its own, and the bridge's. redis_secret BRIDGE
 redis_secret() {
   k --namespace "$outside" create secret generic redis --from-literal password="$redis_password" --from-literal bridge="$1" \
     --dry-run=client --output yaml | k apply --filename - >/dev/null
@@ -145,7 +145,7 @@ YAML
 
 load_runs() { [ "$(k --namespace "$outside" get pods --selector "load=$1" --field-selector status.phase=Running --output name | wc -l)" = "$2" ]; }
 
-# Lets every sender finish, and gathers their reports. stop_load NAME
+# Lets every sender finish, and collects the reports. stop_load NAME
 stop_load() {
   local pod
   for pod in $(k --namespace "$outside" get pods --selector "load=$1" --output name); do
@@ -157,10 +157,10 @@ stop_load() {
   done >"$work/$1.requests"
 }
 
-# Values of the release that takes the load.
+# Values of the release that gets the load.
 write_values() {
   local monitoring=false plain=
-  # If the program must be told that Redis may do without TLS.
+  # Only for versions that must be told that Redis may do without TLS.
   ! grep --quiet '^#allow_plain' config/scim-bridge.toml || plain=', allow_plain: true'
   ! k get crd servicemonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com >/dev/null 2>&1 || monitoring=true
   cat >"$work/prod.yaml" <<YAML
@@ -173,7 +173,8 @@ secrets:
     hr: [{existingSecret: hr}]
     load: [{existingSecret: load, key: current}, {existingSecret: load, key: next}]
 config:
-  # A Redis whose disk or processor others take is slow, and not away: that shows as a gap, for which a step has a limit.
+  # If others use its disk or processor, a Redis is slow, not away: that shows as a gap, for which each step has a
+  # limit.
   store: {response_timeout_ms: 8000, connect_timeout_ms: 8000$plain}
   postman: {base_url: "http://postman.$outside.svc:9080/scim/v2", allow_http: true, writes_per_minute: 0, reads_per_minute: 0}
   hold: {probe_first_s: 1, probe_max_s: 5}

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# Behind an Ingress and behind a Gateway: the recipes of docs/deploy.md, word for word except for names and addresses, with
+# Behind an Ingress and a Gateway: the recipes of docs/deploy.md, word for word except for names and addresses, with
 # Traefik in front. Sourced by script/cluster-test; needs TRAEFIK, an image, and curl in TOOLS.
 
 proxy_name=edge
@@ -12,8 +12,8 @@ can_have_proxies() {
   command -v openssl >/dev/null || skip "openssl is missing here"
 }
 
-# Traefik, which may read what is routed, and a certificate for its name, in both namespaces: an Ingress names a Secret
-# beside it, a Gateway one beside itself.
+# Traefik, with permission to read the routes, and a certificate for its name in both namespaces: an Ingress uses a
+# Secret in its own namespace, a Gateway one in the Gateway's.
 make_proxy() {
   local name
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$edge" \
@@ -100,7 +100,7 @@ recipe() {
   grep -q trusted_proxies "$work/recipe.yaml" || fail "docs/deploy.md has no such recipe: $1"
 }
 
-# Two sources beside the others, with the same secret: one that only the pod of the tools may post as, and one that nobody may.
+# Two more sources with the same secret: one that only the tools' pod may post as, and one that nobody may post as.
 sources_by_address() {
   cat >"$work/addresses.yaml" <<YAML
 secrets:
@@ -118,7 +118,7 @@ YAML
 
 token_of_load() { k --namespace "$ns" get secret load --output jsonpath='{.data.current}' | base64 -d; }
 
-# Posts from the pod of the tools; prints the status. posts URL OPTION…
+# Posts from the tools' pod; prints the status. posts URL OPTION…
 posts() {
   local url=$1
   shift
@@ -134,27 +134,27 @@ is_answered() { # status, url, options…
   [ "$got" = "$wanted" ] || fail "$* is answered $got, and not $wanted"
 }
 
-# Everything that is required of a proxy in front, at this port of it. stands_behind PORT
+# Everything required of a proxy in front, at this port. stands_behind PORT
 stands_behind() {
   local url=https://$edge:$1/webhooks direct=http://prod-scim-bridge.$ns.svc/webhooks slow body='{"type":"nothing"}'
-  # A previous pod does not know `far`, and the proxy may use it until it is gone.
+  # A terminating pod does not know `far`, and the proxy may use it until it is gone.
   until_true 60 "the previous pods are gone" none_goes
   until_true 60 "the proxy routes" is_answered 200 "$url/load" --data "$body"
-  # TLS ends there, and nothing but webhooks is routed.
+  # It terminates TLS, and only webhooks are routed.
   ! posts "http://$edge:$1/webhooks/load" --data "$body" | grep -q 200 || fail "it takes webhooks without TLS"
   is_answered 404 "https://$edge:$1/livez"
-  # The sender's own address arrives, and nobody can claim another: not to the proxy, and not past it.
+  # The sender's own address arrives, and nobody can claim another one: neither to the proxy nor by bypassing it.
   is_answered 200 "$url/near" --data "$body"
   is_answered 401 "$url/far" --data "$body"
   is_answered 401 "$url/far" --data "$body" --header 'x-forwarded-for: 192.0.2.1'
   is_answered 401 "$direct/far" --data "$body" --header 'x-forwarded-for: 192.0.2.1'
-  # The body's limit is ours: a body below it gets through, and we refuse one above it.
+  # The bridge enforces the body limit: a body below it gets through, and a larger one is refused by the bridge.
   is_answered 200 "$url/load" --data "{\"type\":\"nothing\",\"more\":\"$(head -c 100000 /dev/zero | tr '\0' x)\"}"
   k --namespace "$outside" exec tools -- bash -c "{ printf '{\"type\":\"nothing\",\"more\":\"'; head -c 1040000 /dev/zero | tr '\0' x; printf '\"}'; } >/tmp/below; head -c 1100000 /dev/zero >/tmp/above"
   is_answered 200 "$url/load" --data-binary @/tmp/below
   is_answered 413 "$url/load" --data-binary @/tmp/above
-  # So are the time-outs: a sender that takes too long over a body gets our answer (408, body_timeout_s), and not the
-  # # proxy's (502, 504), which may pass that on only when the sender has sent all.
+  # The same for timeouts: a sender that is too slow with a body gets the bridge's answer (408, body_timeout_s), not the
+  # proxy's (502, 504). The proxy may pass it on only after the sender has sent everything.
   slow=$(k --namespace "$outside" exec --stdin tools -- bash -s -- "$url/load" "$(token_of_load)" "$(<"$work/tls.crt")" <<'SLOW'
 echo "$3" >/tmp/ca
 curl --silent --output /dev/null --write-out '%{http_code} %{time_total}' --cacert /tmp/ca --max-time 40 --http1.1 --request POST \
@@ -164,7 +164,7 @@ SLOW
   [[ "$slow" = "408 "* ]] || fail "a body that takes too long is answered (status, seconds) $slow, and not 408"
 }
 
-# One of the two, with its own load through the proxy. behind NAME PORT HEADING
+# One of the two, with a load of its own through the proxy. behind NAME PORT HEADING
 behind() {
   local name=$1 port=$2 address
   make_proxy

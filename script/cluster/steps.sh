@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# The steps of script/cluster-test, each a function that fails where something is not as it must be. Sourced.
+# The steps of script/cluster-test, each a function that fails if anything is wrong. Sourced.
 
 install_prod() {
   h install prod helm --values "$work/prod.yaml" --wait --timeout 4m
@@ -38,7 +38,7 @@ delete_each() {
   done
 }
 
-# As `kubectl drain` does, which would leave a cluster of one node without any.
+# The same request as `kubectl drain`, which would leave a single-node cluster without any node.
 evict() { # pod
   k create --raw "/api/v1/namespaces/$ns/pods/$1/eviction" --filename - <<JSON
 {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "$1", "namespace": "$ns"}}
@@ -50,9 +50,10 @@ evict_each() {
   for component in intake worker; do
     before=$(pods "$component")
     for pod in $before; do
-      # Refused as long as the one before is not replaced.
+      # Refused until the previous one has been replaced.
       until_true 90 "$pod may be evicted" evict "$pod"
-      # Of those that serve and are still to go: one that is not ready yet, or is about to go, may do so at any time.
+      # Only the pods that serve and were not evicted yet: one that is not ready, or is terminating, may always be
+      # evicted.
       for other in ${before#*"$pod"}; do
         ! evict "$other" || fail "two of two were evicted at once"
       done
@@ -76,7 +77,7 @@ change_the_mode_back() {
 
 switch_autoscaling_on() {
   local watch least
-  # Not by `k`: what is ended below is to be kubectl itself.
+  # Not with `k`: the process that is killed below must be kubectl itself.
   kubectl --context "$context" --namespace "$ns" get deployment prod-scim-bridge-intake --watch --output jsonpath='{.spec.replicas}{"\n"}' >"$work/replicas" &
   watch=$!
   upgrade --set intake.autoscaling.enabled=true
@@ -100,7 +101,7 @@ refuse_a_configuration() {
   h rollback prod --wait --timeout 4m
 }
 
-# Of a container that has just ended, or of the one before: between the two neither may have ended yet.
+# The message of a container that has just ended, or of its predecessor: around a restart only one of them has it.
 is_told_why() {
   k --namespace "$ns" get pods --output json |
     jq --raw-output '.items[].status.containerStatuses[]? | (.lastState.terminated.message, .state.terminated.message) // empty' | grep log.level
@@ -125,7 +126,7 @@ rotate_the_source_s_secret() {
   since=$(date --utc +%FT%TZ)
   put_secret load current=token-before-0123456789 next=token-after-0123456789
   seen "$since" intake
-  # The senders have a Secret of their own, in their namespace: they go over by and by.
+  # The senders have a Secret of their own, in their namespace: they switch one by one.
   k --namespace "$outside" create secret generic load --from-literal token=token-after-0123456789 --dry-run=client --output yaml | k apply --filename - >/dev/null
   for pod in $(k --namespace "$outside" get pods --selector load=load --output name); do
     until_true 180 "$pod signs with the new secret" signs_with "$pod" token-after-0123456789
@@ -141,7 +142,7 @@ rotate_the_key() {
   since=$(date --utc +%FT%TZ)
   put_secret postman postman-key=key-after
   seen "$since" worker
-  # Nobody who still had the old key sets the hold again.
+  # No pod that still had the old key sets the hold again.
   until_true 30 "the hold is lifted" no_hold
   sleep 15
   no_hold
@@ -154,7 +155,7 @@ rotate_the_token() {
   since=$(date --utc +%FT%TZ)
   put_secret admin admin-token=another-token-0123456789abcdef
   seen "$since" intake worker
-  # With another token than that of the pod's own file, it would be refused.
+  # It would be refused with any token but the one in the pod's own file.
   people_of prod >/dev/null
 }
 
@@ -203,10 +204,10 @@ check_policies() {
   ! reaches "$outside" "$intake" 9090 || fail "the senders reach the admin listener"
   ! reaches "$outside" "$worker" 9090 || fail "the senders reach a worker"
   ! reaches "$outside" "$worker" 8080 || fail "a worker listens for webhooks"
-  # The intake's way out: the store, and not Postman. The worker's: both.
+  # The intake may reach the store, but not Postman; the worker both.
   inside "$(one_pod worker)" check --role worker --json </dev/null >"$work/check" || true
   jq --exit-status '[.checks[] | select(.what == "store" or .what == "postman") | .ok] | all' "$work/check" || fail "the worker does not reach both"
-  # It has no key to check Postman with; that anything is answered at all would be too much.
+  # It has no key to check Postman with, so any answer at all would be too much.
   echo '{}' | inside "$(one_pod intake)" send --source hr --file - \
     --url "http://postman.$outside.svc:9080/scim/v2/Users" >"$work/sent" 2>&1 || true
   grep --quiet "cannot be reached" "$work/sent" || fail "the intake reaches Postman"
@@ -214,7 +215,8 @@ check_policies() {
 
 address_of() { k --namespace "$ns" get pod "$1" --output jsonpath='{.status.podIP}'; }
 
-# In the running container, by a debugger beside it: each has only the secrets that its role reads, and /data belongs to nobody.
+# Looks into the running container with a debugger: each has only the secrets that its role reads, and nobody can write
+# to /data.
 check_mounts() {
   local component pod found wanted
   for component in intake worker; do
@@ -242,7 +244,7 @@ check_monitoring() {
   k --namespace "$ns" get servicemonitor prod-scim-bridge
 }
 
-# `status` ends with 3 where it lists a problem.
+# `status` exits with 3 if it lists a problem.
 status_of() { # release
   inside "$(one_pod worker "$1")" status --json </dev/null || [ $? = 3 ]
 }
@@ -259,7 +261,7 @@ install_beside() {
   [ "$people" = 0 ] || fail "the other release knows $people people"
 }
 
-# A process of another target does not work on a store that is not its own: it names both, and ends.
+# A process for another target refuses to work on this store: it names both targets, and ends.
 refuse_another_target() {
   local told name
   ! h install astray helm --values "$work/prod.yaml" --set serviceMonitor.enabled=false --set prometheusRule.enabled=false --set dashboard.enabled=false \
@@ -308,10 +310,10 @@ reinstall_prod() {
   [ "$before" = "$after" ] || fail "there were $before people, and there are $after"
 }
 
-# --- the reckoning
+# --- the final accounting
 
-# Everybody whose webhooks were answered 200 is a member, made once, under the name of the last one; and no name that
-# was applied came after a later one. What was accepted last is still on its way: for CATCH_UP seconds. reckon LOAD…
+# Everybody whose webhooks were answered 200 is a member, created once, with the name in their last webhook; and no name
+# was written over a later one. Events accepted last may still be on their way for CATCH_UP seconds. reckon LOAD…
 reckon() {
   local load page since=0 deadline=$((SECONDS + ${CATCH_UP:-180}))
   for load in "$@"; do cat "$work/$load.requests"; done |

@@ -1,24 +1,24 @@
 # shellcheck shell=bash disable=SC2154
-# The base images, where they cannot be pulled: made from this machine's Rust toolchain, Debian's packages
-# and what script/setup installs, under the names that Dockerfile and compose.yaml use. Only ever in an
-# engine of our own. Sourced; expects $work, $base and $name.
+# The base images, if they cannot be pulled: made from this machine's Rust toolchain, Debian's packages and what
+# script/setup installs, under the names that Dockerfile and compose.yaml use. Only ever in an engine of our own.
+# Sourced; expects $work, $base and $name.
 
-# A Debian with Rust and a C compiler, as the official image is. It carries the crates that this machine's
-# cargo has fetched, so that the build needs no network; and, if there is a release build (CI has just made
-# one for the demo), its compiled dependencies: what does not fit, cargo compiles again.
+# A Debian with Rust and a C compiler, like the official image. It includes the crates that this machine's cargo has
+# fetched, so that the build needs no network; and, if there is a release build (CI has just made one for the demo), its
+# compiled dependencies: cargo rebuilds what does not fit.
 base_rust() {
   want mmdebstrap mmdebstrap
   local tar=$work/rust.tar toolchain cargo_home
   toolchain=$(rustc --print sysroot)
   cargo_home=${CARGO_HOME:-$HOME/.cargo}
-  # The suite is the end of the tag.
+  # The tag ends with the suite.
   mmdebstrap --quiet --variant=required --include=apt,make,gcc,libc6-dev,ca-certificates "${base##*-}" "$tar"
   tar --append --file "$tar" --transform 's|^\./|usr/local/rust/|' --directory "$toolchain" \
     ./bin/rustc ./bin/cargo ./lib
   cargo fetch --quiet --locked --target "$(rustc --print host-tuple)"
   tar --append --file "$tar" --transform "s|^\./|${cargo_home#/}/|" --directory "$cargo_home" ./registry
   if [ -d target/release/.fingerprint ]; then
-    # In the Dockerfile's working directory. Without anything of our own crate: that is compiled in the image.
+    # In the Dockerfile's working directory. Without our own crate, which is compiled in the image.
     tar --append --file "$tar" --transform 's|^\./|build/target/release/|' --directory target/release \
       --exclude '*scim?bridge*' ./.fingerprint ./build ./deps
   fi
@@ -27,7 +27,7 @@ base_rust() {
   rm "$tar"
 }
 
-# As much of it as an image needs that nothing is compiled in.
+# Only the parts that an image without a compiler needs.
 base_debian() {
   want mmdebstrap mmdebstrap
   local tar=$work/debian.tar
@@ -36,13 +36,13 @@ base_debian() {
   rm "$tar"
 }
 
-# Whether a binary of this machine runs in the base image: with the libraries there.
+# Whether a binary of this machine runs in the base image, with its libraries.
 runs_in_base() { # binary
   docker run --rm --name "$name-runs" --network none --volume "$(realpath "$1"):/scim-bridge:ro" \
     --entrypoint /scim-bridge "$base" --version >/dev/null
 }
 
-# What to build an image of that holds this binary: the Dockerfile from where it has one.
+# The context for an image with this binary: the Dockerfile without its build stage.
 context_of() { # binary, folder
   mkdir -p "$2/target/release"
   cp "$1" "$2/target/release/scim-bridge"
@@ -57,7 +57,7 @@ context_of() { # binary, folder
   grep -q '^RUN root=/image' "$2/Dockerfile" || fail "the Dockerfile's part behind the binary is not found"
 }
 
-# The Valkey that the tests run on, with the user and the folder that the official image has.
+# The Valkey that the tests use, with the user and folder of the official image.
 base_valkey() { # name
   local context=$work/valkey
   mkdir "$context"

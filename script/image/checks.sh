@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What script/image-test holds the image to. Sourced; expects $image, its $version, $revision and $created,
-# $base, $name, $work, $hardened.
+# The image's tests, for script/image-test. Sourced; expects $image, its $version, $revision and $created, $base, $name,
+# $work, $hardened.
 
 secret=whsec_cGxhaW5seSBhIGRlbW8sIG5vIHNlY3JldA==
 sim=$name-sim
@@ -11,7 +11,7 @@ fail() {
   return 1
 }
 
-# Waits for a condition; whatever it is, it comes within seconds where all is well.
+# Waits for a condition, which is met within seconds unless something is wrong.
 until_true() { # what for, command…
   local what=$1 deadline=$((SECONDS + 60))
   shift
@@ -25,12 +25,12 @@ now_ms() {
   date +%s%3N
 }
 
-# One field of JSON on standard input, by a Python expression over `it`.
+# One field of the JSON on standard input, by a Python expression over `it`.
 json() {
   python3 -c "import json, sys; it = json.load(sys.stdin); print(($1))"
 }
 
-# --- what is in it
+# --- the contents
 
 check_contents() {
   local bytes config container surplus
@@ -44,7 +44,7 @@ check_contents() {
   container=$(docker create --name "$name-contents" "$image")
   docker export "$container" | tar --list --verbose --numeric-owner >"$work/contents"
   docker rm --volumes "$container" >/dev/null
-  # Every file is one of these; the engine itself puts some in place. No shell, no package manager.
+  # Every file is one of these; the engine itself adds some. No shell, no package manager.
   surplus=$(awk '$1 !~ /^d/ { print $6 }' "$work/contents" | grep -vE \
     '^(usr/local/bin/scim-bridge|lib(64)?/([a-z0-9_-]+/)?(ld-linux-[a-z0-9-]+|libc|libm|libgcc_s)\.so\.[0-9]+|etc/(ssl/certs/ca-certificates\.crt|nsswitch\.conf|os-release)|usr/share/doc/[a-z0-9-]+/(copyright|LICENSE)|var/lib/dpkg/status\.d/[a-z0-9-]+|\.dockerenv|dev/console|etc/(hostname|hosts|resolv\.conf|mtab))$' || true)
   [ -z "$surplus" ] || fail "what is this doing in the image: $surplus"
@@ -57,7 +57,7 @@ check_contents() {
   say "$((bytes / 1000000)) MB, user 65532, no shell, labelled; the demo runs in it"
 }
 
-# --- a bridge and a stand-in that share one network of nothing but a loopback
+# --- a bridge and a stand-in that share a network with only a loopback
 
 # Asks the stand-in's control endpoint, from a container that has bash.
 ask_sim() { # container, method, path, body
@@ -85,12 +85,12 @@ payload() { # kind, number, family name
   echo "{\"type\":\"employee.$1\",\"data\":{\"employee_id\":\"E-$2\",\"email\":\"e-$2@example.com\",\"first_name\":\"Ada\",\"last_name\":\"$3\"}}"
 }
 
-# Signs and sends from within the container of the bridge, as a person there would.
+# Signs and sends from inside the bridge's container, as a person there would.
 send() { # kind, number, family name, options…
   payload "$1" "$2" "$3" | docker exec --interactive "$bridge" scim-bridge send --source hr --file - --json "${@:4}"
 }
 
-# How many creates the stand-in was asked for; one that it is at counts, too.
+# How many creates the stand-in received, including one that it has not answered yet.
 creates() {
   ask_sim "$sim" GET /sim/journal | json 'sum(one["operation"] == "create" for one in it["entries"])'
 }
@@ -101,7 +101,7 @@ more_creates_than() {
 
 check_serving() {
   local n since healthy_ms stop_ms before
-  # The name is in /etc/hosts only, which both containers share: there is no DNS here.
+  # The name is only in /etc/hosts, which both containers share: there is no DNS here.
   docker run --detach --name "$sim" --network none --add-host stand-in.test:127.0.0.1 "${hardened[@]}" \
     --no-healthcheck "$image" postman-sim --listen 127.0.0.1:9080 --key demo-key-no-secret >/dev/null
   since=$(now_ms)
@@ -157,7 +157,7 @@ check_compose() {
   local compose=(docker compose) valkey one all=()
   docker compose version >/dev/null 2>&1 || { want docker-compose docker-compose; compose=(docker-compose); }
   compose+=(--project-name "$name" --file compose.yaml)
-  # Ports that are free, and the image that was just built.
+  # Free ports, and the image that was just built.
   export SCIM_BRIDGE_IMAGE=$image SCIM_BRIDGE_WEBHOOKS_PORT=0 SCIM_BRIDGE_ADMIN_PORT=0
   "${compose[@]}" config >/dev/null
   valkey=$(sed -n 's/^ *image: \(valkey.*\)$/\1/p' compose.yaml)
@@ -176,7 +176,7 @@ check_compose() {
   ask_sim "$("${compose[@]}" ps --quiet postman-sim)" GET /sim/state | json '1 / (it["members"][0]["name"]["familyName"] == "King")' >/dev/null ||
     fail "the team by compose.yaml"
   "${compose[@]}" stop >/dev/null 2>&1
-  # The bridge's processes end well. (Valkey's own code on SIGTERM is 0, too.)
+  # The bridge's processes exit with 0. (So does Valkey on SIGTERM.)
   [ "$(docker inspect --format '{{.State.ExitCode}}' "${all[@]}" | tr '\n' ' ')" = "0 0 0 0 " ] || fail "not every service stopped in good order"
   "${compose[@]}" down --volumes >/dev/null 2>&1
   say "compose.yaml: intake, worker, Valkey and the stand-in did it, too"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# A container engine for script/image-test: the machine's, where it answers and has the base image; else one of our own,
-# which leaves nothing behind: data, sockets and processes are in and under $work, no network rule is touched.
-# Sourced; expects $work, a folder that goes away at the end.
+# A container engine for script/image-test: the machine's, if it answers and has the base image; otherwise one of our
+# own, which leaves nothing behind: data, sockets and processes are in and under $work, and no network rule is touched.
+# Sourced; expects $work, a folder that is removed at the end.
 
 own_engine=
 
@@ -16,7 +16,7 @@ engine_find() { # base image
   fi
   want dockerd docker.io
   local driver
-  # overlay2 wants a file system under it that it can work on; vfs copies, and works anywhere.
+  # overlay2 only works on some file systems; vfs copies, and works anywhere.
   for driver in overlay2 vfs; do
     if engine_start "$driver"; then
       echo "image-test: an engine of our own, $(docker info --format '{{.ServerVersion}}, {{.Driver}}')"
@@ -30,8 +30,8 @@ engine_find() { # base image
 
 engine_start() { # storage driver
   export DOCKER_HOST="unix://$work/docker.sock"
-  # Ends with this script, whatever ends that. Containers reach each other on a bridge without any rule of
-  # iptables, and nothing here needs more.
+  # Ends with this script, however that ends. Containers reach each other on a bridge without iptables rules, and
+  # nothing here needs more.
   setpriv --pdeathsig TERM dockerd --host "$DOCKER_HOST" --storage-driver "$1" \
     --data-root "$work/engine" --exec-root "$work/exec" --pidfile "$work/dockerd.pid" \
     --bridge none --iptables=false --ip6tables=false --ip-forward=false >"$work/dockerd.log" 2>&1 &
@@ -58,9 +58,9 @@ engine_stop() {
   kill -KILL "$own_engine" ${containerd:+"$containerd"} 2>/dev/null
   wait "$own_engine" 2>/dev/null
   own_engine=
-  # What an engine that was killed has left mounted, the deepest first.
+  # What a killed engine has left mounted, the deepest first.
   awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount --lazy
-  # The groups of its containers, which are empty now; another engine's are not, and stay.
+  # The groups of its containers, which are empty now; other engines' groups are not, and stay.
   rmdir /sys/fs/cgroup/{,*/}docker 2>/dev/null
   return 0
 }
