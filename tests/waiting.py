@@ -1,4 +1,4 @@
-"""What the tests in Python wait for, and where: those of the chart and those of the console."""
+"""Waiting, for the Python tests of the chart and of the console."""
 
 import socket
 import time
@@ -13,7 +13,7 @@ def free_port():
 
 
 def eventually(what, described, patience_s=PATIENCE_S):
-    """Asks until it is so; fails after a while."""
+    """Polls until the condition holds; fails after a while."""
     deadline = time.monotonic() + patience_s
     while True:
         found = what()

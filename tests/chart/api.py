@@ -1,4 +1,4 @@
-"""A Kubernetes API that keeps what Helm gives it: enough to install, upgrade, roll back and uninstall by the real Helm.
+"""A Kubernetes API that stores objects: enough to install, upgrade, roll back and uninstall with the real Helm.
 
 The one controller in it makes a ReplicaSet for every template of a Deployment, and keeps the old ones. ConfigMaps and
 Secrets that are immutable are so.
@@ -119,7 +119,7 @@ class Held(dict):
 
 @contextmanager
 def api(folder):
-    """Yields the path of a kubeconfig, and what is held."""
+    """Yields the path of a kubeconfig, and the stored objects."""
     fixed, held = dict(discovery()), Held()
 
     class Api(BaseHTTPRequestHandler):

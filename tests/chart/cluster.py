@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API as `helm --dry-run=server` asks: its version, its kinds, and the objects in it."""
+"""The part of a Kubernetes API that `helm --dry-run=server` uses: its version, its kinds, and its objects."""
 
 import copy
 import json

@@ -1,11 +1,11 @@
-"""What the tests share."""
+"""Shared fixtures."""
 
 import pytest
 
 from render import ROOT, render
 from servers import BINARY, stand_in, valkey
 
-# Secrets that a user has made: for every name in the matrix, whatever key may be asked for.
+# Secrets that a user has created: for every name in the matrix, any key that may be read.
 WHSEC = "whsec_dGhpcy1pcy1uby1zZWNyZXQtb2YtYW55Ym9keQ=="
 GIVEN = {
     "scim-bridge": {"postman-key": "sim-key", "admin-token": "the-admin-token-of-the-tests"},
@@ -35,7 +35,7 @@ def tools():
 
 @pytest.fixture(scope="session")
 def postman():
-    """The base URL of a Postman stand-in that takes `sim-key`."""
+    """The base URL of a Postman stand-in that accepts `sim-key`."""
     with stand_in() as base_url:
         yield base_url
 

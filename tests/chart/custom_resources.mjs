@@ -1,6 +1,6 @@
-// Checks custom resources (a JSON array on standard input) against their makers' definitions: unknown and
-// mistyped fields by the types, patterns and bounds by the schemas. Prints a line for each that is wrong.
-// Must stand in a folder with the node_modules of package.json.
+// Checks custom resources (a JSON array on standard input) against their vendors' definitions: unknown and mistyped
+// fields by the types, patterns and bounds by the schemas. Prints a line for each error. Must be in a folder with the
+// node_modules of package.json.
 import { writeFileSync } from "node:fs";
 import ts from "typescript";
 
@@ -17,7 +17,7 @@ const lines = [];
 for (const [n, object] of objects.entries()) {
   const { apiVersion, kind, metadata } = object;
   const module = `@kubernetes-models/${groups[apiVersion]}/${apiVersion}/${kind}`;
-  // A literal's type is checked for fields that it should not have.
+  // A literal is checked for fields that its type does not have.
   lines.push(`import type { I${kind} as I${n} } from "${module}"; export const it${n}: I${n} = ${JSON.stringify(object)};`);
   const Model = (await import(module))[kind];
   try {

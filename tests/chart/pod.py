@@ -1,4 +1,4 @@
-"""What a rendered pod finds when it starts: its environment and its files, laid out below a folder.
+"""The environment of a rendered pod when it starts: its environment and its files, laid out below a folder.
 
 The kubelet's part is played by the book: a ConfigMap's or a Secret's key becomes a file where the volume is
 mounted, `items` say which and under what name. Where a file names another by its absolute path, the folder
@@ -9,7 +9,7 @@ import base64
 import re
 from pathlib import Path
 
-# What the image sets (the chart's own settings must win over it), and what it runs as.
+# The image's environment variables (the chart's settings must override them), and its user.
 IMAGE_ENV = {
     "SCIM_BRIDGE__SERVER__LISTEN": "0.0.0.0:8080",
     "SCIM_BRIDGE__SERVER__ADMIN_LISTEN": "0.0.0.0:9090",
@@ -69,7 +69,7 @@ class Pod:
         store = env["SCIM_BRIDGE__STORE__URL"]
         if store.startswith("embedded:/"):
             env["SCIM_BRIDGE__STORE__URL"] = f"embedded:{self.path(store.removeprefix('embedded:'))}"
-        # The address of a pod is its own; here all share one machine.
+        # Each pod has an address of its own; here all share one machine.
         for name in ("SCIM_BRIDGE__SERVER__LISTEN", "SCIM_BRIDGE__SERVER__ADMIN_LISTEN"):
             env[name] = re.sub(r"^(0\.0\.0\.0|\[::\])", "127.0.0.1", env[name])
         return env

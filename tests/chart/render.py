@@ -1,4 +1,4 @@
-"""Renders the chart as `helm` does, and finds objects in what came out."""
+"""Renders the chart as `helm` does, and finds objects in the output."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ NAMESPACE = "people"
 
 
 class Loader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it: a key that is there twice is an error."""
+    """YAML as Kubernetes reads it: a duplicate key is an error."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -27,7 +27,7 @@ class Loader(yaml.CSafeLoader):
 
 @dataclass
 class Rendered:
-    """What a set of values comes to."""
+    """What a set of values renders to."""
 
     text: str
     objects: list
@@ -55,7 +55,7 @@ class Rendered:
         return [it for it in self.all("Deployment") if "postman-sim" not in it["metadata"]["name"]]
 
     def pods(self):
-        """Every pod's labels and spec, the test's included."""
+        """Every pod's labels and spec, including the test's."""
         templates = [it["spec"]["template"] for kind in ("Deployment", "StatefulSet") for it in self.all(kind)]
         return [(it["metadata"]["labels"], it["spec"]) for it in templates + self.all("Pod")]
 
@@ -82,13 +82,13 @@ class Rendered:
         return found - {None}
 
     def secret(self, key):
-        """The Secret of the chart's that has this key; there is one."""
+        """The one Secret of the chart that has this key."""
         [it] = [it for it in self.all("Secret") if key in it["data"] and it["metadata"]["name"] in self.mounted()]
         return it
 
 
 def kubeconfig(folder, port):
-    """Writes a kubeconfig for an API server on a port, without a user; its path."""
+    """Writes a kubeconfig for an API server on a port, without a user; returns its path."""
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump({
         "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -124,7 +124,7 @@ def render(values="defaults", more=None, **options):
 
 
 def refused(values="defaults", more=None, **options):
-    """The lines of a refusal."""
+    """The lines of a refused rendering's error."""
     done = template(values, more, **options)
     assert done.returncode != 0, "the chart took it"
     return [line.strip()[2:] for line in done.stderr.splitlines() if line.strip().startswith("- ")]

@@ -31,7 +31,7 @@ def running(command, **options):
 
 
 def resp(port, *command, tls=None):
-    """Asks a Redis one thing; the first line of its answer."""
+    """Sends a Redis one command; returns the first line of the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
         link = tls.wrap_socket(link, server_hostname="127.0.0.1") if tls else link
         for part in command:
@@ -59,7 +59,7 @@ def answers(port, *command, wanted="+PONG", tls=None):
 
 @contextmanager
 def valkey(folder, *args, port=None, ready=("PING",), wanted="+PONG", tls=None, conf=None):
-    """A Valkey as docs/redis.md asks for (with TLS, Debian's Redis, which is built with it); yields its port."""
+    """A Valkey configured as docs/redis.md says (for TLS, Debian's Redis, which supports it); yields its port."""
     port = port or free_port()
     Path(folder).mkdir(parents=True, exist_ok=True)
     kept = ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--save", ""]
@@ -84,17 +84,17 @@ def stand_in(key="sim-key", port=0):
 
 
 def run(args, env):
-    """Runs a command of the bridge with this environment and no other."""
+    """Runs a command of the bridge with this environment only."""
     own = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return subprocess.run([str(BINARY), *args], env=own | env, capture_output=True, text=True, timeout=60)
 
 
 @contextmanager
 def serving(env, *args):
-    """`serve`; yields once it is ready. Ports are those of the environment."""
+    """`serve`; yields once it is ready. The environment sets the ports."""
     admin = int(re.search(r"\d+$", env["SCIM_BRIDGE__SERVER__ADMIN_LISTEN"])[0])
     own = {"PATH": os.environ["PATH"]}
-    # A file, and no pipe: nobody reads it while the bridge runs, and a full pipe would stop it.
+    # A file, not a pipe: nobody reads it while the bridge runs, and a full pipe would block the bridge.
     with tempfile.TemporaryFile("w+") as log, running([BINARY, "serve", *args], env=own | env, stderr=log) as process:
 
         def told():

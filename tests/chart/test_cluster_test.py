@@ -1,4 +1,4 @@
-"""script/cluster-test cannot run where there is no cluster; its senders and its reckoning can."""
+"""script/cluster-test needs a cluster, but its senders and its final accounting do not."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def test_it_is_bash(script):
 def test_it_touches_no_context_but_the_one_that_it_is_given(arguments, tmp_path):
     config = tmp_path / "kubeconfig"
     config.write_text("apiVersion: v1\nkind: Config\ncurrent-context: mine\ncontexts: [{name: mine, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n")
-    # As kubectl would answer, and nothing else: whatever else it is asked is written down.
+    # Answers like kubectl; any other request is recorded.
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n[ "$1 $2" = "config get-contexts" ] && echo mine\n')
     kubectl.chmod(0o755)
@@ -85,7 +85,7 @@ def test_what_is_tried_behind_a_proxy_is_what_the_page_shows(heading, kind, tmp_
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory):
-    """What a sender told, and the stand-in that the bridge brought it to."""
+    """A sender's report, and the stand-in's state after the bridge's work."""
     folder = tmp_path_factory.mktemp("load")
     with stand_in() as base_url:
         server = {"listen": f"0.0.0.0:{free_port()}", "admin_listen": f"0.0.0.0:{free_port()}"}

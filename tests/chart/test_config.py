@@ -41,7 +41,7 @@ def test_without_a_word_there_is_only_what_the_chart_must_say():
 
 def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     given = reference()
-    # Those that name files or variables: what they name must be there, and no secret in plain text.
+    # Those that name files or variables: what they name must exist, and no secret may be in plain text.
     files = {key: str(tmp_path / key) for key in ("ca_file", "cert_file", "key_file", "token", "preset_file")}
     for path in files.values():
         open(path, "w").write("a-token-of-the-tests-0123")
@@ -51,7 +51,7 @@ def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     given["store"] |= {key: files[key] for key in ("ca_file", "cert_file", "key_file")}
     given["postman"] |= {"ca_file": files["ca_file"], "key": {"file": files["token"]}}
     given["source"][0] |= {"preset_file": files["preset_file"], "secrets": [{"env": "HR_SECRET"}]}
-    del given["source"][0]["preset"]  # One or the other; the default says this one.
+    del given["source"][0]["preset"]  # One or the other; the default has this one.
     # Keys that exclude each other, or go with another target.
     del given["source"][0]["signature"]
     given["source"][0]["mapping"]["facts"] = {"department": "/data/department"}
@@ -67,7 +67,7 @@ def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     done = run(["explain", "--source", "hr", "--file", str(payload)], env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "hire of hr/E-1" in done.stdout
-    # It is read at all: a wrong key among them is told.
+    # The test must be able to fail: a wrong key is reported.
     config.write_text(rendered.toml().replace("timeout_s", "timeout_z"))
     assert run(["explain", "--source", "hr", "--file", str(payload)], env).returncode == 64
 
@@ -94,7 +94,7 @@ def test_texts_lists_and_tables_come_through_as_they_are():
 
 
 def test_sections_that_the_chart_knows_nothing_of_come_through(tmp_path):
-    """As the program gets more of them: tables, and lists of tables."""
+    """In every form that the program gets: tables, and lists of tables."""
     chart = tmp_path / "chart"
     shutil.copytree(CHART, chart)
     (chart / "values.schema.json").unlink()
@@ -114,7 +114,7 @@ def test_a_key_in_config_wins_over_the_chart_s():
 
 @pytest.mark.parametrize("values", MATRIX)
 def test_the_environment_of_the_image_does_not_win(values, rendered, tmp_path):
-    """The image sets listeners and store by variables, which win over any file: the chart's must be last."""
+    """The image sets listeners and store by variables, which override any file: the chart's must come last."""
     it = rendered(values)
     config = tomllib.loads(it.toml())
     for deployment in it.bridges():
@@ -127,7 +127,7 @@ def test_the_environment_of_the_image_does_not_win(values, rendered, tmp_path):
 
 @pytest.mark.parametrize("values", MATRIX)
 def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, tmp_path):
-    """In every pod that is rendered, `helm test`'s included; nothing is reached for."""
+    """In every rendered pod, including `helm test`'s; without connections."""
     it = rendered(values)
     tls = {name: {key: "x" for key in ("ca.crt", "tls.crt", "tls.key")} for name in ("redis-tls", "redis-ca", "redis-client")}
     payload = tmp_path / "payload.json"
@@ -139,7 +139,7 @@ def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, t
 
 
 def checked(rendered, folder, given=None):
-    """`scim-bridge check` in the pod that works; each check by its name."""
+    """`scim-bridge check` in the worker's pod; each check by its name."""
     pod = Pod(rendered, rendered.bridges()[-1]["spec"]["template"]["spec"], folder / "pod", given or GIVEN)
     done = run(["check", *pod.args()[1:], "--json"], pod.env())
     assert done.stdout, done.stderr

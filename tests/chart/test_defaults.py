@@ -1,4 +1,4 @@
-"""No default changes in a minor version: an upgrade of the chart changes nothing that nobody asked for."""
+"""No default changes in a minor version: an upgrade of the chart changes nothing unasked."""
 
 import json
 import re
@@ -9,12 +9,12 @@ import yaml
 
 from render import CHART, ROOT, VERSION
 
-# The defaults of the last version, which are a promise; `python3 tests/chart/test_defaults.py` rewrites them.
+# The defaults of the last version are a promise; `python3 tests/chart/test_defaults.py` rewrites them.
 KEPT = Path(__file__).parent / "defaults.json"
 
 
 def leaves(values, path=()):
-    """Every value that is no map, by its path; a map without keys is one, too."""
+    """Every value that is not a map, or is an empty one, by its path."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, (*path, key))
@@ -31,7 +31,7 @@ def unreleased(version):
 
 
 def changed(before, now):
-    """What is not as it was. A map that was empty may have got keys with defaults of their own."""
+    """The differences. A map that was empty may have got keys with defaults of their own."""
     return sorted(
         path for path, value in before.items()
         if now.get(path) != value and not (value == {} and any(it.startswith(path + ".") for it in now))
@@ -41,7 +41,7 @@ def changed(before, now):
 def test_no_default_changes_in_a_minor_version():
     kept = json.loads(KEPT.read_text())
     if kept["version"] == VERSION and unreleased(VERSION):
-        # Nobody has it yet: it may change, and is written down as it will be released.
+        # This version is not released yet: its defaults may change, and are recorded at the release.
         assert kept["defaults"] == defaults(), "write them anew: python3 tests/chart/test_defaults.py"
     elif kept["version"].split(".")[0] == VERSION.split(".")[0]:
         assert changed(kept["defaults"], defaults()) == [], f"since {kept['version']}: give it a new major version, or leave them"

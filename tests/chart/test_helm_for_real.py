@@ -1,4 +1,4 @@
-"""Installs, upgrades, rolls back and uninstalls by the real Helm, which has its own mind about objects that are there."""
+"""Installs, upgrades, rolls back and uninstalls with the real Helm, which has its own rules for existing objects."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from api import api
 from render import CHART, VALUES, helm
 
 ARGS = ["--namespace", "people", "--values", str(VALUES / "everything.yaml"), "--values", "-"]
-# What needs kinds of others.
+# Features that need other kinds of objects.
 PLAIN = {"all": {"keda": {"enabled": False}}, "serviceMonitor": {"enabled": False}, "prometheusRule": {"enabled": False}, "httpRoute": {"enabled": False}}
 
 
@@ -64,12 +64,12 @@ def test_what_any_pod_was_started_with_is_there_whatever_helm_does(cluster):
         ("upgrade", "rel", str(CHART), None),
     ):
         run(*step[:-1], more=step[-1])
-        # A roll-back brings back what its revision had, and takes away what only later ones have.
+        # A rollback restores what its revision had, and removes what only later ones have.
         now = content(held, "Deployment" if step[0] == "rollback" else "ReplicaSet")
         if step[0] == "rollback":
             for key in [key for key, it in held.items() if it["kind"] == "ReplicaSet" and not set(names(it)) <= now.keys()]:
                 del held[key]
-        # Nothing is missing (that would be a KeyError), and nothing has changed under its name.
+        # Nothing is missing (that would be a KeyError), and nothing has changed under the same name.
         assert all(seen.get(key, data) == data for key, data in now.items()), step
         seen |= copy.deepcopy(now)
     assert len([kind for kind, _ in seen if kind == "ConfigMap"]) == 2 and len([kind for kind, _ in seen if kind == "Secret"]) == 2
@@ -88,7 +88,7 @@ def test_what_no_replica_set_names_any_more_is_taken_away_by_the_next_upgrade(cl
         del held[key]
     run("upgrade", "rel", str(CHART), more=level("debug"))
     assert first not in held.of("ConfigMap")
-    # And a roll-back to it makes it anew.
+    # And a rollback to it creates it again.
     run("rollback", "rel", "1")
     assert first in held.of("ConfigMap")
 

@@ -1,4 +1,4 @@
-"""`helm test`: the very pod that the chart renders, run against a real bridge."""
+"""`helm test`: exactly the pod that the chart renders, run against a real bridge."""
 
 import json
 import tomllib
@@ -59,7 +59,7 @@ def tokens(rendered):
 
 
 def test_it_has_no_token_that_changes_anything():
-    """Where it follows what it sends, one that reads: in a Secret of its own, which the bridge's pods know."""
+    """With `--follow` it needs a read-only token, in a Secret of its own that the bridge's pods mount."""
     read = {"name": "helm-test", "role": "read_only", "token": {"file": "/run/secrets/scim-bridge/test-token"}}
     for values, secrets in (("defaults", {"source-hr-0"}), ("everything", {"source-hr-0", "source-hr-1", "test-token"}), ("trial", {"source-hr-0", "test-token"})):
         rendered = render(values)
@@ -109,7 +109,7 @@ READS = "this-one-changes-nothing-at-all"
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory, postman):
-    """Values that make all addresses this machine's, and a bridge that serves by them."""
+    """Values that move all addresses to this machine, and a bridge that uses them."""
     folder = tmp_path_factory.mktemp("serve")
     server = {"listen": f"0.0.0.0:{free_port()}", "admin_listen": f"0.0.0.0:{free_port()}"}
     secrets = {"adminToken": {"value": "the-token-of-this-very-test"}, "testToken": {"value": READS}}
@@ -153,14 +153,14 @@ def test_it_follows_a_hire_to_its_end(bridge, tmp_path):
     done = run_test(more | {"test": {"person": person}}, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "hire of hr/E-7 done: created" in done.stdout
-    # Its token reads, and no more.
+    # The token can read, and nothing else.
     rendered = render("embedded", more | {"test": {"person": person}})
     pod = Pod(rendered, rendered.one("Pod")["spec"], tmp_path / "again", GIVEN)
     env = pod.env() | {"SCIM_BRIDGE__SERVER__ADMIN_LISTEN": more["config"]["server"]["admin_listen"].replace("0.0.0.0", "127.0.0.1")}
     assert run(["status", "--json"], env).returncode in (0, 3)
     refused = run(["hold", "set"], env)
     assert refused.returncode == 1 and "change nothing" in refused.stderr, refused
-    # Once more, as on the next upgrade: they are a member now, and stay as they are.
+    # Once more, as on the next upgrade: the person is a member now, and stays unchanged.
     assert run_test(more | {"test": {"person": person}}, tmp_path).returncode == 0
 
 

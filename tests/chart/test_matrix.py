@@ -1,4 +1,4 @@
-"""Every file of the matrix: lint, Kubernetes' own schemas, those of custom resources, form."""
+"""Every file of the matrix: lint, Kubernetes' schemas, custom resources' schemas, and style."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from render import CHART, MATRIX, ROOT, VALUES, helm, render
 
 TOOLS = ROOT / "target/chart-tools"
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "HTTPRoute"}
-# The oldest that the chart is for, one in between, and the newest whose schemas there are.
+# The oldest version that the chart supports, one in between, and the newest with published schemas.
 VERSIONS = ["1.29", "1.34", "1.37"]
 
 
@@ -90,7 +90,7 @@ def test_every_object_is_labelled_and_in_the_release_s_namespace(values):
         assert labels["app.kubernetes.io/instance"] == "rel" and labels["app.kubernetes.io/managed-by"] == "Helm"
         for key in ("name", "version", "part-of"):
             assert labels[f"app.kubernetes.io/{key}"]
-        # A pod does not tell the chart's version: a chart that changes nothing else restarts nothing.
+        # Pods do not contain the chart's version: a chart that changes nothing else restarts nothing.
         assert it["kind"] == "Pod" or labels["helm.sh/chart"].startswith("scim-bridge-")
         template = it["spec"]["template"]["metadata"]["labels"] if "template" in it.get("spec", {}) else {}
         assert "helm.sh/chart" not in template

@@ -1,4 +1,4 @@
-"""ServiceMonitor, alerts, dashboard: they read what the bridge really tells, and alert when they should."""
+"""ServiceMonitor, alerts, dashboard: they use metrics that the bridge really exports, and alert when they should."""
 
 import json
 import re
@@ -72,7 +72,7 @@ def test_what_every_process_tells_alike_is_never_summed():
 
 
 def test_every_dashboard_query_is_one(tmp_path):
-    """Prometheus' own parser reads each."""
+    """Prometheus' own parser accepts each expression."""
     panels = json.loads((ROOT / "helm/files/dashboard.json").read_text())["panels"]
     texts = [target["expr"] for panel in panels for target in panel["targets"]]
     texts = [re.sub(r"\$__rate_interval", "5m", text) for text in texts]
@@ -92,7 +92,7 @@ def test_prometheus_takes_the_rules_and_they_alert_when_they_should(tmp_path):
     (tmp_path / "alerts.test.yaml").write_text(cases)
     done = subprocess.run(["promtool", "test", "rules", "alerts.test.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    # Every alert is seen to be silent, and to sound.
+    # Every alert is tested both silent and firing.
     asked = [case for test in yaml.safe_load(cases)["tests"] for case in test["alert_rule_test"]]
     for rule in rules():
         silent = [bool(case["exp_alerts"]) for case in asked if case["alertname"] == rule["alert"]]
@@ -100,7 +100,7 @@ def test_prometheus_takes_the_rules_and_they_alert_when_they_should(tmp_path):
 
 
 def slug(heading):
-    """An anchor as GitHub makes it."""
+    """An anchor, as GitHub derives it."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -166,7 +166,7 @@ def test_the_dashboard_is_for_grafana_s_sidecar():
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory, postman):
-    """What `/metrics` of a bridge says that has taken a webhook, a forged one, and brought a person to Postman."""
+    """The `/metrics` of a bridge that has accepted a webhook, refused a forged one, and created a member."""
     folder = tmp_path_factory.mktemp("bridge")
     server = {"listen": f"0.0.0.0:{free_port()}", "admin_listen": f"0.0.0.0:{free_port()}"}
     rendered = render("embedded", {"config": {"server": server, "postman": {"base_url": postman}}})
@@ -193,7 +193,7 @@ def test_the_bridge_serves_what_the_queries_read(told):
     known = families()
     assert served <= known.keys()
     named = {name.removesuffix("_bucket") for _, query in queries() for name in METRIC.findall(query)}
-    # Only on Redis, or only after a misfortune: held to the list of families above.
+    # Only on Redis, or only after a failure: checked against the list of families above.
     later = {name for name in named if name.startswith("scim_bridge_store_") and name != "scim_bridge_store_up"}
     later |= {"scim_bridge_tasks_restarted_total", "scim_bridge_rate_limit_wait_seconds_total", "scim_bridge_admin_guesses_total", "scim_bridge_inbox_entries", "scim_bridge_alerts_total", "scim_bridge_spans_dropped_total", "scim_bridge_spans_exported_total", "scim_bridge_hr_requests_total", "scim_bridge_hr_request_duration_seconds"}
     assert named - later <= served

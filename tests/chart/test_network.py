@@ -1,4 +1,4 @@
-"""Services, routes, and who may talk to whom."""
+"""Services, routes, and network policies."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_an_ingress_and_a_route_say_what_they_were_told():
 
 
 def policy(values="defaults", more=None, name=None):
-    """That of a Deployment: of the intake, where there are two."""
+    """The Deployment's; if there are two, the intake's."""
     rendered = render(values, more)
     return rendered.one("NetworkPolicy", name or rendered.bridges()[0]["metadata"]["name"])["spec"]
 
@@ -89,7 +89,7 @@ def test_by_default_in_come_webhooks_and_monitoring_and_out_go_dns_redis_and_pos
     assert ports(admin) == [(9090, "TCP")]
     assert admin["from"][0] == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     assert len(admin["from"]) == 2, "beside monitoring only the test's pod"
-    # Who takes webhooks in goes to the store, and who works goes to Postman as well; nobody posts webhooks to a worker.
+    # The intake reaches the store, and the worker Postman as well; nobody can post webhooks to a worker.
     dns, redis = it["egress"]
     assert ports(dns) == [(53, "TCP"), (53, "UDP")]
     assert ports(redis) == [(6379, "TCP")]

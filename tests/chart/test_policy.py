@@ -67,6 +67,6 @@ def test_a_scanner_finds_only_what_there_are_reasons_for(tmp_path):
         found.setdefault(check, set()).add(it)
         excuse = POLICY["excused"].get(check, {"objects": []})
         assert it in excuse.get("objects", [it]), f"{check} {failure['check_name']}: {failure['file_path']} {it}"
-    # An excuse for what is not found any more goes.
+    # An exception for something that is no longer found must go.
     assert POLICY["excused"].keys() == found.keys()
     assert all(len(excuse["reason"]) > 20 for excuse in POLICY["excused"].values())

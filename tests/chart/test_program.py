@@ -1,4 +1,4 @@
-"""What the chart waits for in the program (templates/_program.tpl): the program itself is asked."""
+"""Features that the chart waits for in the program (templates/_program.tpl), tested with the program itself."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from render import CHART, ROOT, refused, render
 from servers import BINARY, http, running
 from waiting import eventually, free_port
 
-# Keys of the configuration that the chart sets by itself as soon as there are such.
+# Configuration keys that the chart sets by itself as soon as the program knows them.
 WANTED = {"postman.team", "store.allow_plain"}
 
 
@@ -27,7 +27,7 @@ def program(name):
 
 
 def with_program(folder, **answers):
-    """The chart, as it will be for a program that answers so."""
+    """The chart, as it will be for a program with these features."""
     chart = folder / "chart"
     shutil.copytree(CHART, chart)
     file = chart / "templates/_program.tpl"
@@ -40,7 +40,7 @@ def with_program(folder, **answers):
 
 
 def test_the_chart_sets_the_keys_that_the_program_has():
-    """Where this fails: list in `scim-bridge.program.keys` those that there are now."""
+    """If this fails, update the list in `scim-bridge.program.keys`."""
     known = {key for key in WANTED if key.split(".")[1] in reference()[key.split(".")[0]]}
     told = {key for key in program("keys").split(",") if key}
     assert told == known
@@ -88,9 +88,9 @@ def test_the_test_s_pod_mounts_only_what_it_sends_with():
         return {item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]}
 
     assert of("ha") == {"source-hr-0", "source-hr-1"}
-    # Where it follows what it sent, it asks the API.
+    # With `--follow`, it uses the API.
     assert of("everything") == {"source-hr-0", "source-hr-1", "test-token"}
-    # One source's name may begin like another's.
+    # One source's name may be a prefix of another's.
     more = {"config": {"source": [{"name": "hr"}, {"name": "hr-0"}]}, "secrets": {"sources": {"hr-0": [{"value": "x"}]}}}
     assert of("ha", more) == {"source-hr-0", "source-hr-1"}
 
@@ -113,5 +113,5 @@ def starts(folder, role, postman, redis):
 
 @pytest.mark.parametrize("role", ["intake", "worker"])
 def test_the_chart_leaves_out_secrets_exactly_if_the_program_starts_without_them(role, tmp_path, postman, redis):
-    """Where this fails: the program can do it now; `scim-bridge.program.readsByRole` is to say `true`."""
+    """If this fails, the program can do it now: set `scim-bridge.program.readsByRole` to `true`."""
     assert str(starts(tmp_path, role, postman, redis)).lower() == program("readsByRole")

@@ -1,4 +1,4 @@
-"""Redis as the chart reaches it: one server, TLS, Sentinel, Cluster, and the Valkey for a trial. Each is real."""
+"""The chart's connections to Redis: one server, TLS, Sentinel, Cluster, and the trial's Valkey. All are real."""
 
 import shutil
 import ssl
@@ -46,7 +46,7 @@ def test_who_we_are_is_beside_the_url():
 
 
 def certificates(folder):
-    """An authority, and a certificate of its for this machine."""
+    """A certificate authority, and a certificate for this machine."""
     folder.mkdir()
 
     def openssl(*args):
@@ -73,7 +73,7 @@ def test_tls_with_an_authority_and_a_certificate_of_our_own(tmp_path, postman):
         given = GIVEN | {"redis-ca": files, "redis-client": files}
         told = checked(render("redis-tls", more), tmp_path, given)
         assert all(ok for ok, _ in told.values()), told
-        # Without our own certificate the server, which asks for one, does not let us in.
+        # The server asks for a client certificate, and refuses connections without one.
         alone = checked(render("redis-tls", more | {"redis": more["redis"] | {"tls": {"client": {"existingSecret": ""}}}}), tmp_path / "alone", given)
         assert not alone["store"][0]
 
@@ -95,7 +95,7 @@ def test_the_primary_that_sentinels_know(tmp_path, postman):
 
 
 def test_a_cluster(tmp_path, postman):
-    # By itself the bus is 10,000 above the port, which may be above all ports.
+    # By default the bus port is 10,000 higher, which may be above the largest port.
     args = [*PASS, "--cluster-enabled", "yes", "--cluster-port", free_port()]
     with valkey(tmp_path / "node", *args, ready=READY) as port:
         assert resp(port, "AUTH redis-pass", "CLUSTER ADDSLOTSRANGE 0 16383") == "+OK"
@@ -135,7 +135,7 @@ def test_the_trial_s_valkey_always_flushes_where_a_delivery_waits_for_that(durab
 
 @pytest.mark.parametrize("password", ["plain", "with \"marks\" and \\ and 'blanks'", "$(date) `id` $HOME"])
 def test_the_trial_s_valkey_starts_as_rendered_and_the_bridge_gets_in(password, tmp_path, postman):
-    """The very command of the StatefulSet, with `/etc`, `/run` and `/data` below a folder."""
+    """Exactly the command of the StatefulSet, with `/etc`, `/run` and `/data` below a folder."""
     port = free_port()
     more = {"redis": {"password": {"value": password}}}
     rendered = render("trial", more)
@@ -157,7 +157,7 @@ def test_the_trial_s_valkey_starts_as_rendered_and_the_bridge_gets_in(password, 
     ping[-1] = ping[-1].replace("valkey-cli", f"valkey-cli -p {port}")
     with running(here(container["command"]), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
         eventually(lambda: subprocess.run(ping, env=env, capture_output=True, timeout=10).returncode == 0, "the readiness probe never passes")
-        # The shell has made way for the server, so that signals reach it; and no argument tells the password.
+        # The shell was replaced by the server, so that signals reach it; and no argument contains the password.
         told = (ROOT / f"/proc/{process.pid}/cmdline").read_bytes().decode()
         assert "valkey-server" in told and password not in told
         assert resp(port, "CONFIG GET appendonly").startswith("-NOAUTH")

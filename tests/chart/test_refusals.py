@@ -1,4 +1,4 @@
-"""What the chart refuses: each with a message that names the value and says what to do, all at once."""
+"""What the chart refuses: each with messages that name the value and say what to do, all at once."""
 
 import re
 
@@ -8,10 +8,10 @@ import yaml
 from render import CHART, MATRIX, helm, refused, render, template
 
 DEFAULTS = "defaults"
-# As `defaults`, without any source's secret.
+# Like `defaults`, without any source's secret.
 BARE = {"image": {"repository": "a"}, "redis": {"host": "a"}, "secrets": {"postmanKey": {"value": "a"}}}
 BOTH = {"existingSecret": "a", "value": "b"}
-# Every refusal of templates/_validate.tpl: file of the matrix, values over it, the message.
+# Every refusal in templates/_validate.tpl: file of the matrix, additional values, the message.
 REFUSED = [
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__LISTEN", "value": "0.0.0.0:1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__LISTEN: ports, policies, volumes, limits and pauses"),
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__ADMIN_LISTEN", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__ADMIN_LISTEN: ports"),
@@ -120,7 +120,7 @@ def test_an_override_that_no_service_could_have_is_refused(more):
 def test_every_refusal_of_the_chart_is_tried():
     source = (CHART / "templates/_validate.tpl").read_text()
     messages = len(re.findall(r"append \$(?:wrong|told) [\"(]", source))
-    # Those of secrets in a ConfigMap share one, and so do the two that want either of two.
+    # The refusals of secrets in a ConfigMap share a message, and so do the two that require one of two values.
     patterns = [re.sub(r"%[sdv]", "\x00", it) for it in re.findall(r'append \$(?:wrong|told) (?:\(printf )?"((?:[^"\\]|\\.)*)"', source)]
     assert len(patterns) == messages and messages > 30
     told = [line for values, more, _ in REFUSED for line in refused(values, more)] + refused(DEFAULTS, release="1st")
@@ -138,7 +138,7 @@ def test_every_refusal_of_the_chart_is_tried():
     ],
 )
 def test_what_the_schema_refuses_is_named(more, name):
-    """A budget of none keeps every node from being drained."""
+    """A budget of zero disruptions blocks every drain."""
     done = template(DEFAULTS, more)
     assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and name in done.stderr
 
@@ -157,7 +157,7 @@ def maps(values, path=()):
 
 
 def test_null_for_a_section_has_the_chart_s_own_message():
-    """Or it is nothing but what it says: no resources, no affinity."""
+    """Unless null has an obvious meaning: no resources, no affinity."""
     assert [line.split(":")[0] for line in refused(DEFAULTS, {"config": None})] == ["config"]
     for path in maps(yaml.safe_load((CHART / "values.yaml").read_text())):
         more = None

@@ -1,4 +1,4 @@
-"""What goes with a release: versions, the changelog, the chart's README, and its notes."""
+"""The parts of a release: versions, the changelog, the chart's README, and its notes."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def test_the_changelog_is_of_what_is_released():
     text = (ROOT / "CHANGELOG.md").read_text()
     assert re.search(r"^## \[(.*)\]", text, re.M)[1] == "Unreleased"
     dated = re.findall(r"^## \[(\d+)\.(\d+)\.(\d+)\] - \d{4}-\d\d-\d\d$", text, re.M)
-    assert len(dated) == len(re.findall(r"^## ", text, re.M)) - 1, "a version has its day"
+    assert len(dated) == len(re.findall(r"^## ", text, re.M)) - 1, "each version has a date"
     numbers = [tuple(map(int, it)) for it in dated]
     assert numbers == sorted(numbers, reverse=True)
     assert all(it <= tuple(map(int, CARGO["version"].split("."))) for it in numbers)
@@ -87,7 +87,7 @@ def test_values_that_pages_name_are_values():
 
 
 def notes(folder, values, more=None):
-    """`helm template` drops the notes: a copy of the chart renders them as an object."""
+    """`helm template` leaves the notes out: a copy of the chart renders them as an object."""
     chart = folder / "chart"
     if not chart.exists():
         shutil.copytree(CHART, chart)

@@ -1,4 +1,4 @@
-"""What an upgrade makes of what is in the cluster: names by content, the store's prefix, a change of mode, replicas."""
+"""How an upgrade treats existing objects: names by content, the store's prefix, a change of mode, replicas."""
 
 import pytest
 import tomllib
@@ -6,7 +6,7 @@ import tomllib
 from cluster import cluster, installed
 from render import render
 
-# What a chart before this one had: one ConfigMap under the release's name, and no prefix in it.
+# The objects of an earlier chart: one ConfigMap under the release's name, and no prefix in it.
 BEFORE = {"metadata": {"name": "rel-scim-bridge", "namespace": "people"}, "apiVersion": "v1", "kind": "ConfigMap"}
 
 
@@ -21,7 +21,7 @@ def prefix(rendered):
 
 
 def of_an_earlier_chart(toml, values="defaults"):
-    """As the chart was before it named things by their content."""
+    """The chart before it named objects by their content."""
     objects = installed(render(values).objects)
     for it in objects:
         if it["kind"] in ("Deployment", "ReplicaSet"):
@@ -34,7 +34,7 @@ def of_an_earlier_chart(toml, values="defaults"):
     return objects + installed([BEFORE | {"data": {"scim-bridge.toml": toml}}])
 
 
-# --- the store is the release's own
+# --- the store belongs to the release
 
 
 def test_two_releases_on_one_redis_have_a_store_each():
@@ -71,7 +71,7 @@ def test_a_move_from_the_embedded_store_has_a_prefix_of_its_own(tmp_path):
     assert prefix(upgraded(tmp_path, installed(render("embedded").objects))) == "scim-bridge:people:rel"
 
 
-# --- an old pod keeps what it was started with
+# --- an old pod keeps the configuration that it was started with
 
 
 def test_what_old_pods_read_stays_as_it_was(tmp_path):
@@ -112,7 +112,7 @@ def test_what_an_earlier_chart_made_stays_for_its_pods(tmp_path):
     assert old["data"] == {"scim-bridge.toml": toml} and "immutable" not in old
 
 
-# --- a change of mode, and of who scales
+# --- a change of mode, and of the scaling
 
 
 def selector(rendered):
@@ -131,12 +131,12 @@ def test_a_change_of_mode_keeps_the_old_pods_until_the_new_ones_are_ready(old, n
     before = render("defaults", {"mode": "split" if mode == "all" else "all"})
     first = upgraded(tmp_path, installed(before.objects), more={"mode": mode})
     assert names(first) == sorted(old + new)
-    # One selector for both, so that no endpoint goes before another is there.
+    # One selector for both, so that no endpoint is removed before another exists.
     assert selector(before) == selector(first)
     for it in first.bridges():
         labels = it["spec"]["template"]["metadata"]["labels"]
         assert (selector(first).items() <= labels.items()) is (labels["app.kubernetes.io/component"] != "worker")
-    # The new ones are not ready yet: nothing goes. They are: the old ones go.
+    # As long as the new ones are not ready, none is removed; then the old ones are.
     not_yet = installed(before.objects) + [it for it in installed(first.objects, ready=False) if it["metadata"]["name"] in new]
     assert names(upgraded(tmp_path, not_yet, more={"mode": mode})) == sorted(old + new)
     assert names(upgraded(tmp_path, installed(first.objects), more={"mode": mode})) == new
@@ -151,7 +151,7 @@ def test_a_worker_that_keda_has_sent_to_sleep_keeps_no_mode_from_changing(tmp_pa
 
 
 def test_pods_of_an_earlier_chart_are_selected_until_they_are_replaced(tmp_path):
-    """They lack the label that the Service selects by now: one upgrade gives it to them, the next one selects by it."""
+    """They lack the label that the Service now selects: one upgrade adds it, the next one selects by it."""
     first = upgraded(tmp_path, of_an_earlier_chart("[store]"))
     assert selector(first)["app.kubernetes.io/component"] == "intake"
     assert "app.kubernetes.io/component" not in selector(upgraded(tmp_path, installed(first.objects)))
@@ -162,9 +162,9 @@ def test_a_scaler_that_is_switched_on_finds_the_replicas_that_there_are(scaler, 
     held = installed(render("defaults", {"worker": {"replicas": 3}}).objects)
     after = upgraded(tmp_path, held, more={"worker": {scaler: {"enabled": True}}})
     assert after.one("Deployment", "rel-scim-bridge-worker")["spec"]["replicas"] == 3
-    # Off again: what the values say.
+    # Off again: the number in the values.
     assert upgraded(tmp_path, held).one("Deployment", "rel-scim-bridge-worker")["spec"]["replicas"] == 2
-    # Where no cluster is seen, none are told: each rendering would set the number back.
+    # Without a cluster no number is rendered: otherwise each rendering would set it back.
     assert "replicas" not in render("defaults", {"worker": {scaler: {"enabled": True}}}).one("Deployment", "rel-scim-bridge-worker")["spec"]
 
 

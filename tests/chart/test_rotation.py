@@ -34,7 +34,7 @@ class Bridge:
         self.sent = 0
 
     def put(self, secret, **keys):
-        """Changes a Secret; back when the bridge has seen the changed files."""
+        """Changes a Secret; returns when the bridge has read the changed files."""
         before = self.seen()
         self.pod.secrets[secret].update(keys)
         self.pod.mount()
@@ -44,7 +44,7 @@ class Bridge:
         return sum("a secret changed" in line for line in self.log.read_text().splitlines())
 
     def post(self, secret, person=None):
-        """Posts a hire, signed as Standard Webhooks says; the answer's status."""
+        """Posts a hire, signed as in Standard Webhooks; returns the status."""
         self.sent += 1
         who = person or f"E-{self.sent}"
         body = json.dumps({"type": "employee.hired", "data": {"employee_id": who, "email": f"{who}@example.com", "first_name": "A"}})
@@ -99,7 +99,7 @@ def bridge(tmp_path, redis, postman):
 
 @contextmanager
 def webhooks_keep_coming(bridge, secret):
-    """Posts one after the other, with whatever `secret()` is then; yields the list of answers."""
+    """Posts one after the other, each with the current `secret()`; yields the list of answers."""
     answers, stop = [], threading.Event()
 
     def post():
@@ -119,7 +119,7 @@ def test_a_source_s_secret_is_replaced_without_a_webhook_refused(bridge):
     used = [OLD]
     with webhooks_keep_coming(bridge, lambda: used[0]) as answers:
         bridge.put("scim-bridge-hr", next=NEW)
-        used[0] = NEW  # The HR system is told.
+        used[0] = NEW  # The HR system switches.
         before = len(answers)
         eventually(lambda: len(answers) > before + 5, "webhooks do not come")
         bridge.put("scim-bridge-hr", current=NEW)
@@ -143,7 +143,7 @@ def test_redis_password_is_replaced_without_a_webhook_refused(bridge, redis):
         before = len(answers)
         eventually(lambda: len(answers) > before + 5, "webhooks do not come")
     assert set(answers) == {200}
-    # New connections log in with the new one: all that there are, are cut.
+    # New connections log in with the new password: all current ones are closed.
     assert int(resp(redis, login, "CLIENT KILL USER bridge").removeprefix(":")) > 0
     eventually(lambda: bridge.post(OLD) == 200, "the bridge does not come back")
     assert "+OK" == resp(redis, "AUTH bridge new-pass") and resp(redis, "AUTH bridge redis-pass").startswith("-WRONGPASS")
@@ -191,12 +191,13 @@ def test_redis_certificates_and_authorities_are_replaced_without_a_restart(tmp_p
                 bridge.pod.mount()
 
             def cut():
-                """Ends every connection but the test's own; those that follow are new ones."""
+                """Closes every connection but the test's own, so that new ones are made."""
                 killed = resp(redis, "AUTH redis-pass", "CLIENT KILL TYPE normal", tls=context)
                 assert int(killed.removeprefix(":")) > 0
                 eventually(lambda: bridge.post(OLD) == 200, "the bridge does not come back")
 
-            # Trust both, then let Redis show the new certificate, then show a new one, then trust only the new.
+            # Trust both, then let Redis use the new certificate, then use a new one ourselves, then trust only the new
+            # one.
             replace(**{"ca.crt": before["ca.crt"] + after["ca.crt"]})
             shown = " ".join(f"tls-{name}-file {file}" for name, file in files(tmp_path / "after"))
             assert resp(redis, "AUTH redis-pass", f"CONFIG SET {shown}", tls=context) == "+OK"

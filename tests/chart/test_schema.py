@@ -1,4 +1,4 @@
-"""values.schema.json: everything is described, nothing unknown gets through, and it is the chart's own."""
+"""values.schema.json: everything is described, nothing unknown is accepted, and it matches the chart."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from render import CHART, MATRIX, ROOT, VALUES, template
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
-# Kubernetes' own shapes, which Kubernetes checks: labels, selectors, resources, …
+# Types of Kubernetes, which Kubernetes validates: labels, selectors, resources, …
 FREE = {
     "affinity", "resources", "podSecurityContext", "containerSecurityContext", "global", "tolerations", "extraEnv",
     "extraVolumes", "extraVolumeMounts", "tls", "parentRefs", "relabelings", "metricRelabelings", "extraRules",
@@ -24,7 +24,7 @@ FREE = {
 
 
 def nodes(schema, path=()):
-    """Every schema within, with the names that lead to it."""
+    """Every nested schema, with its path of names."""
     yield path, schema
     for name, inner in schema.get("properties", {}).items():
         yield from nodes(inner, (*path, name))
@@ -53,7 +53,7 @@ def test_no_object_takes_keys_that_nobody_knows():
         kinds = schema.get("type", [])
         if "object" in ([kinds] if isinstance(kinds, str) else kinds):
             closed = schema.get("additionalProperties") is False
-            # A map whose keys the user chooses, but whose values have a shape.
+            # A map whose keys users choose, but whose values have a schema.
             shaped = isinstance(schema.get("additionalProperties"), dict) and path[-1] == "sources"
             assert closed or shaped or FREE & set(path), path
 

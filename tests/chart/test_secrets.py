@@ -1,4 +1,4 @@
-"""Secrets: where they come from, how the pods get them, and where they never are."""
+"""Secrets: where they come from, how pods get them, and where they must never be."""
 
 import base64
 import re
@@ -18,12 +18,12 @@ def decoded(secret):
 
 
 def data(rendered):
-    """What all Secrets of the chart hold, by key."""
+    """The contents of all of the chart's Secrets, by key."""
     return {key: value for secret in rendered.all("Secret") for key, value in decoded(secret).items()}
 
 
 def sources(rendered, *deployments):
-    """What pods of the bridge mount: those of these Deployments, or all."""
+    """What the bridge's pods mount: those of these Deployments, or all."""
     names = deployments or [it["metadata"]["name"] for it in rendered.bridges()]
     return {
         item["path"]: (source["secret"]["name"], item["key"])
@@ -64,7 +64,7 @@ def test_or_the_chart_makes_a_secret_of_values():
 
 
 def test_the_chart_s_secret_is_no_other_one_that_readme_has_made():
-    """Its release is `scim-bridge`, and so is one of the Secrets that are made by hand before it."""
+    """The release is named `scim-bridge`, like one of the Secrets that are created by hand before it."""
     page = (ROOT / "README.md").read_text()
     made = set(re.findall(r"kubectl create secret generic (\S+)", page))
     assert made >= {"scim-bridge", "scim-bridge-hr", "redis"}
@@ -80,13 +80,13 @@ def test_the_chart_s_secret_is_no_other_one_that_readme_has_made():
 def test_an_admin_token_is_made_where_none_is_given():
     made = [data(render("defaults"))["admin-token"] for _ in range(2)]
     assert all(len(it) == 40 and it.isalnum() for it in made)
-    # `helm template` sees no cluster to keep it from: values.yaml says what that means for GitOps.
+    # `helm template` has no cluster that holds the old value: values.yaml says what that means for GitOps.
     assert made[0] != made[1]
 
 
 @pytest.mark.parametrize(("token", "password"), [("admin-token", "valkey-password"), ("generated", "valkey")])
 def test_what_was_made_is_kept_on_an_upgrade(token, password, tmp_path):
-    """Also where an earlier chart gave the Secrets other names."""
+    """Also if an earlier chart named the Secrets differently."""
     held = [
         secret(f"rel-scim-bridge-{token}", {"admin-token": "the-token-of-before"}),
         secret(f"rel-scim-bridge-{password}", {"redis-password": "the-password-of-before"}),
@@ -162,7 +162,7 @@ CHANGES = [
 
 
 def made(rendered):
-    """What the chart makes for pods to mount, by kind and name: whether it may change, and its content."""
+    """What the chart creates for pods to mount, by kind and name: whether it may change, and its content."""
     mounted = rendered.mounted()
     return {
         (it["kind"], it["metadata"]["name"]): (it.get("immutable"), it["data"])
@@ -183,7 +183,7 @@ def test_what_pods_mount_never_changes_under_its_name_and_a_change_makes_new_pod
 
 
 def test_a_changed_secret_of_yours_is_none_of_the_chart_s():
-    """What is in it changes under the same name: the bridge reads it again."""
+    """Its content changes under the same name: the bridge reads it again."""
     pods = [it["spec"]["template"]["spec"]["volumes"] for it in render("ha").bridges()]
     named = {source["secret"]["name"] for volumes in pods for volume in volumes for source in volume.get("projected", {}).get("sources", [])}
     assert named == {"scim-bridge", "scim-bridge-hr", "redis"}

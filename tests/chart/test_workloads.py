@@ -1,4 +1,4 @@
-"""Deployments, and what scales, spreads and guards them: value -> object."""
+"""Deployments, and how they are scaled, spread and protected: value -> object."""
 
 import pytest
 import yaml
@@ -104,7 +104,7 @@ def test_the_intake_scales_on_processor_time():
     assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (3, 7)
     [metric] = scaler["spec"]["metrics"]
     assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
-    # Else each upgrade would set the number back.
+    # Otherwise each upgrade would reset the number.
     assert "replicas" not in rendered.one("Deployment", "rel-scim-bridge-intake")["spec"]
     assert rendered.one("Deployment", "rel-scim-bridge-worker")["spec"]["replicas"] == 2
 
@@ -169,7 +169,7 @@ def test_probes_ask_the_admin_listener_and_only_readiness_asks_redis():
     [
         ("1.34", {}, 5, 35),
         ("1.30", {}, 5, 35),
-        # The hook is alpha in 1.29, and off: the API server would refuse an empty one.
+        # The hook is alpha in 1.29, and off by default: the API server would refuse an empty one.
         ("1.29", {}, None, 30),
         ("1.34", {"preStopSleepSeconds": 20}, 20, 50),
         ("1.34", {"preStopSleepSeconds": 0}, None, 30),
@@ -190,7 +190,7 @@ def test_the_embedded_store_has_one_process_and_a_volume_that_stays():
     it = rendered.one("Deployment")
     assert it["spec"]["replicas"] == 1
     assert it["spec"]["strategy"] == {"type": "Recreate"}
-    # Nobody takes over while it would sleep, and it is found ready at once.
+    # No other pod would take over during a preStop sleep.
     assert "lifecycle" not in container(it) and it["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 30
     assert container(it)["readinessProbe"]["periodSeconds"] == 1
     assert {"name": "data", "mountPath": "/data"} in container(it)["volumeMounts"]
@@ -265,7 +265,7 @@ def test_what_is_extra_is_there():
 
 
 def test_labels_and_annotations_of_yours_stand_in_place_of_the_chart_s():
-    """`render` refuses a key that is there twice."""
+    """`render` refuses a duplicate key."""
     hr = {"app.kubernetes.io/part-of": "hr", "helm.sh/chart": "mine"}
     more = {
         "commonLabels": hr,

@@ -1,4 +1,4 @@
-"""What the tests share: one bridge for all, and a browser that tells of whatever must not be."""
+"""Shared fixtures: one bridge for all tests, and a browser that reports every violation."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 from rig import BINARY, ROOT, TOKEN, bridge, people
 
 TOOLS = ROOT / "target/console-tools"
-# What a page reports of itself: anything its policy forbade.
+# Violations that a page reports of itself: anything its policy forbids.
 WATCH = "window.forbidden = []; addEventListener('securitypolicyviolation', e => window.forbidden.push(e.violatedDirective + ' ' + e.blockedURI));"
 
 
@@ -28,7 +28,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """A bridge with people, and with trouble."""
+    """A bridge with people and problems."""
     with bridge(tmp_path_factory.mktemp("bridge")) as made:
         people(made)
         yield made
@@ -37,14 +37,14 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
-        # Chromium's own sandbox does not work for root, as which containers of CI run.
+        # Chromium's sandbox does not work for root, which CI containers run as.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
 
 
 class Visitor:
-    """Somebody at a browser, and all that went wrong there."""
+    """A user's browser, and everything that went wrong in it."""
 
     def __init__(self, made, context):
         self.made, self.context, self.page, self.wrong = made, context, context.new_page(), []
@@ -74,7 +74,7 @@ class Visitor:
 
 @pytest.fixture
 def visit(made, browser):
-    """Opens a browser of its own for somebody: its size and theme."""
+    """Opens a separate browser: its size and theme."""
     contexts = []
 
     def open_for(token=TOKEN, **options):

@@ -1,4 +1,4 @@
-"""A bridge with a Postman stand-in, and what an HR system sends: real processes, on free ports."""
+"""A bridge with a Postman stand-in, and an HR system's webhooks: real processes, on free ports."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ LOOKER = "the-token-that-may-only-look"
 
 
 def ask(url, method="GET", body=None, headers=()):
-    """Status, headers and body of an answer, whatever it is."""
+    """Status, headers and body of any answer."""
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data=data, method=method, headers=dict(headers))
     try:
@@ -57,7 +57,7 @@ def running(arguments, folder):
 
 
 class Bridge:
-    """What the tests ask of a running bridge and its stand-in."""
+    """A running bridge and its stand-in."""
 
     def __init__(self, folder, admin, listen, sim, words):
         self.admin, self.listen, self.sim = (f"http://127.0.0.1:{port}" for port in (admin, listen, sim))
@@ -104,7 +104,7 @@ class Bridge:
         return json.loads(text)
 
     def deliver(self, payload, secret=SECRET):
-        """Signs a payload as Standard Webhooks says, and posts it."""
+        """Signs a payload as in Standard Webhooks, and posts it."""
         self.sent += 1
         name, now = f"msg_{self.sent}", str(int(time.time()))
         body = payload if isinstance(payload, str) else json.dumps(payload)
@@ -127,7 +127,7 @@ class Bridge:
         return text
 
     def settled(self):
-        """Nobody waits and nobody is worked on."""
+        """Whether nobody is waiting or being worked on."""
         def is_settled():
             jobs = self.api("/api/v1/status")["jobs"]
             return jobs["waiting"] == 0 and jobs["running"] == 0
@@ -172,7 +172,7 @@ secrets = ["whsec_{SECRET}"]
 
 
 def people(made):
-    """Some people, most of them in line, and some trouble of each kind."""
+    """Some people, most of them in sync, and some problems of each kind."""
     elsewhere = [{"user_name": f"{name}@example.com", "standing": "other_team"} for name in ("alan.turing", "grace.hopper", "mary.shelley")]
     made.control("/members", body=elsewhere)
     for number, given, family in [

@@ -11,7 +11,7 @@ def test_a_wrong_token_is_told_and_the_right_one_opens(visit):
     visitor.page.get_by_label("Token").fill("wrong")
     visitor.page.get_by_role("button", name="Log in").click()
     visitor.page.get_by_role("alert").wait_for()
-    # The browser itself tells of the 401 in its console.
+    # The browser itself logs the 401 in its console.
     visitor.wrong = [line for line in visitor.wrong if "401" not in line]
     visitor.log_in()
     visitor.check()
@@ -40,7 +40,7 @@ def test_who_is_of_another_team_is_blocked_with_postmans_own_words(visit):
 
 def test_dead_letters_are_filtered_and_replayed_in_bulk(visit, made):
     visitor = visit()
-    # Their team gives them up, and ours takes them in.
+    # Their other team removes them, and ours accepts them.
     names = [("Alan", "Turing"), ("Grace", "Hopper"), ("Mary", "Shelley")]
     joined = [
         {"user_name": f"{given}.{family}@example.com".lower(), "given_name": given, "family_name": family, "active": True, "standing": "member"}
@@ -128,7 +128,7 @@ def test_a_page_without_events_asks_by_itself(visit, made):
     made.hire(3020, "Annie", "Easley")
     visitor.page.get_by_text("Annie Easley").wait_for()
     assert not visitor.page.evaluate("isHeard")
-    # The browser itself tells of the request that failed.
+    # The browser itself logs the failed request.
     visitor.wrong = [line for line in visitor.wrong if "ERR_FAILED" not in line]
     visitor.check()
 
@@ -158,7 +158,7 @@ def test_a_payload_is_tried_and_nothing_is_done(visit, made):
 
 
 def tab_to(page, locator, tabs_max=80):
-    """Goes on with the tabulator until it is there."""
+    """Presses Tab until the element has the focus."""
     for _ in range(tabs_max):
         page.keyboard.press("Tab")
         if locator.evaluate("element => element === document.activeElement"):

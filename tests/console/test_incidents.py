@@ -14,13 +14,13 @@ from conftest import Visitor
 from rig import KEY, SECRET, bridge
 from waiting import eventually, free_port
 
-# Each within two minutes, for somebody who reads; a browser that reads at once takes far less.
+# Each within two minutes for a human reader; a script takes far less.
 LIMIT_S = 120
 
 
 @pytest.fixture
 def on_call(browser, tmp_path):
-    """A bridge, and somebody who has just signed in to its console."""
+    """A bridge, and a browser that has just signed in to its console."""
     contexts = []
 
     @contextmanager
@@ -43,14 +43,14 @@ def on_call(browser, tmp_path):
 
 
 def problem(visitor, code):
-    """The card that tells of it, as soon as it is there: the page is live."""
+    """The problem's card, as soon as it appears: the page is live."""
     card = visitor.page.locator("li.card", has=visitor.page.locator(f"code.code:text-is('{code}')"))
     card.wait_for(timeout=30_000)
     return card
 
 
 def all_is_well(visitor):
-    """What is judged over the last minute's calls goes with them."""
+    """Problems judged over the last minute's calls end with them."""
     heading = visitor.page.locator("#wrong h1")
     eventually(lambda: heading.inner_text() == "All is well", lambda: visitor.page.inner_text("#wrong"), patience_s=90)
 
@@ -89,7 +89,7 @@ def test_a_person_of_another_team(on_call):
     with on_call(hire) as (made, visitor):
         card = problem(visitor, "SCIM-409-ELSEWHERE")
         assert "another team" in card.inner_text()
-        # Their team gives them up, and ours takes them in.
+        # Their other team removes them, and ours accepts them.
         made.control("/members", body=[{"user_name": "alan.turing@example.com", "given_name": "Alan", "family_name": "Turing", "active": True, "standing": "member"}])
         card.get_by_role("link", name="Look at it").click()
         visitor.page.get_by_role("button", name="Replay all 1").click()
@@ -160,7 +160,7 @@ def test_a_mapping_that_the_hr_system_broke_for_three_hundred(on_call):
     with on_call(broken) as (made, visitor):
         card = problem(visitor, "MAP-FIELD")
         assert "300 dead letters" in card.inner_text() and "employee_id" in card.inner_text()
-        # They could be replayed from here once the mapping is right; it is not needed.
+        # They could be replayed from here once the mapping is fixed; that is not needed here.
         card.get_by_role("link", name="Look at them").click()
         visitor.page.get_by_role("button", name="Replay all 300").wait_for()
         made.append('[source.mapping]\nemployee_id = ["/data/worker/number", "/data/employee_id"]\n')

@@ -1,4 +1,4 @@
-"""The API keeps to its own description, whatever it is asked: schemathesis, which knows nothing of it."""
+"""The API keeps to its own description, whatever the request: tested by schemathesis, from the description alone."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rig import TOKEN, bridge
 
-# What the description promises of every answer. Whether each odd value is refused is for tests/admin.
+# What the description promises of every answer. Whether each odd value is refused is tested in tests/admin.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth,unsupported_method"
 
 

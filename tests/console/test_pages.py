@@ -1,4 +1,4 @@
-"""Every page in both themes and at two sizes: nothing is cut off, nobody is left out, and it is pictured."""
+"""Every page in both themes and at two sizes: nothing is cut off, everything is accessible, and screenshots are taken."""
 
 import pytest
 

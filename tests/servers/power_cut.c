@@ -1,7 +1,7 @@
-// Loaded before libc (LD_PRELOAD): a disk that loses what was not flushed. Writes to files below POWER_CUT_DIR
-// go to the file at once, and what they wrote over is remembered until the file is flushed. When the file
-// POWER_CUT_DIR/cut appears, everything that was not flushed is undone, newest first, and the process is killed.
-// With POWER_CUT_NO_FLUSH a flush does nothing: as if the program had left it out.
+// Preloaded before libc (LD_PRELOAD): a disk that loses what was not flushed. Writes to files below POWER_CUT_DIR go to
+// the file at once, and the overwritten content is remembered until the file is flushed. When the file
+// POWER_CUT_DIR/cut appears, everything that was not flushed is undone, newest first, and the process is killed. With
+// POWER_CUT_NO_FLUSH a flush does nothing, as if the program had skipped it.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -47,7 +47,7 @@ static void find(void) {
   real_write = dlsym(RTLD_NEXT, "write");
 }
 
-// Whether it is a file of the disk; its path then.
+// Whether it is a file on that disk; if so, its path.
 static int is_ours(int fd, char *path, struct stat *found) {
   char link[64];
   if (!root || fstat(fd, found) != 0 || !S_ISREG(found->st_mode)) return 0;
@@ -55,7 +55,7 @@ static int is_ours(int fd, char *path, struct stat *found) {
   ssize_t n = readlink(link, path, 4095);
   if (n < 0) return 0;
   path[n] = 0;
-  // The index that processes share is no data: it is made anew.
+  // The index that processes share is not data: it is rebuilt.
   size_t length = strlen(path);
   if (length > 4 && strcmp(path + length - 4, "-shm") == 0) return 0;
   return strncmp(path, root, strlen(root)) == 0;
@@ -150,7 +150,7 @@ int fdatasync(int fd) { find(); return flush(fd, real_fdatasync); }
 
 static void *wait_for_the_cut(void *cut) {
   while (access(cut, F_OK) != 0) usleep(500);
-  // Nothing is written any more from here on.
+  // Nothing is written from here on.
   pthread_mutex_lock(&lock);
   for (struct undo *undo = newest; undo; undo = undo->older) {
     int fd = open(undo->path, O_WRONLY | O_CLOEXEC);

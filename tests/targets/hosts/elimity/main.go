@@ -1,5 +1,5 @@
-// The Go library github.com/elimity-com/scim, with its users and groups kept in memory and without PATCH, which the
-// library leaves to whoever uses it. Arguments: port, token.
+// The Go library github.com/elimity-com/scim, with users and groups kept in memory and without PATCH, which the library
+// leaves to its users. Arguments: port, token.
 package main
 
 import (

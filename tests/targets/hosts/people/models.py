@@ -1,4 +1,4 @@
-"""People as Django's own users, and groups, each with what django-scim2 keeps of them."""
+"""People as Django's own users, and groups, each with the fields that django-scim2 keeps."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
