@@ -130,7 +130,7 @@ impl AdminState {
             Some(Has::Several | Has::Unknown) | None => document.member.as_ref().map(as_listed),
         };
         let mut claims = self.claims(&document, listed.as_ref().map(|member| member.id.as_str())).await?;
-        let preview = preview(document.clone(), listed.as_ref(), &mut claims, &self.live.rules, now);
+        let preview = preview(document.clone(), listed.as_slice(), &mut claims, &self.live.rules, now);
         let calls = preview.requests.iter().map(|request| self.shown(request)).collect();
         Ok(PersonTried { person, is_known, document, news, live, calls, preview })
     }

@@ -176,6 +176,7 @@ async fn ask(client: &Client, target: TargetRules, what: &'static str, request: 
         | Outcome::Applied
         | Outcome::AlreadyMember
         | Outcome::NotMember
+        | Outcome::Nowhere { .. }
         | Outcome::NoFilter
         | Outcome::NoPatch
         | Outcome::Group(_)

@@ -206,7 +206,7 @@ impl RunningBridge {
         let listed = document.member.as_ref().map(as_listed);
         let news = document.record.fold(event, now, 1).news;
         let rules = app::plan_rules(config);
-        let preview = preview(document, listed.as_ref(), &mut Claims::new(), &rules, now);
+        let preview = preview(document, listed.as_slice(), &mut Claims::new(), &rules, now);
         Effect {
             person: event.person.to_string(),
             known_as: known.map(|member| member.user_name),

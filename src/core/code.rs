@@ -111,7 +111,7 @@ codes! {
         "Give this employee another id in the HR system.";
     // A delivery or record that could not be mapped: dead letters too.
     MapNotJson = "MAP-NOT-JSON",
-        "The delivery is genuine, but its body is not JSON (or is nested more than 128 deep).",
+        "The delivery is genuine, but its body is not JSON.",
         "Set the webhook's format to JSON in the HR system; discard this one.";
     MapShape = "MAP-SHAPE",
         "The delivery is JSON, but of another shape than the source's mapping expects.",

@@ -100,18 +100,19 @@ impl Roster {
         as_of: Option<UnixMs>,
     ) -> Result<Imported, RosterError> {
         let columns = self.columns.get(source).ok_or_else(|| RosterError::NoSource(source.clone()))?;
-        let rows = read(text_of(file)?, columns.names(Field::EmployeeId))?;
+        let read_all = || read(text_of(file)?, columns.names(Field::EmployeeId));
+        let unjudged = columns.unasked(read_all()?);
+        let rows = read_all()?;
         let now = self.clock.now();
         let at = as_of.map_or(now, |as_of| as_of.min(now));
         let mut staging = self.stage(source, added, at, None, Duration::ZERO).await?;
-        let (mut lacking, mut unjudged) = (None, None);
+        let mut lacking = None;
         for row in rows {
             let (number, event) = match row {
                 Ok(row) => {
-                    let (lacks, unknown) = (columns.lacking(&row), columns.unjudged(&row));
+                    let lacks = columns.lacking(&row);
                     lacking.get_or_insert_with(|| lacks.clone()).retain(|name| lacks.contains(name));
-                    unjudged.get_or_insert_with(|| unknown.clone()).retain(|name| unknown.contains(name));
-                    (row.number, columns.event(source, &row, at).map_err(|problem| problem.to_string()))
+                    (row.number, columns.event(source, &row, at, &unjudged).map_err(|problem| problem.to_string()))
                 }
                 Err((number, problem)) => (number, Err(problem)),
             };
@@ -122,7 +123,7 @@ impl Roster {
         }
         let lacking = lacking.unwrap_or_default();
         staging.imported.missing_columns = lacking.into_iter().map(str::to_owned).collect();
-        staging.imported.unjudged = unjudged.unwrap_or_default();
+        staging.imported.unjudged = unjudged;
         staging.end().await
     }
 

@@ -202,7 +202,7 @@ impl Worker {
         now: UnixMs,
     ) -> Result<Folding, StoreError> {
         let mut folding = fold(document, entries, now);
-        if let Some((to, groups)) = folding.passes_on.take() {
+        for (to, groups) in std::mem::take(&mut folding.passes_on) {
             self.pass_on(&document.person, to, groups).await?;
         }
         document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
@@ -531,7 +531,8 @@ fn is_served(outcome: &Outcome) -> bool {
         | Outcome::NotMember
         | Outcome::Changed => true,
         Outcome::Group(outcome) => outcome.is_served(),
-        Outcome::NoFilter
+        Outcome::Nowhere { .. }
+        | Outcome::NoFilter
         | Outcome::NoPatch
         | Outcome::UsernameRefused
         | Outcome::AddressRefused { .. }

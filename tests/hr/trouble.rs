@@ -184,15 +184,24 @@ async fn a_system_that_is_down_or_silent_kills_nobody() {
 
 #[tokio::test]
 async fn a_refusal_of_one_person_is_theirs_while_others_are_served() {
-    let rig = Rig::new("bamboohr");
-    rig.put("E-1", "Ada", "Byron");
-    rig.put("E-2", "Bob", "Byron");
-    rig.deliver(&about("E-2")).await;
-    rig.work_through().await;
-    rig.hr.order(HrFault::Status(403, Vec::new()), 1);
-    rig.deliver(&about("E-1")).await;
-    assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchRefused)]);
-    assert!(!rig.is_held().await);
+    for fault in [HrFault::Status(401, Vec::new()), HrFault::Status(403, Vec::new()), HrFault::Page, HrFault::Redirect]
+    {
+        let rig = Rig::new("bamboohr");
+        rig.put("E-1", "Ada", "Byron");
+        rig.put("E-2", "Bob", "Byron");
+        rig.deliver(&about("E-2")).await;
+        rig.work_through().await;
+        rig.clock.advance_ms(1);
+        rig.hr.order(fault.clone(), 1);
+        rig.deliver(&about("E-1")).await;
+        assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchRefused)], "{fault:?}");
+        assert!(!rig.is_held().await, "{fault:?}");
+        // Refused again, and nobody was served in between: it is the source's.
+        rig.hr.order(fault.clone(), 1);
+        rig.clock.advance_ms(60_000);
+        rig.work().await;
+        assert!(rig.is_held().await, "{fault:?}");
+    }
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ fn what_is_genuine_but_cannot_be_mapped_is_kept_with_the_reason() {
     let rows = [
         ("MAP-NOT-JSON", "not json at all".to_owned()),
         ("MAP-NOT-JSON", String::new()),
-        ("MAP-NOT-JSON", deep),
+        ("MAP-SHAPE", deep),
         ("MAP-SHAPE", "42".to_owned()),
         ("MAP-FIELD", r#"{"type":"employee.hired","data":{"email":"ada@example.com"}}"#.to_owned()),
     ];

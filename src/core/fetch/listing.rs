@@ -132,9 +132,10 @@ impl Listing {
         };
         let (people, mut rows) = facts::of_list(api.list_mapping(), &self.source, text, list.each, self.began_at)
             .map_err(Unlisted::Unusable)?;
-        let json = Json::parse(text).map_err(|error| Unlisted::Unusable(format!("the page is not JSON: {error}")))?;
         let was_beyond = pages.is_beyond(list);
-        self.is_over = !pages.turn(list, ShownPage { json: &json, headers, people: &people })?;
+        let turned = Json::with(text, |json| pages.turn(list, ShownPage { json, headers, people: &people }));
+        let not_json = |error| Unlisted::Unusable(format!("the page is not JSON: {error}"));
+        self.is_over = !turned.map_err(not_json)??;
         if self.is_over && was_beyond {
             rows.clear();
         }

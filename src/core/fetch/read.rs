@@ -74,7 +74,7 @@ pub enum ReadEnd {
         detail: String,
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,
-        /// Perhaps only this person is refused: 403.
+        /// Perhaps only this person is refused: while others are served, it is theirs. Not so of a list, or of a login.
         may_be_own: bool,
         /// It was refused at a step's other path, after a 404 at its first one with the same login.
         at_other_path: bool,
@@ -235,6 +235,7 @@ impl ReadState {
         };
         let said = Judging { step }.judge(reply, now);
         let at_other_path = self.at == StepPath::Other;
+        let may_be_own = matches!(self.asked, Asked::Person { .. });
         self.end = match said {
             Said::Answer(text) => self.learn_answer(api, text, reply.headers()),
             Said::NotFound | Said::Refused { code: Code::FetchRefused, .. } if self.is_beyond(api) => {
@@ -256,19 +257,19 @@ impl ReadState {
             Said::Unauthorized => Some(ReadEnd::Hold {
                 detail: "the login is not accepted (401)".to_owned(),
                 not_before: None,
-                may_be_own: false,
+                may_be_own,
                 at_other_path,
             }),
             Said::Forbidden { not_before } => Some(ReadEnd::Hold {
                 detail: "the login may not read this (403)".to_owned(),
                 not_before,
-                may_be_own: true,
+                may_be_own,
                 at_other_path,
             }),
             Said::Elsewhere { what } => Some(ReadEnd::Hold {
                 detail: format!("{what} was answered"),
                 not_before: None,
-                may_be_own: false,
+                may_be_own,
                 at_other_path,
             }),
             Said::Limited { until } => Some(ReadEnd::Limited { until }),
@@ -310,10 +311,12 @@ impl ReadState {
             Ok(told) => told,
             Err((code, detail)) => return Some(ReadEnd::Refused { code, detail }),
         };
-        let Ok(page) = Json::parse(text) else { return unreadable("the page is not JSON".to_owned()) };
         let pages = self.pages.get_or_insert_with(|| Pages::new(list));
-        let people = named(api.list_mapping(), &self.source, &page);
-        let has_more = pages.turn(list, ShownPage { json: &page, headers, people: &people });
+        let turned = Json::with(text, |page| {
+            let people = named(api.list_mapping(), &self.source, page);
+            pages.turn(list, ShownPage { json: page, headers, people: &people })
+        });
+        let Ok(has_more) = turned else { return unreadable("the page is not JSON".to_owned()) };
         self.told.extend(told);
         match has_more {
             Ok(false) => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),

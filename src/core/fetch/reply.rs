@@ -150,11 +150,9 @@ impl Judging<'_> {
         if is_page || text.starts_with('<') {
             return Said::Elsewhere { what: "a page for people" };
         }
-        match Json::parse(text) {
-            Ok(answer) => match self.look(&answer, not_before, now) {
-                Some(said) => said,
-                None => Said::Answer(text.to_owned()),
-            },
+        match Json::with(text, |answer| self.look(answer, not_before, now)) {
+            Ok(Some(said)) => said,
+            Ok(None) => Said::Answer(text.to_owned()),
             // These messages name a syntax error and its place, and contain no values.
             Err(error) => {
                 Said::Refused { code: Code::FetchUnreadable, detail: format!("the answer is not JSON: {error}") }

@@ -82,10 +82,15 @@ fn an_answer_with_errors_and_one_with_nobody_are_no_success() {
     ));
     assert_eq!(read(&reply(200, r#"{"data":{"employee":null}}"#)), ReadEnd::NotFound);
     assert_eq!(read(&reply(404, "")), ReadEnd::NotFound);
-    assert!(matches!(read(&reply(302, "")), ReadEnd::Hold { may_be_own: false, .. }));
-    assert!(matches!(read(&reply(401, "")), ReadEnd::Hold { may_be_own: false, .. }));
-    assert!(matches!(read(&reply(403, "")), ReadEnd::Hold { may_be_own: true, .. }));
-    assert!(matches!(read(&reply(200, "<html></html>")), ReadEnd::Hold { .. }));
+    for refused in [reply(302, ""), reply(401, ""), reply(403, ""), reply(200, "<html></html>")] {
+        assert!(matches!(read(&refused), ReadEnd::Hold { may_be_own: true, .. }), "{refused:?}");
+    }
+    let odd = format!(
+        r#"{{"n":1e400,"d":{}{},"data":{{"employee":{{"email":"a@example.com"}}}}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    assert!(matches!(read(&reply(200, &odd)), ReadEnd::Told(told) if told.events.len() == 1));
     assert!(
         matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(told) if told.events.len() == 1)
     );
@@ -329,6 +334,21 @@ fn a_403_is_the_persons_own_only_while_others_are_served() {
     let verdicts: Vec<_> = (0..5).map(|_| judge(forbidden(), &ada(), &mut owed, RETRY, seen(false, true))).collect();
     assert!(verdicts[..4].iter().all(|verdict| matches!(verdict, ReadVerdict::Again { .. })));
     assert!(matches!(verdicts[4], ReadVerdict::Block { code: Code::FetchRefused, .. }));
+}
+
+#[test]
+fn a_429_closes_the_source_unless_others_were_served_since_the_last_one() {
+    let limited = || ReadEnd::Limited { until: NOW.plus_ms(30_000) };
+    let mut owed = owed();
+    let mut judged = |others| judge(limited(), &ada(), &mut owed, RETRY, seen(false, others));
+    // Whoever was served before it proves nothing.
+    assert!(matches!(judged(true), ReadVerdict::BackOff { .. }));
+    assert!(matches!(judged(false), ReadVerdict::BackOff { .. }));
+    let ReadVerdict::Again { at, code: Code::FetchRateLimited } = judged(true) else { panic!() };
+    assert_eq!(at, NOW.plus_ms(30_000));
+    for _ in 0..100 {
+        assert!(matches!(judged(true), ReadVerdict::Again { .. }), "nobody is blocked by it soon");
+    }
 }
 
 #[test]

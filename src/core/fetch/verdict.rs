@@ -227,17 +227,17 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
             let tries = if matches!(code, Code::MapField | Code::MapShape) { 1 } else { REFUSED_TRIES };
             owed.fail(code, detail, tries, None, retry, seen)
         }
-        ReadEnd::TryAgain { code, not_before } => {
-            let since = owed.failing_since.unwrap_or(now);
-            let is_long = now.ms_since(since) >= retry.give_up_after_ms && others_were_served;
-            let tries = if is_long { FAILURES_MIN } else { u32::MAX };
-            owed.fail(code, "reads of others of this source go well".to_owned(), tries, not_before, retry, seen)
-        }
+        ReadEnd::TryAgain { code, not_before } => owed.pass(code, not_before, retry, seen),
         ReadEnd::Later { at } => {
             owed.not_before = Some(at);
             ReadVerdict::Again { at, code: Code::FetchPaced }
         }
+        // Again, and others were served in between: nobody else waits.
+        ReadEnd::Limited { until } if owed.failing_since.is_some() && others_were_served => {
+            owed.pass(Code::FetchRateLimited, Some(until), retry, seen)
+        }
         ReadEnd::Limited { until } => {
+            owed.failing_since.get_or_insert(now);
             owed.turn = None;
             ReadVerdict::BackOff { until }
         }
@@ -252,6 +252,14 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
 }
 
 impl OwedRead {
+    /// Passing trouble blocks nobody, unless it lasts long while others are served.
+    fn pass(&mut self, code: Code, not_before: Option<UnixMs>, retry: ReadRetry, seen: Circumstances) -> ReadVerdict {
+        let since = self.failing_since.unwrap_or(seen.now);
+        let is_long = seen.now.ms_since(since) >= retry.give_up_after_ms && seen.others_were_served;
+        let tries = if is_long { FAILURES_MIN } else { u32::MAX };
+        self.fail(code, "reads of others of this source go well".to_owned(), tries, not_before, retry, seen)
+    }
+
     fn fail(
         &mut self,
         code: Code,

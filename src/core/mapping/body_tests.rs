@@ -96,6 +96,38 @@ fn what_is_not_json_is_told_apart_from_what_has_another_shape() {
 }
 
 #[test]
+fn a_number_or_a_depth_that_no_reader_holds_costs_nobody_else_their_record() {
+    let plain = mapping("records = \"/data\"\nemployee_id = \"/id\"\nemail = \"/email\"");
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for odd in ["1e400", "-1e999", &"9".repeat(400), &deep] {
+        let record = |id: &str, salary: &str| format!(r#"{{"id":{id},"email":"a{id}@example.com","salary":{salary}}}"#);
+        let body = |odd_one: String| {
+            format!(r#"{{"type":"employee.hired","data":[{},{odd_one},{}]}}"#, record("1", "0"), record("3", "1.50"))
+        };
+        // Nobody needs it.
+        let records = map_bytes(&plain, body(record("2", odd)).as_bytes());
+        let ids: Vec<_> = records.iter().map(person_of).collect();
+        assert_eq!(ids, [Some("1"), Some("2"), Some("3")].map(|id| id.map(str::to_owned)), "{odd:.10}");
+        // It is what one record needs, which is kept as it came.
+        let bad = format!(r#"{{"id":{odd},"email":"a@example.com"}}"#);
+        let whole = body(bad.clone());
+        let records = map_bytes(&plain, whole.as_bytes());
+        let ids: Vec<_> = records.iter().map(person_of).collect();
+        assert_eq!(ids, [Some("1".to_owned()), None, Some("3".to_owned())], "{odd:.10}");
+        let Record::Unmapped { code, payload, .. } = &records[1] else { panic!("{odd:.10}") };
+        let kept = format!(r#"{{"type":"employee.hired","data":[{bad}]}}"#);
+        assert_eq!((*code, std::str::from_utf8(payload).unwrap()), (Code::MapField, kept.as_str()));
+    }
+}
+
+fn person_of(record: &Record) -> Option<String> {
+    match record {
+        Record::Event { event, .. } => Some(event.person.employee_id.clone()),
+        Record::Unmapped { .. } | Record::Ignored(_) => None,
+    }
+}
+
+#[test]
 fn a_body_is_read_in_its_charset() {
     let body = b"{\"type\":\"employee.hired\",\"data\":{\"employee_id\":\"1\",\"first_name\":\"Jos\xe9\",\"last_name\":\"N\xfa\xf1ez\"}}";
     let records = map_with(&mapping(""), "application/json; charset=ISO-8859-1", body);

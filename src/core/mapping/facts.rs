@@ -14,6 +14,9 @@ use crate::core::person::{
 };
 use crate::core::time::UnixMs;
 
+/// A first day that is over for longer than this was not moved, and an update that names it says nothing of it.
+const MOVED_MS_MAX: u64 = 31 * 86_400_000;
+
 /// What a record states, and which of its fields cannot be used.
 pub(super) struct Stating {
     pub(super) facts: Facts,
@@ -372,12 +375,17 @@ impl<'m, 'v> Reader<'m, 'v> {
             }
         };
         let scope = scope.map(|scope| self.scope(scope)).transpose()?;
+        let is_employed = matches!(employment, Some((EmploymentState::Employed, _)));
+        let starts = if kind == EventKind::Update && !is_employed { self.invited_at() } else { None };
+        let starts = starts.filter(|starts| at.is_none_or(|at| at.ms_since(*starts) <= MOVED_MS_MAX));
         let facts = Facts {
             day_ends,
             employment,
             is_status: kind == EventKind::Update && employment.is_some() && self.says_status(),
+            asks_nothing: false,
             is_other_status: employment.is_none() && self.says_other_status(),
             tells_end: employment.is_some() && self.tells_end(),
+            starts,
             scope,
             email,
             unusable_email,

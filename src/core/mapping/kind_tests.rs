@@ -118,6 +118,13 @@ fn conditions_say_which_records_and_which_people_are_meant() {
     let Record::Event { event, .. } = &hired[0] else { panic!("{hired:?}") };
     assert_eq!(event.facts.names(), ["employed", "out_of_scope"], "nobody is invited under it: the rest counts");
     let ignores = "in_scope_if = [{ path = '/data/department', in = ['sales'] }]";
+    let ignoring = self::mapping(ignores);
+    let outside = json!({"employee_id": 1, "department": "it", "last_name": "K", "email": "a@example.com"});
+    assert_eq!(why(&map_json(&ignoring, &record("employee.updated", outside.clone()))).0, IgnoredWhy::OutOfScope);
+    // Whoever was in scope before leaves all the same, and of nobody else anything is known.
+    let left = map_json(&ignoring, &record("employee.left", outside));
+    let left = only_event(&left);
+    assert_eq!((left.kind, left.facts.names(), left.facts.asks_nothing), (EventKind::Leave, vec!["left"], true));
     let inside = record("employee.updated", json!({"employee_id": 1, "department": "sales", "last_name": "K"}));
     assert_eq!(only_event(&map_json(&self::mapping(ignores), &inside)).facts.names(), ["family_name"]);
 }

@@ -49,8 +49,9 @@ pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Rec
     read(mapping, source, payload, Charset::utf8(), usize::MAX)
 }
 
-/// Parses a body as JSON; if that fails, once more with its damaged strings repaired. The texts must outlive the
-/// value, so it is passed to a closure.
+/// Parses a body as JSON; if that fails, once more with its damaged strings repaired, and then with what no reader holds
+/// bounded: neither is to take the other records with it. The texts must outlive the value, so it is passed to a closure,
+/// with the text to keep.
 pub(super) fn with_json<R>(
     mapping: &Mapping,
     text: &str,
@@ -64,10 +65,17 @@ pub(super) fn with_json<R>(
         Ok(root) => return then(Ok((&root, text))),
         Err(error) => error,
     };
-    if let Some(mended) = json::mended(text)
-        && let Ok(root) = Json::parse(&mended)
+    let mended = json::mended(text);
+    if let Some(mended) = &mended
+        && let Ok(root) = Json::parse(mended)
     {
-        return then(Ok((&root, &mended)));
+        return then(Ok((&root, mended)));
+    }
+    let readable = mended.as_deref().unwrap_or(text);
+    if let Some(bounded) = json::bounded(readable)
+        && let Ok(root) = Json::parse(&bounded)
+    {
+        return then(Ok((&root, readable)));
     }
     // These messages name a syntax error and its place, and contain no values.
     let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
@@ -150,18 +158,25 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         Ok(_) => Some(Scope::In),
         Err(problem) => return bad(mapping, Some(person), &[problem.of("in_scope_if")]),
     };
-    let scope = match (mapping.out_of_scope, scope) {
-        (OutOfScope::Ignore, Some(Scope::Out)) => return ignored(IgnoredWhy::OutOfScope),
-        // People who were in scope stay: records of people out of scope are ignored.
-        (OutOfScope::Ignore, Some(Scope::In) | None) => None,
-        (OutOfScope::Leave, scope) => scope,
-    };
+    // People who were in scope stay until they leave: the other records of people out of scope are ignored.
+    let is_left_out = mapping.out_of_scope == OutOfScope::Ignore && scope == Some(Scope::Out);
+    let scope = scope.filter(|_| mapping.out_of_scope == OutOfScope::Leave);
     let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind, scope) {
         Ok(stating) => stating,
         Err(problem) => return bad(mapping, Some(person), &[problem]),
     };
     if meaning == Meaning::Deleted && kind == EventKind::Notice {
         facts.employment = Some((EmploymentState::Left, None));
+    }
+    if is_left_out {
+        return match leave_alone(&facts) {
+            Some(facts) => Fate::Event { event: Event { person, kind, at, facts }, dropped: Vec::new(), end: None },
+            None => Fate::Ignored(Ignored {
+                why: IgnoredWhy::OutOfScope,
+                type_value: told_type(&Reader::new(mapping, place)),
+                dropped: Vec::new(),
+            }),
+        };
     }
     if facts.is_empty() && kind != EventKind::Notice {
         let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
@@ -184,6 +199,14 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     // A person out of scope leaves, whatever else the record says.
     let kind = if scope == Some(Scope::Out) { EventKind::Leave } else { kind };
     Fate::Event { event: Event { person, kind, at, facts }, dropped, end }
+}
+
+/// Of a record of somebody out of scope, that they leave. None if it does not say so. No address is followed: under it,
+/// somebody may have been invited by hand.
+fn leave_alone(facts: &Facts) -> Option<Facts> {
+    let employment = facts.employment.filter(|(state, _)| *state == EmploymentState::Left)?;
+    let Facts { day_ends, is_status, .. } = *facts;
+    Some(Facts { day_ends, employment: Some(employment), is_status, asks_nothing: true, ..Facts::default() })
 }
 
 /// Why a delivery without records, or with something else in their place, does no harm: its type is not followed, so

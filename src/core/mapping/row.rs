@@ -29,6 +29,8 @@ pub struct RowWord {
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
     /// When they will leave.
     pub leaves_at: Option<UnixMs>,
+    /// They are out of scope, and nothing counts but that they have left.
+    pub is_leave_alone: bool,
 }
 
 impl RowRules {
@@ -60,7 +62,7 @@ impl RowRules {
     }
 
     /// What a row says as of `at`, if this is its status; none if the mapping leaves such people out. `value` gives a
-    /// column's text. A condition without a column is not asked.
+    /// column's text. Conditions on columns that are `unasked`, since no row of the file has them, are not asked.
     ///
     /// # Errors
     /// The field that cannot be read, as `only_if` where a condition or a date is there and no text.
@@ -69,37 +71,41 @@ impl RowRules {
         value: impl Fn(&str) -> Result<Option<&'r str>, &'static str>,
         status: Option<EmploymentState>,
         at: UnixMs,
+        unasked: &[String],
     ) -> Result<Option<RowWord>, InvalidField> {
         let mut record = Json::Object(Vec::new());
-        let mut known = Vec::new();
         for path in &self.paths {
             let found = names(path).iter().map(|name| value(name)).find(|found| *found != Ok(None));
             let wrong = |found| Problem::WrongType { expected: "text or a whole number", found }.of("only_if");
             if let Some(text) = found.unwrap_or(Ok(None)).map_err(wrong)? {
                 put(&mut record, &path.plain_names().unwrap_or_default(), text);
-                known.push(path);
             }
         }
         let place = Place { root: &record, record: &record, key: None };
-        let is_known = |condition: &&Condition| condition.plain_path().is_some_and(|path| known.contains(&path));
+        let is_asked =
+            |condition: &&Condition| condition.plain_path().is_some_and(|path| !unasked.contains(&last_name(path)));
         let mapping = &self.mapping;
         for (conditions, wanted) in [(&mapping.only_if, true), (&mapping.except_if, false)] {
-            for condition in conditions.iter().filter(is_known) {
+            for condition in conditions.iter().filter(is_asked) {
                 let holds = condition.judge(place).map_err(|problem| problem.of("only_if"))?;
                 if (holds == Some(true)) != wanted {
                     return Ok(None);
                 }
             }
         }
-        let judged = mapping.in_scope_if.iter().filter(is_known).map(|condition| condition.judge(place));
+        let judged = mapping.in_scope_if.iter().filter(is_asked).map(|condition| condition.judge(place));
         let judged: Vec<_> = judged.collect::<Result<_, _>>().map_err(|problem| problem.of("in_scope_if"))?;
         let all_known = judged.len() == mapping.in_scope_if.len() && !judged.contains(&None);
-        let scope = match (judged.contains(&Some(false)), mapping.out_of_scope) {
-            (true, OutOfScope::Ignore) => return Ok(None),
+        let is_out = judged.contains(&Some(false));
+        let scope = match (is_out, mapping.out_of_scope) {
             (true, OutOfScope::Leave) => Some(Scope::Out),
             (false, OutOfScope::Leave) if !judged.is_empty() && all_known => Some(Scope::In),
-            (false, _) => None,
+            (_, OutOfScope::Ignore | OutOfScope::Leave) => None,
         };
+        let is_leave_alone = is_out && mapping.out_of_scope == OutOfScope::Ignore;
+        if is_leave_alone && status != Some(EmploymentState::Left) {
+            return Ok(None);
+        }
         let mut reader = Reader::new(mapping, place);
         let (employment, leaves_at) = reader.employment_of(status, EventKind::Leave, Some(at))?;
         if let Some(problem) = reader.dropped.into_iter().next() {
@@ -108,7 +114,7 @@ impl RowRules {
         // What began long ago is so now, and no more is known of when.
         let ahead = |from: UnixMs| from > at;
         let employment = employment.map(|(state, from)| (state, from.filter(|from| ahead(*from))));
-        Ok(Some(RowWord { scope, employment, leaves_at }))
+        Ok(Some(RowWord { scope, employment, leaves_at, is_leave_alone }))
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::tests::{map_bytes, map_json, mapping, only_event, only_trouble, record, source};
+use super::tests::{map_bytes, map_json, mapping, only_event, only_trouble, record, source, why};
 use super::*;
 use crate::core::code::Code;
 use crate::core::person::EmploymentState::{Employed, Left};
@@ -152,6 +152,16 @@ fn a_leave_takes_effect_at_the_time_of_day_and_a_hire_some_days_before_the_start
         Some((Employed, at("2026-03-29T22:00:00Z")))
     );
     assert_eq!(employment("employee.hired", json!({"employee_id": 1})), Some((Employed, None)));
+    // An update may move it. One that names the day long after it moves nothing.
+    let of = |day: &str| {
+        let mut body = record("employee.updated", json!({"employee_id": 1, "start": day}));
+        body["timestamp"] = json!("2026-12-01T00:00:00Z");
+        map_json(&mapping, &body)
+    };
+    let moved = of("2027-04-01");
+    assert_eq!(only_event(&moved).facts.starts, at("2027-03-29T22:00:00Z"));
+    assert_eq!(only_event(&moved).facts.names(), ["starts"]);
+    assert_eq!(why(&of("2019-04-01")).0, IgnoredWhy::StatesNothing);
 }
 
 #[test]

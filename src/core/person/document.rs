@@ -1,6 +1,7 @@
 //! The document that a store keeps for a person: what HR says, what is known about the member, what
 //! is open, and what blocks them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,9 @@ pub struct Document {
     /// When all members were last paged through without finding them, and for which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paged: Option<(UnixMs, String)>,
+    /// Members were paged through, and that did not settle who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked: Option<Looked>,
     /// The facts that HR has not given yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -123,6 +127,9 @@ pub struct Document {
     /// Groups that a worker that died may have put the member into, and that they are removed from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups_unsure: Vec<String>,
+    /// The SCIM id of the member whom these are about, by group; none: whoever this person's member is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups_unsure_of: BTreeMap<String, String>,
     /// Whose groups came with the member who was taken over: they tell of them once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_taken_from: Option<Person>,
@@ -152,13 +159,25 @@ pub struct Groups {
     /// Those that a worker that died may have put them into.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsure: Vec<String>,
+    /// The SCIM id of the member whom the unsure ones are about, by group, where it is known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unsure_of: BTreeMap<String, String>,
 }
 
 impl Groups {
     /// Those that a document knows.
     #[must_use]
     pub fn of(document: &Document) -> Self {
-        Self { joined: document.groups.clone(), unsure: document.groups_unsure.clone() }
+        let unsure_of = document.unsure_of();
+        Self { joined: document.groups.clone(), unsure: document.groups_unsure.clone(), unsure_of }
+    }
+
+    /// Takes them out of a document whose member is handed over.
+    pub(super) fn taken_from(document: &mut Document) -> Self {
+        let groups = Self::of(document);
+        (document.groups, document.groups_unsure) = (Vec::new(), Vec::new());
+        document.groups_unsure_of.clear();
+        groups
     }
 
     /// Whether there are none.
@@ -201,6 +220,7 @@ impl Document {
             left_scope: false,
             was_out_of_scope: false,
             paged: None,
+            looked: None,
             missing: Vec::new(),
             waiting_since: None,
             switched_off_elsewhere: false,
@@ -212,9 +232,43 @@ impl Document {
             groups: Vec::new(),
             labels_told: FurtherFacts::new(),
             groups_unsure: Vec::new(),
+            groups_unsure_of: BTreeMap::new(),
             groups_taken_from: None,
             groups_wait: None,
         }
+    }
+
+    /// The member whom each unsure group is about, as far as is known.
+    fn unsure_of(&self) -> BTreeMap<String, String> {
+        let own = self.member.as_ref().and_then(|member| member.id.as_ref());
+        let of = |name: &String| Some((name.clone(), self.groups_unsure_of.get(name).or(own)?.clone()));
+        self.groups_unsure.iter().filter_map(of).collect()
+    }
+
+    /// Notes a group that a worker that died may have put this person's member into.
+    pub fn note_unsure(&mut self, name: String) {
+        if !self.groups_unsure.contains(&name) {
+            self.groups_unsure_of.remove(&name);
+            self.groups_unsure.push(name);
+        }
+    }
+
+    /// Takes over groups that a worker that died may have put a member into.
+    pub fn take_unsure(&mut self, unsure: Vec<String>, mut of: BTreeMap<String, String>) {
+        for name in unsure {
+            if !self.groups_unsure.contains(&name) {
+                self.note_unsure(name.clone());
+                self.groups_unsure_of.extend(of.remove_entry(&name));
+            }
+        }
+    }
+
+    /// Forgets the unsure groups of other members than this one: nobody knows who has put this one there.
+    pub fn keep_unsure_of(&mut self, member: &str) {
+        let of = &mut self.groups_unsure_of;
+        self.groups_unsure.retain(|name| of.get(name).is_none_or(|whose| whose == member));
+        let unsure = &self.groups_unsure;
+        of.retain(|name, _| unsure.contains(name));
     }
 
     /// Notes the values of further facts that an event states, and the previous ones.
@@ -340,6 +394,7 @@ impl Document {
             progress.failing_since.as_mut(),
             progress.refused_at.as_mut(),
             self.paged.as_mut().map(|(at, _)| at),
+            self.looked.as_mut().map(|looked| &mut looked.at),
             self.waiting_since.as_mut(),
             self.groups_wait.as_mut().map(|wait| &mut wait.since),
         ];
@@ -611,6 +666,20 @@ impl UnknownCreate {
     pub fn guessed(at: UnixMs, answered: bool) -> Self {
         Self { at, answered, is_guess: true }
     }
+}
+
+/// A look through the members that found nobody, and is no proof that there is nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// When.
+    pub at: UnixMs,
+    /// For which address.
+    pub key: String,
+    /// Through so many members at most.
+    pub rows_max: u32,
+    /// How many were looked at, as it is told; none: all were, but the target says that the person is a member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_part: Option<String>,
 }
 
 /// A wait for a person about whom nothing is about to be done.

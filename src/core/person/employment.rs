@@ -61,7 +61,7 @@ pub struct TimedWord<S> {
     /// It only describes the present, as a roster does: what was announced stands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_observed: bool,
-    /// It comes from a roster, which does not ask for anything.
+    /// It does not ask for anything: it comes from a roster, or from a record of somebody out of scope.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_row: bool,
     /// The status says so ahead of the day from which it is so: what says otherwise afterwards takes back that it will be.
@@ -197,6 +197,17 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
             !word.is_observed && word.is_announced() && gone.any(|gone| is_back(gone, word))
         };
         self.words.retain(|word| !is_taken_back(word));
+    }
+
+    /// Takes out the statements that follow from others, to work them out anew.
+    pub fn take_out(&mut self, follows: impl Fn(&TimedWord<S>) -> bool) {
+        self.words.retain(|word| !follows(word));
+    }
+
+    /// Puts in a statement that follows from others, which stay: it may be taken out again.
+    pub fn put_in(&mut self, word: TimedWord<S>) {
+        let place = self.words.partition_point(|known| (known.from, known.stamp) < (word.from, word.stamp));
+        self.words.insert(place, word);
     }
 
     /// What is so at `now`; none if HR has not said, or only for later. If a statement would be in effect had it not

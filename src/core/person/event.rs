@@ -88,9 +88,16 @@ pub struct Facts {
     /// There is a status, and it means neither employed nor left.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_other_status: bool,
+    /// It is about somebody out of the source's scope: that they leave counts for whoever is known, and asks nothing of
+    /// anybody else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asks_nothing: bool,
     /// It also states an end of employment, or that none is announced, so nothing else about employment is open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tells_end: bool,
+    /// When somebody who has not begun is to be in the team, if nothing else is said of employment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<UnixMs>,
     /// Whether they are in scope, if the source has rules for it, and from when on; none: from the moment of the
     /// event.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +145,7 @@ impl Facts {
                 EmploymentState::Employed => "employed",
                 EmploymentState::Left => "left",
             }),
+            self.starts.map(|_| "starts"),
             self.scope.map(|(scope, _)| Self::scope_name(scope)),
             self.email.as_ref().map(|_| "email"),
             self.unusable_email.then_some("unusable_email"),
@@ -153,7 +161,7 @@ impl Facts {
 impl Hash for Facts {
     /// Two deliveries say the same to every version: what one does not know counts only where it is told.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { day_ends, employment, is_status, tells_end, scope, .. } = self;
+        let Self { day_ends, employment, is_status, asks_nothing, starts, tells_end, scope, .. } = self;
         (employment, tells_end, scope).hash(state);
         let Self { email, unusable_email, given_name, family_name, locale, further, .. } = self;
         (email, unusable_email, given_name, family_name, locale, further).hash(state);
@@ -162,6 +170,12 @@ impl Hash for Facts {
         }
         if *is_status {
             is_status.hash(state);
+        }
+        if *asks_nothing {
+            asks_nothing.hash(state);
+        }
+        if let Some(starts) = starts {
+            starts.hash(state);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Folding an inbox into a person's document.
 
-use super::document::{Document, Groups, JoinedGroup, OPEN_JOBS_MAX, OpenJob, Progress, Staged, UnknownCreate};
+use super::document::{Document, Groups, OPEN_JOBS_MAX, OpenJob, Progress, Staged, UnknownCreate};
 use super::employment::{EmploymentState, EmploymentWord};
 use super::event::{Event, EventKind, Facts};
 use super::identity::Person;
@@ -25,8 +25,8 @@ pub struct Folding {
     pub is_cut_off: bool,
     /// Entries whose person is another one: see [`super::PersonId`]. They are left as they are.
     pub strangers: Vec<(JobId, Event)>,
-    /// The groups of a member who was handed over are to be told to whoever has the member.
-    pub passes_on: Option<(Person, Groups)>,
+    /// The groups of members who were handed over, each to be told to whoever has the member.
+    pub passes_on: Vec<(Person, Groups)>,
     /// How many events had a time too far ahead to be believed.
     pub ahead: u32,
     /// How many events said something that is news.
@@ -76,7 +76,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             Word::TryAgain { by } => {
                 let Progress { create_unknown, .. } = document.progress;
                 document.progress = Progress { create_unknown, ..Progress::default() };
-                document.not_followed_since = None;
+                (document.not_followed_since, document.looked) = (None, None);
                 if let Some(owed) = &mut document.owed_read {
                     owed.again();
                 }
@@ -163,6 +163,8 @@ fn take_in(
             is_notice && matches!(event.facts.employment, Some((EmploymentState::Left, from)) if says_removed(from));
         OwedRead::note(&mut document.owed_read, accepted_at, is_removal);
     }
+    // Whoever joins or leaves is looked for again, however many members there are.
+    document.looked.take_if(|_| event.facts.employment.is_some() || event.facts.scope.is_some());
     // This event may have removed what blocked them.
     document.progress.suspicions = 0;
     document.progress.suspicions_alone = 0;
@@ -172,7 +174,7 @@ fn take_in(
     folding.calls_for_attempt = true;
     let employment = event.facts.employment.and_then(|(_, from)| from);
     let scope = event.facts.scope.and_then(|(_, from)| from);
-    let from = employment.or(scope).filter(|from| *from > accepted_at);
+    let from = employment.or(scope).or(event.facts.starts).filter(|from| *from > accepted_at);
     let kind = if is_doubtful { EventKind::Notice } else { event.kind };
     document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
 }
@@ -256,14 +258,13 @@ fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
         folding.ended.push((job.id, Finished::HandedOver));
         folding.story.push(StoryEntry { at: now, note: Note::Ended { job: job.id, outcome: Finished::HandedOver } });
     }
+    // The groups went with the member.
+    let (to, groups) = (closed.to.clone(), Groups::taken_from(document));
     document.record.closed = Some(closed);
     document.member = None;
     document.listed_as = None;
-    // The groups went with the member.
-    let groups =
-        Groups { joined: std::mem::take(&mut document.groups), unsure: std::mem::take(&mut document.groups_unsure) };
-    if let (false, Some(closed)) = (groups.is_empty(), &document.record.closed) {
-        folding.passes_on = Some((closed.to.clone(), groups));
+    if !groups.is_empty() {
+        folding.passes_on.push((to, groups));
     }
     document.groups_taken_from = None;
     document.groups_wait = None;
@@ -278,21 +279,22 @@ fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
 /// them over may have died before that was noted.
 fn take_groups(document: &mut Document, folding: &mut Folding, from: &Person, groups: Groups) {
     if let Some(closed) = &document.record.closed {
-        folding.passes_on = Some((closed.to.clone(), groups));
+        folding.passes_on.push((closed.to.clone(), groups));
         return;
     }
     if document.groups_taken_from.take_if(|noted| noted == from).is_some() {
         return;
     }
     let member = document.member.as_ref().and_then(|member| member.id.as_ref());
-    let Groups { joined, unsure } = groups;
-    let is_theirs = |group: &JoinedGroup| member.is_none_or(|member| *member == group.member);
+    let Groups { joined, unsure, unsure_of } = groups;
+    let is_theirs = |whose: &String| member.is_none_or(|member| member == whose);
     let joined: Vec<_> =
-        joined.into_iter().filter(|group| is_theirs(group) && !document.groups.contains(group)).collect();
-    let unsure: Vec<_> = unsure.into_iter().filter(|name| !document.groups_unsure.contains(name)).collect();
+        joined.into_iter().filter(|group| is_theirs(&group.member) && !document.groups.contains(group)).collect();
+    let is_new = |name: &String| !document.groups_unsure.contains(name) && unsure_of.get(name).is_none_or(is_theirs);
+    let unsure: Vec<_> = unsure.into_iter().filter(is_new).collect();
     folding.calls_for_attempt |= document.not_followed_since.is_none() && !(joined.is_empty() && unsure.is_empty());
     document.groups.extend(joined);
-    document.groups_unsure.extend(unsure);
+    document.take_unsure(unsure, unsure_of);
 }
 
 fn discard(document: &mut Document, folding: &mut Folding, by: String, now: UnixMs) {
@@ -330,7 +332,7 @@ impl Folding {
 mod tests {
     use super::*;
     use crate::core::code::Code;
-    use crate::core::person::document::Trouble;
+    use crate::core::person::document::{JoinedGroup, KnownMember, Trouble};
     use crate::core::person::{Email, EmploymentState, Facts, Name, Person, Scope, SourceName, Stated};
 
     fn ada() -> Person {
@@ -469,7 +471,7 @@ mod tests {
         let mut former =
             Document { groups: vec![group.clone()], groups_unsure: vec!["R&D".to_owned()], ..Document::new(ada()) };
         let folding = fold(&mut former, vec![handed_over()], UnixMs(1_700));
-        let (to, groups) = folding.passes_on.unwrap();
+        let (to, groups) = folding.passes_on.into_iter().next().unwrap();
         assert!(former.groups.is_empty() && former.groups_unsure.is_empty());
         let word = |n| other(n, Word::Groups { from: ada(), groups: groups.clone() });
         let mut document = Document::new(to.clone());
@@ -484,7 +486,50 @@ mod tests {
         let mut closed = Document::new(to);
         let next = Person::parse(SourceName::parse("hr").unwrap(), "E-3").unwrap();
         let handed = other(1, Word::HandedOver { to: next.clone(), is_another: false });
-        assert_eq!(fold(&mut closed, vec![handed, word(2)], UnixMs(3_000)).passes_on, Some((next, groups.clone())));
+        assert_eq!(fold(&mut closed, vec![handed, word(2)], UnixMs(3_000)).passes_on, [(next.clone(), groups.clone())]);
+        // Of two former owners in one inbox.
+        let mut closed = Document::new(next.clone());
+        let last = Person::parse(SourceName::parse("hr").unwrap(), "E-4").unwrap();
+        let handed = other(1, Word::HandedOver { to: last.clone(), is_another: false });
+        let others = Groups { unsure: vec!["Other".to_owned()], ..Groups::default() };
+        let second = other(3, Word::Groups { from: next, groups: others.clone() });
+        let passed = fold(&mut closed, vec![handed, word(2), second], UnixMs(3_000)).passes_on;
+        assert_eq!(passed, [(last.clone(), groups), (last, others)]);
+    }
+
+    #[test]
+    fn groups_that_a_worker_left_unsure_are_those_of_one_member() {
+        let member = |id: &str| KnownMember {
+            id: Some(id.to_owned()),
+            user_name: "ada@example.com".to_owned(),
+            given_name: None,
+            family_name: None,
+            active: Some(true),
+            seen_at: UnixMs(0),
+            created_at: None,
+            user_name_written_at: None,
+            user_names_before: Vec::new(),
+            names_before: Vec::new(),
+            names_written_at: None,
+            active_written_at: None,
+        };
+        let mut former = Document { member: Some(member("m")), ..Document::new(ada()) };
+        former.note_unsure("R&D".to_owned());
+        let (to, groups) = fold(&mut former, vec![handed_over()], UnixMs(1_700)).passes_on.remove(0);
+        let taken = |whose: Option<KnownMember>| {
+            let mut document = Document { member: whose, ..Document::new(to.clone()) };
+            let word = other(1, Word::Groups { from: ada(), groups: groups.clone() });
+            let asks = fold(&mut document, vec![word], UnixMs(3_000)).calls_for_attempt;
+            (asks, document)
+        };
+        assert!(!taken(Some(member("n"))).0, "somebody else may have put that one in");
+        assert!(taken(Some(member("m"))).0);
+        let (asks, mut document) = taken(None);
+        assert!(asks);
+        document.keep_unsure_of("m");
+        assert_eq!(document.groups_unsure, ["R&D"]);
+        document.keep_unsure_of("n");
+        assert!(document.groups_unsure.is_empty() && document.groups_unsure_of.is_empty());
     }
 
     #[test]

@@ -19,12 +19,18 @@ pub const AHEAD_MS_MAX: u64 = 3_600_000;
 /// sources tell only the day, in whatever zone.
 const TOLD_BEFORE_MS_MAX: u64 = 26 * 3_600_000;
 
+/// How many words on the first day are kept.
+const STARTS_MAX: usize = 8;
+
 /// What HR says about a person: the newest of each fact.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
     /// Employment, as announced.
     pub employment: Employment,
+    /// When somebody who has not begun is to be in the team, by words on that alone, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Start>,
     /// Whether they are in scope, as far as the source's rules have said.
     #[serde(skip_serializing_if = "Timeline::is_empty")]
     pub scope: Timeline<Scope>,
@@ -49,6 +55,16 @@ pub struct Record {
     /// Set once the member belongs to another record: later events are kept and reported, but not applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
+}
+
+/// A word on the first day of work alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// When they are to be in the team.
+    pub from: UnixMs,
+    /// When HR said so.
+    #[serde(flatten)]
+    pub stamp: Stamp,
 }
 
 /// A record whose member was handed over.
@@ -150,6 +166,10 @@ impl Record {
             }
             is_otherwise |= !is_news && !is_so;
         };
+        // What follows from words on the first day is worked out anew.
+        let starts = std::mem::take(&mut self.starts);
+        self.employment.take_out(|word| starts.iter().any(|start| start.stamp == word.stamp && !word.is_early));
+        self.starts = starts;
         if let Some((state, from)) = facts.employment {
             // The status in an update describes the present, as a row does, unless the record states an end, too: it
             // stays "active" until that day.
@@ -159,6 +179,7 @@ impl Record {
             let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
             // What a row announces is announced, as by anybody else.
             let is_observed = is_status || (is_of_row && from.is_none());
+            let is_of_row = is_of_row || facts.asks_nothing;
             let word =
                 EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed, is_of_row, is_early: false };
             let name = match state {
@@ -173,6 +194,13 @@ impl Record {
                 let early = EmploymentWord { from: at, is_observed: true, is_early: true, ..word };
                 self.employment.fold_told(early, day_ends);
             }
+        }
+        if let Some(from) = facts.starts {
+            let is_news = self.fold_start(from, told);
+            note(is_news, self.starts.last().is_some_and(|newest| newest.from == from), "starts");
+        }
+        for moved in self.moved_starts() {
+            self.employment.put_in(moved);
         }
         if let Some((scope, from)) = facts.scope {
             let before = self.scope_from(accepted_at);
@@ -214,6 +242,36 @@ impl Record {
         Folded { news, is_ahead, is_outdated }
     }
 
+    /// Folds in a word on the first day. Returns whether it is the newest.
+    fn fold_start(&mut self, from: UnixMs, told: Told) -> bool {
+        let stamp = told.among(self.starts.iter().map(|start| &start.stamp));
+        let is_told = |known: &Start| known.stamp == stamp || (known.stamp.at, known.from) == (stamp.at, from);
+        if self.starts.iter().any(is_told) {
+            return false;
+        }
+        let place = self.starts.partition_point(|known| known.stamp < stamp);
+        self.starts.insert(place, Start { from, stamp });
+        if self.starts.len() > STARTS_MAX {
+            self.starts.remove(0);
+        }
+        self.starts.last().is_some_and(|newest| newest.stamp == stamp)
+    }
+
+    /// From when on somebody works there whom HR has announced, by each word that moved the first day before it came.
+    fn moved_starts(&self) -> Vec<EmploymentWord> {
+        let newest = self.employment.counting().max_by_key(|word| word.stamp).copied();
+        let is_announced = |word: &EmploymentWord| word.state == EmploymentState::Employed && word.is_announced();
+        let Some(mut word) = newest.filter(is_announced) else { return Vec::new() };
+        let mut moved = Vec::new();
+        for start in &self.starts {
+            if start.stamp > word.stamp && start.stamp.at < word.from {
+                word = EmploymentWord { from: start.from, stamp: start.stamp, ..word };
+                moved.push(word);
+            }
+        }
+        moved
+    }
+
     /// Folds in an address that cannot be used. A value that was stated for that instant before is a redelivery, and
     /// does not undo a correction.
     fn fold_unusable_email(&mut self, told: Told) -> bool {
@@ -242,6 +300,7 @@ impl Record {
     pub fn newest_at(&self) -> Option<UnixMs> {
         let facts = [
             self.employment.said_at(),
+            self.starts.last().map(|start| start.stamp.at),
             self.scope.said_at(),
             self.email.as_ref().map(|fact| fact.stamp.at),
             self.unusable_email.map(|stamp| stamp.at),
@@ -480,6 +539,59 @@ mod tests {
                 record.fold(&event(Some(0), facts(*email)), UnixMs(100), seq);
             }
             assert_eq!(record.waits_for_email(), awaits, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_day_that_is_moved_before_it_comes_counts_whichever_word_comes_first() {
+        use EmploymentState::Employed;
+        let hire = |at, from| {
+            let facts = Facts { employment: Some((Employed, Some(UnixMs(from)))), ..Facts::default() };
+            Event { kind: EventKind::Hire, ..event(Some(at), facts) }
+        };
+        let moved = |at, starts| event(Some(at), Facts { starts: Some(UnixMs(starts)), ..Facts::default() });
+        for (words, before, from) in [
+            // Put off, brought forward, both, and put off once more when the day before was over.
+            (vec![hire(10, 500), moved(20, 700)], 600, 700),
+            (vec![hire(10, 500), moved(20, 300)], 200, 300),
+            (vec![hire(10, 500), moved(20, 300), moved(30, 600)], 550, 600),
+            (vec![hire(10, 500), moved(20, 700), moved(600, 900)], 850, 900),
+            // Said before HR told of the hire, or after the day on which they began.
+            (vec![hire(30, 500), moved(20, 700)], 450, 500),
+            (vec![hire(10, 15), moved(20, 700)], 14, 15),
+        ] {
+            for turn in 0..words.len() {
+                for is_reversed in [false, true] {
+                    let mut order = words.clone();
+                    order.rotate_left(turn);
+                    if is_reversed {
+                        order.reverse();
+                    }
+                    let mut record = Record::default();
+                    for (seq, word) in (1..).zip(&order) {
+                        record.fold(word, UnixMs(100), seq);
+                    }
+                    let at = |now: i64| record.membership(UnixMs(now));
+                    let now = [before, from, 950];
+                    assert_eq!(now.map(at), [None, Some(Employed), Some(Employed)], "{order:?}");
+                }
+            }
+        }
+        // To a day that is over.
+        let mut record = Record::default();
+        record.fold(&hire(10, 500), UnixMs(100), 1);
+        assert_eq!(record.fold(&moved(20, 5), UnixMs(100), 2).news, ["starts"]);
+        assert_eq!((record.membership(UnixMs(100)), record.next_change(UnixMs(100))), (Some(Employed), None));
+        // Whoever has left meanwhile does not begin.
+        let left = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
+        let left = Event { kind: EventKind::Leave, ..event(Some(15), left) };
+        for order in [[0_usize, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 2, 1]] {
+            let words = [hire(10, 500), left.clone(), moved(20, 700)];
+            let mut record = Record::default();
+            for (seq, place) in (1..).zip(order) {
+                record.fold(&words[place], UnixMs(100), seq);
+            }
+            assert_eq!(record.membership(UnixMs(800)), Some(EmploymentState::Left), "{order:?}");
         }
     }
 

@@ -34,6 +34,9 @@ pub struct AttemptState {
     pub(super) former_addresses: Vec<Email>,
     /// The known id, if it turned out to be nobody's, or somebody else's.
     pub(super) stale_id: Option<String>,
+    /// How the attempt ends if the look-up finds nobody either: that the known id is nobody's was not the target's
+    /// word.
+    pub(super) nowhere: Option<Conclusion>,
     /// The known id shows an address that neither HR nor we gave.
     pub(super) in_doubt: bool,
     /// Claims that this attempt asked for, and that are this person's.
@@ -82,6 +85,7 @@ impl AttemptState {
             search: Search::default(),
             already_member: false,
             stale_id: None,
+            nowhere: None,
             in_doubt: false,
             claims: Vec::new(),
             in_the_way: None,

@@ -131,6 +131,21 @@ fn the_address_of_a_leaver_whose_account_is_gone_or_has_another_is_free() {
 }
 
 #[test]
+fn a_page_of_a_proxys_in_place_of_a_leavers_account_frees_no_address() {
+    let mut world = World::new();
+    let second = |event: Event| Event { person: person("E-2"), ..event };
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.tell(&[second(hire(10, "bob@example.com", "Bob", "Byron"))]);
+    world.tell(&[leave(20)]);
+    world.now = world.now.plus_ms(120_000);
+    world.team.page_at = world.team.member("ada@example.com").and_then(|ada| ada["id"].as_str()).map(str::to_owned);
+    let ending = world.tell(&[second(update(30, "ada@example.com", "-", "-"))]);
+    assert_eq!(ending.document.trouble.map(|trouble| trouble.code), Some(Code::ScimOwned), "{:?}", world.calls());
+    assert!(!world.calls().iter().any(|call| call.starts_with("PATCH") && call.contains("userName")));
+    assert_eq!(world.claims.get("address:ada@example.com").map(String::as_str), Some("hr/E-1"));
+}
+
+#[test]
 fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);

@@ -81,6 +81,8 @@ impl AttemptState {
         let Some((id, address)) = self.in_the_way.take_if(is_asked) else { return false };
         let has_it = match outcome {
             Outcome::NotMember => false,
+            // It is not known to be gone.
+            Outcome::Nowhere { .. } => true,
             Outcome::Member(member) => owner::address_key(&member.user_name) == address,
             _ => return false,
         };
@@ -94,9 +96,9 @@ impl AttemptState {
     /// This record takes the member out of the groups that the former one put them into.
     fn take_groups(&mut self, person: Person, member: &KnownMember, groups: Groups) {
         self.document.groups_taken_from = Some(person).filter(|_| !groups.is_empty());
-        let Groups { joined, unsure } = groups;
+        let Groups { joined, unsure, unsure_of } = groups;
         self.document.groups.extend(joined.into_iter().filter(|group| Some(&group.member) == member.id.as_ref()));
-        self.document.groups_unsure.extend(unsure);
+        self.document.take_unsure(unsure, unsure_of);
     }
 
     /// Whether HR says that they have left, or are out of scope, and there has never been a member, nor may there be

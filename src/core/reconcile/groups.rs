@@ -71,9 +71,7 @@ pub(super) fn note_unsure(document: &mut Document, state: &mut GroupsState, rule
         state.found.insert(label::key(&group.name), Some(group.id.clone()));
     }
     for name in told.into_values().chain(joined.into_iter().map(|group| group.name)) {
-        if !document.groups_unsure.contains(&name) {
-            document.groups_unsure.push(name);
-        }
+        document.note_unsure(name);
     }
 }
 
@@ -179,6 +177,7 @@ impl GroupsState {
     ) -> Next {
         // It was another member who was put into these, and that member is not ours any more.
         document.groups.retain(|joined| joined.member == known.member);
+        document.keep_unsure_of(known.member);
         if let Some(problem) = &self.problem {
             return Next::Refuse(problem.clone());
         }
@@ -300,9 +299,7 @@ impl GroupsState {
             && let Some(key) = self.key_of(id)
         {
             let name = self.names.get(&key).cloned().unwrap_or(key);
-            if !document.groups_unsure.contains(&name) {
-                document.groups_unsure.push(name);
-            }
+            document.note_unsure(name);
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use bytes::Bytes;
 
+use super::super::group::{GroupCall, GroupOutcome};
 use super::super::listing::Listing;
 use super::super::request::{Active, Carrier, UserToCreate};
 use super::*;
@@ -218,13 +219,21 @@ fn a_reply_of_another_content_type_is_judged_by_its_body() {
         for body in ["", "<html>403 Forbidden</html>", "Forbidden", "[]", "{\"detail\":"] {
             for request in [get(), replace(None), set_user_name(), page()] {
                 // A look-up comes next, which is refused, too, where everything is.
-                let is_looked_for = status == 404 && request == get();
-                let expected = if is_looked_for { Outcome::NotMember } else { suspect(status) };
+                let expected = match (status, body) {
+                    (404, "") if request == get() => Outcome::NotMember,
+                    (404, _) if request == get() => Outcome::Nowhere { not_before: None, status },
+                    _ => suspect(status),
+                };
                 assert_eq!(meaning(&request, &http(status, body)), expected, "{status} {body}");
             }
         }
     }
-    assert_eq!(meaning(&get(), &http(410, "<html>")), Outcome::NotMember);
+    assert_eq!(meaning(&get(), &http(410, "<html>")), Outcome::Nowhere { not_before: None, status: 410 });
+    let of_group = Request::Group(GroupCall::Get { id: "7".to_owned() });
+    assert_eq!(meaning(&of_group, &http(404, "<html>")), suspect(404));
+    for body in ["", "{}"] {
+        assert_eq!(meaning(&of_group, &http(404, body)), Outcome::Group(GroupOutcome::Nobody));
+    }
     assert_eq!(meaning(&get(), &http(404, "\u{feff}{}")), Outcome::NotMember);
 }
 

@@ -63,6 +63,11 @@ impl AttemptState {
                 self.search = Search::default();
             }
             Outcome::NotMember if operation == Operation::Get => self.learn_nobody(),
+            Outcome::Nowhere { not_before, status } => {
+                let status = Some(status);
+                self.nowhere = Some(Conclusion::Suspect { operation, status, not_before });
+                self.learn_nobody();
+            }
             Outcome::Changed if request.replaces() == Some(true) => {
                 self.shown = None;
                 self.changed += 1;

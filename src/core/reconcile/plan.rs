@@ -19,7 +19,7 @@ use super::shown::Shown;
 use super::step::{blocked, finish};
 use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
-use crate::core::person::document::UnknownCreate;
+use crate::core::person::document::{Looked, UnknownCreate};
 use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
 use crate::core::person::{Document, Email, EmploymentState, KnownMember};
@@ -100,6 +100,9 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         }
     }
     let Some(email) = address_to_look_for(&state.document) else {
+        if let Some(nowhere) = state.nowhere.clone() {
+            return finish(nowhere);
+        }
         return match standing {
             Standing::Employed => finish(Conclusion::Incomplete(vec!["email"])),
             // This person may be in the team, and still switched on.
@@ -141,6 +144,7 @@ fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
     let is_back = state.document.is_back_in_scope(now);
     // The member with the known id has an address that neither HR nor we gave: this person may have another member.
     state.in_doubt
+        || state.nowhere.is_some()
         || state.already_member
         || state.may_have_created
         || is_nameless
@@ -182,7 +186,8 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
         }
     }
     let rows_max = rows_max(state, rules, standing, email, now);
-    match state.search.next(&email.spellings(), email.key(), rows_max) {
+    let before = looked_before(state, email, rows_max, now);
+    match state.search.next(&email.spellings(), email.key(), if before.is_some() { 0 } else { rows_max }) {
         Look::Send(request) => Step::Send(request),
         Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
@@ -191,7 +196,10 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             if paged && (complete || standing == Standing::Employed) {
                 state.document.paged = Some((now, email.key().to_owned()));
             }
-            nobody(state, rules, standing, email, complete, now)
+            let complete = complete && before.as_ref().is_none_or(|before| before.in_part.is_none());
+            let looked =
+                before.unwrap_or_else(|| Looked { at: now, key: email.key().to_owned(), rows_max, in_part: None });
+            nobody(state, rules, standing, email, Nobody { looked, complete }, now)
         }
     }
 }
@@ -236,6 +244,22 @@ fn rows_max(state: &AttemptState, rules: &PlanRules, standing: Standing, email: 
     }
 }
 
+/// An earlier look through as many members that need not be repeated yet: it takes as many calls as the team has pages,
+/// and every event about the person would make it. The filter is asked all the same.
+fn looked_before(state: &AttemptState, email: &Email, rows_max: u32, now: UnixMs) -> Option<Looked> {
+    let looked = state.document.looked.as_ref().filter(|looked| looked.key == email.key())?;
+    let is_lately = now.ms_since(looked.at) < PAGED_AGAIN_MS && looked.rows_max >= rows_max;
+    let says_it_all = looked.in_part.is_some() || (state.already_member && state.search.has_filter());
+    (rows_max > 0 && is_lately && says_it_all).then(|| looked.clone())
+}
+
+/// What a look that found nobody says.
+struct Nobody {
+    looked: Looked,
+    /// Whether everybody was looked at, as far as can be known.
+    complete: bool,
+}
+
 /// Whether a create of ours was answered so recently, without the member, that reads need not show them yet.
 fn is_made_lately(state: &AttemptState, rules: &PlanRules, now: UnixMs) -> bool {
     let made_at = state.document.member.as_ref().and_then(|made| made.created_at);
@@ -259,6 +283,7 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.document.progress.create_unknown = None;
     state.document.progress.made_unshown = false;
     state.in_doubt = false;
+    state.document.looked = None;
     state.note_shown(member.clone(), Shown::Read { lag_ms: rules.read_lag_ms }, now);
     bring(state, rules, member, standing, now)
 }
@@ -268,11 +293,14 @@ fn nobody(
     rules: &PlanRules,
     standing: Standing,
     email: &Email,
-    complete: bool,
+    Nobody { looked, complete }: Nobody,
     now: UnixMs,
 ) -> Step {
     if state.in_doubt {
         return blocked(Code::ScimDoubt, "the known id shows another userName, and nobody has HR's");
+    }
+    if let Some(nowhere) = state.nowhere.clone() {
+        return finish(nowhere);
     }
     // A look-up soon after a create proves nothing if it finds nobody.
     if is_made_lately(state, rules, now) {
@@ -297,7 +325,7 @@ fn nobody(
     let is_unseen = is_under_another && !state.search.has_filter();
     let is_unsaid = state.document.record.membership(now).is_none() && !rules.invites(&state.document);
     if (standing == Standing::Left || is_unsaid || is_unseen) && !complete {
-        return not_everybody(state);
+        return not_everybody(state, looked);
     }
     let made_unshown = state.document.progress.made_unshown;
     // The earlier addresses were looked for, too, and no member has them.
@@ -331,7 +359,10 @@ fn nobody(
             });
             invited(state, rules, now)
         }
-        Standing::Employed if state.already_member => blocked(Code::ScimElsewhere, "after POST /Users"),
+        Standing::Employed if state.already_member => {
+            state.document.looked = Some(looked);
+            blocked(Code::ScimElsewhere, "after POST /Users")
+        }
         Standing::Employed if state.document.groups_wait.is_some() && is_invited(&state.document) => {
             invited(state, rules, now)
         }
@@ -340,7 +371,10 @@ fn nobody(
 }
 
 /// A leaver, or a member created under an earlier address, may be among those who were not looked at.
-fn not_everybody(state: &mut AttemptState) -> Step {
+fn not_everybody(state: &mut AttemptState, looked: Looked) -> Step {
+    if let Some(detail) = &looked.in_part {
+        return blocked(Code::ScimLookUp, detail);
+    }
     let extent = state.search.extent();
     let looks = &mut state.document.progress.looks_in_part;
     *looks = looks.saturating_add(1);
@@ -350,7 +384,10 @@ fn not_everybody(state: &mut AttemptState) -> Step {
     let seen = extent.seen;
     let seen = extent.total.map_or_else(|| seen.to_string(), |total| format!("{seen} of {total}"));
     let what_to_do = if extent.has_more { ": raise `[postman] look_up_pages_max`" } else { "" };
-    blocked(Code::ScimLookUp, &format!("{seen} members were looked at{what_to_do}"))
+    let detail = format!("{seen} members were looked at{what_to_do}");
+    let step = blocked(Code::ScimLookUp, &detail);
+    state.document.looked = Some(Looked { in_part: Some(detail), ..looked });
+    step
 }
 
 /// There is no member, and HR wants none. But a create that went out may be an open invitation, which no look-up

@@ -15,6 +15,7 @@ use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
 use super::reply::Outcome;
 use super::request::{Active, Attributes, Member, Operation, Request};
+use super::target::TargetRules;
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
 use crate::core::person::document::Groups;
@@ -90,11 +91,12 @@ pub fn as_listed(known: &KnownMember) -> Member {
 pub type Claims = BTreeMap<String, Owner>;
 
 /// What would be done for `document` (with what is staged folded in) where the list of members shows
-/// `listed`. Claims that would be made are noted in `claims`.
+/// `listed`: their member or, where addresses differ only in case, several that may be theirs. Claims that would be made
+/// are noted in `claims`.
 #[must_use]
 pub fn preview(
     mut document: Document,
-    listed: Option<&Member>,
+    listed: &[Member],
     claims: &mut Claims,
     rules: &PlanRules,
     now: UnixMs,
@@ -102,9 +104,9 @@ pub fn preview(
     let mut preview = Preview::default();
     document.heed_scope(!rules.unscoped.contains(&document.person.source), now);
     if document.member.is_none() {
-        document.listed_as = listed.map(|member| member.id.clone());
+        document.listed_as = if let [member] = listed { Some(member.id.clone()) } else { None };
     }
-    let mut member = listed.cloned();
+    let mut members = listed.to_vec();
     let mut state = AttemptState::new(document, false, now);
     // The number of calls does not depend on what a provider can do.
     state.capabilities = Some(Capabilities::POSTMAN);
@@ -122,7 +124,9 @@ pub fn preview(
             }
             Step::Send(request) => {
                 preview.note_call(&request);
-                let outcome = answer(&request, &mut member, &state.document);
+                let outcome = answer(&request, &mut members, &state.document, rules.target);
+                // Refused, since there is somebody: the look-up that comes next shows whom.
+                preview.create &= outcome != Outcome::AlreadyMember;
                 state.learn(rules, &request, outcome, now);
             }
         }
@@ -151,15 +155,18 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
 }
 
 /// What a target would answer if everything succeeds.
-fn answer(request: &Request, member: &mut Option<Member>, document: &Document) -> Outcome {
-    let shown = |member: &Option<Member>| match member {
-        Some(member) => Outcome::Member(Box::new(member.clone())),
-        None => Outcome::NotMember,
+fn answer(request: &Request, members: &mut Vec<Member>, document: &Document, target: TargetRules) -> Outcome {
+    let listed = |members: Vec<Member>| {
+        let listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        Outcome::Members(Listing { members, listed, total: Some(listed), ..Listing::default() })
     };
+    let (is_empty, is_alone) = (members.is_empty(), members.len() == 1);
+    let place = request.member_id().and_then(|id| members.iter().position(|member| member.id == id));
+    let mut member = place.and_then(|place| members.get_mut(place));
     match request {
-        Request::Create(_) if member.is_some() => return Outcome::AlreadyMember,
+        Request::Create(_) if !is_empty => return Outcome::AlreadyMember,
         Request::Create(user) => {
-            *member = Some(Member {
+            let member = Member {
                 // Nobody else has it, since a created member has a new id.
                 id: format!("of {}", document.person),
                 user_name: user.user_name.clone(),
@@ -168,33 +175,36 @@ fn answer(request: &Request, member: &mut Option<Member>, document: &Document) -
                 active: Active::On,
                 version: None,
                 attributes: Attributes::default(),
-            });
-            return Outcome::Created(member.clone().map(Box::new));
+            };
+            members.push(member.clone());
+            return Outcome::Created(Some(Box::new(member)));
         }
-        Request::Find { .. } | Request::FindExternalId { .. } | Request::Page { .. } => {
-            let members: Vec<Member> = member.iter().cloned().collect();
-            let listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
-            return Outcome::Members(Listing { members, listed, total: Some(listed), ..Listing::default() });
+        Request::Find { user_name } => {
+            let shows = |member: &&Member| target.filters_alike(&member.user_name, user_name);
+            return listed(members.iter().filter(shows).cloned().collect());
         }
+        // Of several, none is known to have it.
+        Request::FindExternalId { .. } if !is_alone => return listed(Vec::new()),
+        Request::FindExternalId { .. } | Request::Page { .. } => return listed(members.clone()),
         Request::SetActive { active, .. } => {
-            if let Some(member) = member {
+            if let Some(member) = &mut member {
                 member.active = if *active { Active::On } else { Active::Off };
             }
         }
         Request::SetUserName { user_name, .. } => {
-            if let Some(member) = member {
+            if let Some(member) = &mut member {
                 member.user_name.clone_from(user_name);
             }
         }
         Request::Replace { body, .. } => {
             let name = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
             let text = |key: &str| name["name"][key].as_str().map(str::to_owned);
-            if let Some(member) = member {
+            if let Some(member) = &mut member {
                 (member.given_name, member.family_name) = (text("givenName"), text("familyName"));
             }
         }
         Request::SetNames { given_name, family_name, .. } => {
-            if let Some(member) = member {
+            if let Some(member) = &mut member {
                 (member.given_name, member.family_name) = (given_name.clone(), family_name.clone());
             }
         }
@@ -202,7 +212,7 @@ fn answer(request: &Request, member: &mut Option<Member>, document: &Document) -
         Request::Group(call) => return Outcome::Group(answer_of_group(call)),
         Request::Probe | Request::Discover => return Outcome::Served(Capabilities::POSTMAN),
     }
-    shown(member)
+    member.map_or(Outcome::NotMember, |member| Outcome::Member(Box::new(member.clone())))
 }
 
 /// Every group is there, under its name.
@@ -267,7 +277,6 @@ impl Preview {
 mod tests {
     use super::*;
     use crate::core::person::{EmploymentState, samples};
-    use crate::core::reconcile::target::TargetRules;
     use crate::core::reconcile::world_tests;
 
     fn document(id: &str, address: &str, family: &str) -> Document {
@@ -287,7 +296,7 @@ mod tests {
 
     #[expect(clippy::needless_pass_by_value, reason = "who was previewed is done with")]
     fn previewed(document: Document, listed: Option<Member>) -> Preview {
-        preview(document, listed.as_ref(), &mut Claims::new(), &rules(), UnixMs(2_000))
+        preview(document, listed.as_slice(), &mut Claims::new(), &rules(), UnixMs(2_000))
     }
 
     #[test]
@@ -311,10 +320,10 @@ mod tests {
     #[test]
     fn two_people_of_one_address_are_told_before_anything_is_written() {
         let mut claims = Claims::new();
-        let first = preview(document("E-1", "ada@example.com", "King"), None, &mut claims, &rules(), UnixMs(2_000));
-        let second = preview(document("E-2", "ADA@example.com", "Stone"), None, &mut claims, &rules(), UnixMs(2_000));
+        let first = preview(document("E-1", "ada@example.com", "King"), &[], &mut claims, &rules(), UnixMs(2_000));
+        let second = preview(document("E-2", "ADA@example.com", "Stone"), &[], &mut claims, &rules(), UnixMs(2_000));
         assert!(first.create);
-        let third = preview(document("E-3", "bob@example.com", "Byron"), None, &mut claims, &rules(), UnixMs(2_000));
+        let third = preview(document("E-3", "bob@example.com", "Byron"), &[], &mut claims, &rules(), UnixMs(2_000));
         assert!(third.create && third.blocked.is_none(), "{third:?}");
         assert_eq!(second.blocked.as_ref().map(|(code, _)| *code), Some(Code::ScimOwned), "{second:?}");
     }

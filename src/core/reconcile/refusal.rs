@@ -29,7 +29,7 @@ pub(super) fn classify(asked: &Request, http: &HttpReply, hint: Option<RetryHint
         _ if !http.body_complete => Outcome::Passing { code: Code::ScimUnreadable, not_before: refused.not_before() },
         _ => match ScimErrorBody::read(&http.body) {
             Some(told) => refused.as_told(&told),
-            None => refused.by_no_scim_server(),
+            None => refused.by_no_scim_server(http.body.trim_ascii().is_empty()),
         },
     }
 }
@@ -95,7 +95,7 @@ impl Refused<'_> {
             return hold(HoldScope::All, code);
         }
         match self.status {
-            _ if matches!(self.asked, Request::Group(_)) => self.by_no_scim_server(),
+            _ if matches!(self.asked, Request::Group(_)) => self.by_no_scim_server(true),
             _ if told.is_of_type("uniqueness") || told.says("already a member of the team") => self.taken(),
             // Only a call that takes a seat can wait for one: a hold on creates would not hold updates.
             400 if told.says("no slots available") && self.takes_a_seat() => hold(HoldScope::Creates, Code::HoldSeats),
@@ -131,15 +131,18 @@ impl Refused<'_> {
     }
 
     /// Postman answers in JSON, so this may come from a proxy. If the list is served without a filter, the refusal
-    /// was about the filter.
-    fn by_no_scim_server(&self) -> Outcome {
+    /// was about the filter. `is_wordless`: there is no page or text of somebody else's.
+    fn by_no_scim_server(&self, is_wordless: bool) -> Outcome {
         match (self.status, self.asked) {
             (401, Request::Group(_)) => self.suspect(),
+            // That a group is gone would make the bridge forget whom it has put into it.
+            (404 | 410, Request::Group(_)) if !is_wordless => self.suspect(),
             (_, Request::Group(call)) => Outcome::Group(group::refused(call, self.status)),
             (400 | 404 | 414, _) if self.is_find() => Outcome::NoFilter,
             (412, _) if self.asked.replaces() == Some(true) => Outcome::Changed,
             // Somebody between us may say so of everything: the look-up that comes next shows that.
-            (404 | 410, Request::Get { .. }) => Outcome::NotMember,
+            (404 | 410, Request::Get { .. }) if is_wordless => Outcome::NotMember,
+            (status @ (404 | 410), Request::Get { .. }) => Outcome::Nowhere { not_before: self.not_before(), status },
             _ => self.suspect(),
         }
     }

@@ -83,6 +83,13 @@ pub enum Outcome {
     AlreadyMember,
     /// Nobody of that id is in the team.
     NotMember,
+    /// 404 or 410 to a look at a member, with a page that no SCIM server writes: it may come from somebody in between.
+    Nowhere {
+        /// The target asks not to be called before then.
+        not_before: Option<UnixMs>,
+        /// The HTTP status.
+        status: u16,
+    },
     /// The target does not support this filter, or any: page instead.
     NoFilter,
     /// The target knows no PATCH: PUT instead.
@@ -157,6 +164,7 @@ impl Outcome {
             Self::Served(_) => "served",
             Self::AlreadyMember => "already a member",
             Self::NotMember => "not a member",
+            Self::Nowhere { .. } => "not found, by a page",
             Self::NoFilter => "no filter",
             Self::NoPatch => "no PATCH",
             Self::UsernameRefused => Code::ScimUsername.as_str(),

@@ -38,6 +38,27 @@ fn who_leaves_scope_is_switched_off_and_who_comes_back_by_any_word_is_switched_o
 }
 
 #[test]
+fn where_records_of_others_are_ignored_a_leave_is_one_of_whoever_is_known_and_asks_nothing_of_others() {
+    let mut left = leave(20);
+    left.facts.asks_nothing = true;
+    let hired = hire(10, "ada@example.com", "Ada", "Lovelace");
+    for words in [vec![hired.clone(), left.clone()], vec![left.clone(), hired]] {
+        let mut world = World::new();
+        world.has_scope = false;
+        for word in &words {
+            world.tell(std::slice::from_ref(word));
+        }
+        assert!(world.team.users.iter().all(|user| user["active"] == false), "{:?}", world.calls());
+        assert_eq!(world.people["hr/E-1"].trouble, None);
+    }
+    let mut world = World::new();
+    world.has_scope = false;
+    let ending = world.tell(&[left]);
+    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::NotAMember));
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
 fn that_somebody_is_still_in_scope_is_no_new_word() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace"), scoped(10, Scope::In)]);

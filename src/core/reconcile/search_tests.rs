@@ -41,6 +41,27 @@ fn whose_known_id_is_nobodys_is_looked_for_under_the_address_that_was_last_known
 }
 
 #[test]
+fn a_page_of_a_proxys_in_place_of_a_member_makes_nobody_twice() {
+    for moved in ["ada@example.com", "ada.king@example.com"] {
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+        world.now = world.now.plus_ms(120_000);
+        // Somebody gave her another address at the target, so that no look-up finds her.
+        world.team.users[0]["userName"] = json!("ada.lovelace@example.com");
+        world.team.page_at = world.team.users[0]["id"].as_str().map(str::to_owned);
+        let ending = world.tell(&[hire(20, moved, "Ada", "Lovelace")]);
+        let trouble = ending.document.trouble.unwrap();
+        assert_eq!((trouble.code, world.team.users.len()), (Code::ScimRejected, 1), "{:?}", world.calls());
+        assert!(trouble.detail.contains("404"), "{}", trouble.detail);
+        // Where the proxy is gone, the target says who has that id.
+        world.team.page_at = None;
+        let ending = world.tell(&[hire(30, moved, "Ada", "King")]);
+        let code = ending.document.trouble.map(|trouble| trouble.code);
+        assert_eq!((code, world.team.users.len()), (Some(Code::ScimDoubt), 1), "{:?}", world.calls());
+    }
+}
+
+#[test]
 fn whoever_got_the_last_known_address_since_is_somebody_else() {
     for word in [leave(20), hire(20, "-", "Ada", "Lovelace")] {
         let facts = Facts { email: Email::parse("ada.king@example.com").ok(), ..word.facts };
@@ -113,6 +134,49 @@ fn a_list_that_hides_members_is_asked_again_and_makes_no_leaver_a_stranger() {
     let trouble = ending.document.trouble.unwrap();
     assert_eq!((trouble.code, trouble.detail.as_str()), (Code::ScimLookUp, "2 of 3 members were looked at"));
     assert_eq!(world.calls().len(), 5 * 3, "{:?}", world.calls());
+}
+
+#[test]
+fn updates_of_somebody_whom_a_large_team_does_not_show_page_through_it_once_a_day() {
+    let mut world = in_a_large_team(0, 10_001);
+    let mut told = Vec::new();
+    let mut calls = |world: &mut World, event: &Event| {
+        world.team.calls.clear();
+        let trouble = world.tell(std::slice::from_ref(event)).document.trouble.unwrap();
+        assert_eq!(trouble.code, Code::ScimLookUp);
+        told.push(trouble.detail);
+        world.calls().len()
+    };
+    let named = |at| update(at, "ada@example.com", "Ada", &format!("No{at}"));
+    assert_eq!([10, 20, 30].map(|at| calls(&mut world, &named(at))), [21, 1, 1]);
+    // Whoever leaves is looked for further, and once, too.
+    assert_eq!([leave(40), named(50)].map(|event| calls(&mut world, &event)), [101, 1]);
+    assert_eq!(calls(&mut world, &leave(60)), 101, "a new word");
+    world.now = world.now.plus_ms(86_400_000);
+    assert_eq!([70, 80].map(|at| calls(&mut world, &named(at))), [101, 1]);
+    assert!(told.iter().all(|detail| detail.contains(" of 10001 members")), "{told:?}");
+}
+
+#[test]
+fn whoever_is_said_to_be_in_another_team_is_paged_for_once_a_day_until_a_replay() {
+    let mut world = in_a_large_team(0, 250);
+    let calls = |world: &mut World, entries: &[(u64, Entry)], event: &Event| {
+        world.team.calls.clear();
+        world.faults = vec![Fault::Taken];
+        let ending = if entries.is_empty() {
+            world.tell(std::slice::from_ref(event))
+        } else {
+            world.work(&person("E-1"), entries)
+        };
+        assert_eq!(ending.document.trouble.map(|trouble| trouble.code), Some(Code::ScimElsewhere));
+        world.calls().len()
+    };
+    let hired = hire(10, "ada@example.com", "Ada", "Lovelace");
+    assert_eq!(calls(&mut world, &[], &hired), 1 + 1 + 3);
+    let named = |at| update(at, "-", "Ada", &format!("No{at}"));
+    assert_eq!([20, 30].map(|at| calls(&mut world, &[], &named(at))), [2, 2]);
+    let again = Entry { accepted_at: world.now, word: Word::TryAgain { by: "test".to_owned() }, trace: None };
+    assert_eq!(calls(&mut world, &[(100, again)], &hired), 1 + 1 + 3);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::reply::{Outcome, Reply};
 use super::request::{Carrier, Request};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
+use crate::core::person::email::compare_key;
 use crate::core::time::UnixMs;
 
 /// Whose SCIM it is.
@@ -38,6 +39,16 @@ impl TargetRules {
         match self.kind {
             TargetKind::Postman => Some(Capabilities::POSTMAN),
             TargetKind::GenericScim => None,
+        }
+    }
+
+    /// Whether a filter for the address `asked` shows a member who has the address `user_name`. Postman's minds the case of
+    /// letters; `userName` is not `caseExact` elsewhere (RFC 7643 §8.7.1).
+    #[must_use]
+    pub(super) fn filters_alike(self, user_name: &str, asked: &str) -> bool {
+        match self.kind {
+            TargetKind::Postman => user_name == asked,
+            TargetKind::GenericScim => compare_key(user_name) == compare_key(asked),
         }
     }
 

@@ -63,6 +63,8 @@ pub(crate) struct Team {
     pub(super) shows_another: Vec<Operation>,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
+    /// A proxy answers a look at this id with a page of its own, 404.
+    pub(super) page_at: Option<String>,
     /// Pages show only this many members, this many times.
     pub(super) hides: (usize, usize),
     /// Reads show what was so before this long ago.
@@ -109,6 +111,9 @@ impl Team {
             Fault::Wordless(status) => return http(status, &error("")),
             Fault::Bare => return raw(201, ""),
             Fault::None | Fault::LostAfter | Fault::ErrorAfter | Fault::BareAfter => {}
+        }
+        if matches!(request, Request::Get { id } if self.page_at.as_ref() == Some(id)) {
+            return raw(404, "<html>Not found</html>");
         }
         let before = self.users.clone();
         let (status, mut body) = self.serve(request);

@@ -1,6 +1,6 @@
 //! Which column means what: a column is named like the last name in one of the mapping's paths.
 
-use super::rows::Row;
+use super::rows::{ReadRow, Row};
 use crate::core::mapping::{Lookups, Mapping, Names, RowRules};
 use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
@@ -95,10 +95,23 @@ impl Columns {
         needed.into_iter().filter(|(field, _)| lacks(*field)).map(|(_, name)| name).collect()
     }
 
-    /// What the mapping chooses people by, and this row has no column for: then everybody counts.
+    /// What the mapping chooses people by, and this row has no column for. If no row has, everybody counts.
     #[must_use]
     pub fn unjudged(&self, row: &Row) -> Vec<String> {
         self.rules.lacking(|name| row.has(name))
+    }
+
+    /// The columns that the mapping chooses people by and none of these rows has.
+    pub(crate) fn unasked(&self, rows: impl Iterator<Item = ReadRow>) -> Vec<String> {
+        let mut unasked: Option<Vec<String>> = None;
+        for row in rows.flatten() {
+            let unknown = self.unjudged(&row);
+            unasked.get_or_insert_with(|| unknown.clone()).retain(|name| unknown.contains(name));
+            if unasked.as_ref().is_some_and(Vec::is_empty) {
+                break;
+            }
+        }
+        unasked.unwrap_or_default()
     }
 
     /// The first column of a field with a value; otherwise an empty one, if there is one.
@@ -122,20 +135,32 @@ impl Columns {
         told.map(|(name, text)| (name, distinct(text.split(';').filter_map(Label::parse)))).collect()
     }
 
-    /// What a row says as of `at`: that the person is employed (or has left, by the status), and their facts. None if
+    /// What a row says as of `at`, in a file in which no row has the columns that are `unasked`: that the person is employed (or has left, by the status), and their facts. None if
     /// the mapping leaves such people out.
     ///
     /// # Errors
     /// What is wrong with the row: the field and the shape of its value.
-    pub fn event(&self, source: &SourceName, row: &Row, at: UnixMs) -> Result<Option<RowEvent>, InvalidField> {
+    pub fn event(
+        &self,
+        source: &SourceName,
+        row: &Row,
+        at: UnixMs,
+        unasked: &[String],
+    ) -> Result<Option<RowEvent>, InvalidField> {
         let id = self.value(row, Field::EmployeeId, "employee_id")?;
         let person = Person::parse(source.clone(), id.ok_or_else(|| Problem::Missing.of("employee_id"))?)?;
         // Whose status nobody named may be out of scope: that is asked first.
         let status = self.employment(row);
-        let Some(word) = self.rules.judge(|name| row.value(name), status.clone().unwrap_or_default(), at)? else {
+        let of_status = status.clone().unwrap_or_default();
+        let Some(word) = self.rules.judge(|name| row.value(name), of_status, at, unasked)? else {
             return Ok(None);
         };
         status?;
+        if word.is_leave_alone {
+            let facts = Facts { employment: word.employment, asks_nothing: true, ..Facts::default() };
+            let event = Event { person, kind: EventKind::Update, at: None, facts };
+            return Ok(Some(RowEvent { event, leaves_at: None }));
+        }
         let name = |field, key| -> Result<Option<Stated<Name>>, InvalidField> {
             let Some(raw) = self.value(row, field, key)? else { return Ok(None) };
             Ok(Some(Name::parse(key, raw)?.map_or(Stated::None, Stated::Is)))
@@ -148,9 +173,11 @@ impl Columns {
         let facts = Facts {
             day_ends: None,
             is_status: false,
+            asks_nothing: false,
             is_other_status: false,
             employment: word.employment,
             tells_end: false,
+            starts: None,
             scope: word.scope.map(|scope| (scope, None)),
             email,
             unusable_email: false,
@@ -217,8 +244,10 @@ mod tests {
 
     fn rows(columns: &Columns, file: &str) -> Vec<Result<Option<RowEvent>, String>> {
         let source = SourceName::parse("hr").unwrap();
-        let rows = read(file, columns.names(Field::EmployeeId)).unwrap();
-        rows.map(|row| columns.event(&source, &row.unwrap(), AT).map_err(|problem| problem.to_string())).collect()
+        let all = || read(file, columns.names(Field::EmployeeId)).unwrap();
+        let unasked = columns.unasked(all());
+        let event = |row: ReadRow| columns.event(&source, &row.unwrap(), AT, &unasked);
+        all().map(|row| event(row).map_err(|problem| problem.to_string())).collect()
     }
 
     fn events(columns: &Columns, file: &str) -> Vec<Result<Event, String>> {
@@ -288,7 +317,31 @@ mod tests {
         );
         let row = read("employee_id\nE-1\n", columns.names(Field::EmployeeId)).unwrap().next().unwrap().unwrap();
         assert_eq!(columns.unjudged(&row), ["department", "start"]);
-        assert!(columns.event(&SourceName::parse("hr").unwrap(), &row, AT).unwrap().is_some());
+        let unasked = columns.unjudged(&row);
+        assert!(columns.event(&SourceName::parse("hr").unwrap(), &row, AT, &unasked).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_row_without_a_field_that_others_have_is_judged_as_a_payload_without_it() {
+        let file = r#"[{"employee_id":"E-1","kind":"employee","department":"Eng"},{"employee_id":"E-2","department":"Eng"},
+            {"employee_id":"E-3","kind":null},{"employee_id":"E-4","kind":"employee"}]"#;
+        let mapping = "only_if = [{ path = '/data/kind', equals = 'employee' }]\nin_scope_if = [{ path = '/data/department', equals = 'Eng' }]\n";
+        let counts: Vec<bool> =
+            rows(&columns(mapping), file).iter().map(|row| row.as_ref().unwrap().is_some()).collect();
+        assert_eq!(counts, [true, false, false, true]);
+        // None has it.
+        let counts = rows(&columns(mapping), r#"[{"employee_id":"E-1"},{"employee_id":"E-2"}]"#);
+        assert!(counts.iter().all(|row| row.as_ref().unwrap().is_some()));
+    }
+
+    #[test]
+    fn of_whoever_is_out_of_scope_only_that_they_have_left_counts() {
+        let mapping = "in_scope_if = [{ path = '/data/department', equals = 'Eng' }]\nstatus = '/data/state'\nactive_values = ['Active']\nleft_values = ['Gone']\n";
+        let file = "employee_id,email,department,state\nE-1,a@x.com,Sales,Active\nE-2,b@x.com,Sales,Gone\nE-3,c@x.com,Sales,Odd\n";
+        let rows = rows(&columns(mapping), file);
+        let facts = |n: usize| rows[n].as_ref().unwrap().as_ref().map(|row: &RowEvent| row.event.facts.clone());
+        let left = Facts { employment: Some((Left, None)), asks_nothing: true, ..Facts::default() };
+        assert_eq!([facts(0), facts(1), facts(2)], [None, Some(left), None]);
     }
 
     #[test]

@@ -62,17 +62,27 @@ impl MemberList {
         self.members.is_empty()
     }
 
-    /// The position of a person's member in the list: by the known id, else by HR's address, else by the known
-    /// address, else by the `externalId` that the bridge writes. None if several match: the plan then looks itself.
+    /// The positions of the members in the list that may be a person's: by the known id, else by HR's address, else by
+    /// the known address, else by the `externalId` that the bridge writes. Members whose addresses differ only in case
+    /// are several: which of them it is, if any, is for the plan to say.
     #[must_use]
-    pub fn of(&self, document: &Document) -> Option<usize> {
+    pub fn of(&self, document: &Document, finds_by_external_id: bool) -> Vec<usize> {
         let known = document.member.as_ref();
-        let by_id = known.and_then(|known| self.by_id.get(known.id.as_ref()?)).copied();
-        let one = |places: Option<&Vec<usize>>| places.filter(|places| places.len() == 1).map(|places| places[0]);
-        let by_address = || one(document.record.email().and_then(|email| self.by_address.get(email.key())));
-        let by_known_address = || one(known.and_then(|known| self.by_address.get(&known.address_key())));
-        let by_external_id = || one(self.by_external_id.get(&document.person.employee_id));
-        by_id.or_else(by_address).or_else(by_known_address).or_else(by_external_id)
+        if let Some(place) = known.and_then(|known| self.by_id.get(known.id.as_ref()?)) {
+            return vec![*place];
+        }
+        let of_id = self.by_external_id.get(&document.person.employee_id);
+        let by_address = document.record.email().and_then(|email| self.by_address.get(email.key()));
+        let alike = by_address.or_else(|| known.and_then(|known| self.by_address.get(&known.address_key())));
+        let is_theirs = |place: &&usize| of_id.is_some_and(|of_id| of_id.len() == 1 && of_id.contains(place));
+        match (alike, of_id) {
+            (Some(alike), _) => match alike.iter().find(is_theirs).filter(|_| finds_by_external_id) {
+                Some(theirs) => vec![*theirs],
+                None => alike.clone(),
+            },
+            (None, Some(of_id)) if of_id.len() == 1 => of_id.clone(),
+            (None, _) => Vec::new(),
+        }
     }
 
     /// The member at an index.

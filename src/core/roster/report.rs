@@ -246,21 +246,22 @@ impl<'t> Planner<'t> {
         }
         let import = self.staged(&mut document);
         self.report.people += 1;
-        let place = self.list.of(&document);
-        self.taken.extend(place);
-        let listed = place.and_then(|place| self.list.at(place)).map(|listed| listed.member.clone());
+        let places = self.list.of(&document, self.terms.rules.target.finds_by_external_id);
+        self.taken.extend(&places);
+        let listed = places.into_iter().filter_map(|place| self.list.at(place)).map(|listed| listed.member.clone());
+        let listed: Vec<Member> = listed.collect();
         if self.terms.only_idle && (!is_idle || document.not_followed_since.is_some()) {
             return None;
         }
         let planned = PlannedPerson {
             person: Some(document.person.to_string()),
             email: document.record.email().map(|email| email.lower().to_owned()),
-            id: listed.as_ref().map(|member| member.id.clone()),
+            id: if let [member] = &listed[..] { Some(member.id.clone()) } else { None },
             code: None,
             detail: None,
         };
-        self.digest = self.digest.wrapping_add(digest_of(&document, listed.as_ref()));
-        let preview = preview(document, listed.as_ref(), &mut self.claims, self.terms.rules, self.terms.now);
+        self.digest = self.digest.wrapping_add(digest_of(&document, &listed));
+        let preview = preview(document, &listed, &mut self.claims, self.terms.rules, self.terms.now);
         let changes: Vec<Change> = Change::ALL.into_iter().filter(|change| is_made(&preview, *change)).collect();
         for change in &changes {
             self.report.list(*change).push(planned.clone());
@@ -405,13 +406,13 @@ fn is_made(preview: &Preview, change: Change) -> bool {
     }
 }
 
-/// A digest of what HR says about a person and of their member. All are added up, so that their order does not matter.
-fn digest_of(document: &Document, member: Option<&Member>) -> u64 {
+/// A digest of what HR says about a person and of the members that may be theirs. All are added up, so that their order does not matter.
+fn digest_of(document: &Document, members: &[Member]) -> u64 {
     let mut hasher = DefaultHasher::new();
     document.person.to_string().hash(&mut hasher);
     // A struct of strings and numbers always serialises.
     serde_json::to_vec(&document.record).unwrap_or_default().hash(&mut hasher);
-    member.map(digest_of_member).hash(&mut hasher);
+    members.iter().map(digest_of_member).collect::<Vec<_>>().hash(&mut hasher);
     hasher.finish()
 }
 

@@ -144,6 +144,24 @@ fn an_apply_is_about_rows_that_wait_and_whoever_differs() {
 }
 
 #[test]
+fn of_members_whose_addresses_differ_in_case_the_plan_says_what_the_worker_does_and_none_is_a_stranger() {
+    let people = [staged("E-1", "ada@x.com", "King")];
+    let told = Selection { strangers: true, ..Selection::default() };
+    // The filter shows the one that is written as HR has it.
+    let (outcome, all) = planned(&people, list(&["m1 Ada@x.com King true", "m2 ada@x.com King false"]), &told);
+    let report = &outcome.report;
+    assert_eq!((report.create.len(), report.adopt.len(), report.switch_on.len(), report.blocked.len()), (0, 1, 1, 0));
+    assert_eq!((report.strangers.len(), outcome.strangers.len(), all.len()), (0, 0, 1), "{report:?}");
+    assert_eq!(all[0].member, None, "the worker looks for itself");
+    // Only the list shows these, and the bridge does not guess.
+    let (outcome, _) = planned(&people, list(&["m1 Ada@x.com King true", "m2 aDa@x.com King true"]), &told);
+    let report = &outcome.report;
+    let code = report.blocked.first().and_then(|blocked| blocked.code.clone());
+    assert_eq!((report.create.len(), code.as_deref()), (0, Some("SCIM-AMBIGUOUS")), "{report:?}");
+    assert_eq!((report.strangers.len(), outcome.strangers.len()), (0, 0));
+}
+
+#[test]
 fn strangers_are_switched_off_only_where_told_and_the_list_is_whole() {
     let people: Vec<_> =
         (0..5).map(|n| applied(&format!("E-{n}"), &format!("p{n}@x.com"), "K", &format!("m{n}"))).collect();

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::core::json;
+
 /// The most rows that are accepted.
 pub(super) const ROWS_MAX: u64 = 200_000;
 /// How deep fields of JSON rows may stand.
@@ -110,7 +112,7 @@ impl FileProblem {
 }
 
 /// A row, or the number of one that cannot be read and what is wrong with it.
-pub(super) type ReadRow = Result<Row, (u64, String)>;
+pub(crate) type ReadRow = Result<Row, (u64, String)>;
 /// The rows of a file, in order.
 pub(super) type Rows<'t> = Box<dyn Iterator<Item = ReadRow> + Send + 't>;
 
@@ -276,7 +278,9 @@ fn objects(text: &str) -> Result<Rows<'_>, FileProblem> {
 /// Numbers stay as written; null says nothing. A nested field is a column named by its path, as in the mapping:
 /// `/data/email`.
 fn object_row(number: u64, text: &str) -> ReadRow {
-    let row: Value = serde_json::from_str(text).map_err(|_| (number, "no JSON object".to_owned()))?;
+    let bounded = || serde_json::from_str(&json::bounded(text)?).ok();
+    let row: Option<Value> = serde_json::from_str(text).ok().or_else(bounded);
+    let row = row.ok_or_else(|| (number, "no JSON object".to_owned()))?;
     let Value::Object(members) = row else { return Err((number, "expected an object".to_owned())) };
     let mut row = Row { number, cells: BTreeMap::new() };
     for (column, value) in members {

@@ -31,7 +31,7 @@ use crate::core::mapping::Record;
 use crate::core::person::fold::fold_read;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::story::{DETAIL_CHARS_MAX, Note, StoryEntry};
-use crate::core::person::{Document, EmploymentState, EventKind, Person, Scope, SourceName};
+use crate::core::person::{Document, EmploymentState, EmploymentWord, EventKind, Person, Scope, SourceName};
 use crate::core::time::UnixMs;
 use crate::hr::{self, HrSystem, Logins, TokenDesk};
 use crate::store::{Accepted, DeadRow, NewDelivery, NewEntry, NewUnmapped, StoreError, documents};
@@ -127,7 +127,10 @@ impl Worker {
     fn owe_address(&self, document: &mut Document) {
         let reads_people = |reader: &Reader| !reader.system.api().is_list();
         // An announced leave waits for its time: if their record were gone already, it would count from now.
-        let has_left = document.record.membership(self.clock.now()) == Some(EmploymentState::Left);
+        let now = self.clock.now();
+        let asks = |word: &EmploymentWord| word.state == EmploymentState::Left && !word.is_of_row;
+        let has_left = document.record.membership(now) == Some(EmploymentState::Left)
+            && document.record.employment.at(now).is_none_or(|word| asks(&word));
         if document.owed_read.is_some()
             || !has_left
             || self.options.plan.target.finds_by_external_id
