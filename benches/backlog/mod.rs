@@ -1,20 +1,16 @@
 //! A backlog of hires in a store, a stand-in with the same limits, and a worker for them.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scim_bridge::app;
 use scim_bridge::clock::{Clock, new_job_id};
-use scim_bridge::core::guard::GuardOptions;
-use scim_bridge::core::hold::ProbePauses;
+use scim_bridge::config::Config;
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::person::{
     Email, EmploymentState, Entry, Event, EventKind, Facts, Name, Person, SourceName, Stated, Word,
 };
-use scim_bridge::core::reconcile::plan::PlanRules;
-use scim_bridge::core::reconcile::target::TargetRules;
-use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 use scim_bridge::scim::{Auth, Client, ClientOptions};
 use scim_bridge::secret::LiveSecret;
@@ -83,34 +79,8 @@ impl Backlog {
         })?;
         let options = WorkerOptions {
             concurrency: self.concurrency,
-            lease_ms: 60_000,
-            call_timeout_ms: 20_000,
             rate_window_ms: self.rate.window_ms,
-            plan: PlanRules {
-                read_lag_ms: 60_000,
-                changes_addresses: true,
-                updates_create: BTreeSet::new(),
-                unscoped: BTreeSet::new(),
-                pages_max: 20,
-                username_tries: 3,
-                locale: "en-US".to_owned(),
-                target: TargetRules::default(),
-                groups: Vec::new(),
-            },
-            retry: RetryRules {
-                first_ms: 1000,
-                max_ms: 900_000,
-                give_up_after_ms: 72 * 3_600_000,
-                suspicion_ms: 120_000,
-                take_overs_max: 3,
-            },
-            probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
-            guard: GuardOptions {
-                leaves_max: 25,
-                leaves_percent: 10,
-                address_changes_max: 25,
-                window_ms: 24 * 3_600_000,
-            },
+            ..app::worker_options(&Config::of_text("")?)
         };
         Ok(Worker::new(self.store.clone(), client, Clock::System, options))
     }

@@ -6,8 +6,10 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scim_bridge::app;
+use scim_bridge::config::{Config, StoreUrl};
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Redis, RedisOptions, StoreClock, Topology};
+use scim_bridge::store::redis::{Redis, RedisOptions, StoreClock};
 use scim_bridge::store::{Store, StoreOptions};
 use server::Server;
 use tempfile::TempDir;
@@ -65,21 +67,12 @@ impl Place {
 
     /// Opens the store in this process.
     pub(crate) fn open(&self, options: StoreOptions, clock: StoreClock) -> Result<Arc<dyn Store>, Failed> {
-        let Some(server) = &self.server else { return Ok(Arc::new(Embedded::open(self.folder.path(), options)?)) };
-        let link = LinkOptions {
-            topology: Topology::Standalone(Address { host: "127.0.0.1".to_owned(), port: server.port }),
-            tls: None,
-            database: 0,
-            login: Login::default(),
-            sentinel_login: Login::default(),
-            key_prefix: "scim-bridge".to_owned(),
-            durability: Durability::Written,
-            durable_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            response_timeout: Duration::from_secs(10),
-            insecure_ok: false,
-            allow_plain: false,
-        };
+        if self.server.is_none() {
+            return Ok(Arc::new(Embedded::open(self.folder.path(), options)?));
+        }
+        let store = Config::of_text(&format!("[store]\nurl = '{}'\nresponse_timeout_ms = 10_000", self.url()))?.store;
+        let StoreUrl::Redis(url) = &store.url else { return Err("a server has the URL of a Redis".into()) };
+        let link = app::redis_link(url, &store.redis);
         Ok(Arc::new(Redis::open(&RedisOptions { link, clock }, options)?))
     }
 

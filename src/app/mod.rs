@@ -43,7 +43,9 @@ use crate::telemetry::traces::Traces;
 use crate::worker::{Worker, end_leases};
 
 pub use self::open::{open_other_store, open_store};
-pub use self::options::{log_options, name_target, plan_rules, scim_client, target_rules};
+pub use self::options::{
+    link as redis_link, log_options, name_target, plan_rules, scim_client, target_rules, worker as worker_options,
+};
 pub use self::token::TOKEN_FILE;
 
 /// Least time for the listeners to close: answers that are ready are still sent.

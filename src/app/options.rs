@@ -151,7 +151,9 @@ pub(super) fn bound_figures(config: &Config) -> BoundFigures {
     }
 }
 
-pub(super) fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
+/// How a Redis is reached.
+#[must_use]
+pub fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
     let address = |host: &RedisHost| Address { host: host.host.clone(), port: host.port };
     let addresses = |hosts: &[RedisHost]| hosts.iter().map(address).collect();
     LinkOptions {
@@ -244,7 +246,9 @@ pub fn name_target(config: &Config) {
     }
 }
 
-pub(super) fn worker(config: &Config) -> WorkerOptions {
+/// How people are worked on.
+#[must_use]
+pub fn worker(config: &Config) -> WorkerOptions {
     WorkerOptions {
         concurrency: usize::try_from(config.worker.concurrency).unwrap_or(usize::MAX),
         lease_ms: config.worker.lease_s * 1000,

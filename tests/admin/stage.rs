@@ -1,6 +1,6 @@
 //! An admin listener with an in-memory store, and short helpers to fill that store.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,9 @@ use scim_bridge::admin::remap::{Remap, Remapped, StillUnmapped};
 use scim_bridge::admin::service::AdminState;
 use scim_bridge::admin::tokens::{Token, TokenRole, Tokens};
 use scim_bridge::admin::{Admin, AdminOptions};
+use scim_bridge::app;
 use scim_bridge::clock::{self, Clock};
+use scim_bridge::config::Config;
 use scim_bridge::core::code::Code;
 use scim_bridge::core::guard::GuardOptions;
 use scim_bridge::core::hold::ProbePauses;
@@ -31,7 +33,6 @@ use scim_bridge::core::problems::{BoundFigures, SourceFigures};
 use scim_bridge::core::processes::ProcessRole;
 use scim_bridge::core::reconcile::plan::PlanRules;
 use scim_bridge::core::reconcile::request::Operation;
-use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::peer::TrustedProxies;
@@ -398,17 +399,8 @@ fn explain() -> Explain {
 }
 
 fn rules() -> PlanRules {
-    PlanRules {
-        read_lag_ms: 0,
-        changes_addresses: false,
-        updates_create: BTreeSet::new(),
-        unscoped: BTreeSet::new(),
-        pages_max: 1,
-        username_tries: 3,
-        locale: "en-US".to_owned(),
-        target: TargetRules::default(),
-        groups: Vec::new(),
-    }
+    let defaults = app::plan_rules(&Config::of_text("").unwrap());
+    PlanRules { read_lag_ms: 0, changes_addresses: false, pages_max: 1, ..defaults }
 }
 
 /// No files, and a target without limits.

@@ -1,22 +1,18 @@
 //! An address that changes while the outcome of the create under the previous one is unknown: in the end there is one
 //! member, under the new address.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim};
 use serde_json::json;
 
-use crate::process::{Bridge, Home, http, payload, post, sim};
+use crate::process::{Bridge, Home, called, http, payload, post, sim};
 
 /// A hire whose create took effect but hangs, and another address in the meantime.
 async fn hired_and_moved(sim: &PostmanSim, bridge: &Bridge) {
     sim.order("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
     let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
     post(&http(), &bridge.listen, "m1", &hire).await.unwrap();
-    while sim.journal().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    called(sim).await;
     let data = json!({ "employee_id": "E-1", "email": "ada@example.com" });
     let moved = json!({ "type": "employee.updated", "data": data }).to_string();
     post(&http(), &bridge.listen, "m2", &moved).await.unwrap();

@@ -1,6 +1,7 @@
 //! Alerts reach a receiver that others implemented, whatever goes wrong in between.
 
 use std::collections::BTreeMap;
+use std::fmt::from_fn;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -9,7 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::process::{Bridge, Home, KEY, PATIENCE, payload, post, sim};
+use crate::process::{Bridge, Home, KEY, eventually, payload, post, sim, until};
 use crate::redis_server::RedisServer;
 
 /// The secret that alerts are signed with.
@@ -66,15 +67,14 @@ impl Receiver {
 
     /// Waits until what it received meets the condition.
     pub(crate) async fn until(&self, bridge: &Bridge, is_so: impl Fn(&[Received]) -> bool) -> Vec<Received> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        eventually(async || {
             let all = self.all();
             if is_so(&all) {
-                return all;
+                return Ok(all);
             }
-            assert!(Instant::now() < deadline, "{all:#?}\n{}", bridge.log());
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+            Err(from_fn(move |f| write!(f, "{all:#?}\n{}", bridge.log())))
+        })
+        .await
     }
 }
 
@@ -168,13 +168,10 @@ async fn each_has_judged_again(bridge: &Bridge) {
         let processes = status["processes"].as_array().unwrap();
         processes.iter().map(|process| (text(&process["since"]), text(&process["heard_at"]))).collect()
     };
-    let deadline = Instant::now() + PATIENCE;
     for _ in 0..2 {
         let before = beats().await;
-        while beats().await.iter().any(|(since, heard_at)| before.get(since) == Some(heard_at)) {
-            assert!(Instant::now() < deadline, "{before:?}\n{}", bridge.log());
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        let is_new = |(since, heard_at): (&String, &String)| before.get(since) != Some(heard_at);
+        until("each process has another heartbeat", async || beats().await.iter().all(is_new)).await;
     }
 }
 
@@ -224,18 +221,9 @@ async fn a_receiver_that_is_not_reached_is_a_problem_itself_and_no_redirect_is_f
     let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
     post(&crate::process::http(), &bridge.listen, "m-1", &hire).await.unwrap();
     receiver.until(&bridge, |all| all.len() >= 2).await;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let status = bridge.api("/api/v1/status").await;
-        let problems = status["problems"].as_array().unwrap();
-        if let Some(problem) = problems.iter().find(|problem| problem["code"] == "ALERT-FAILING") {
-            let what = problem["what"].as_str().unwrap();
-            assert!(what.contains("answered 302") && !what.contains("/moved"), "{problem}");
-            break;
-        }
-        assert!(Instant::now() < deadline, "{status}\n{}", bridge.log());
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    let problem = bridge.problem("ALERT-FAILING").await;
+    let what = problem["what"].as_str().unwrap();
+    assert!(what.contains("answered 302") && !what.contains("/moved"), "{problem}");
     assert!(receiver.all().iter().all(|received| received.path == "/moved"), "{:#?}", receiver.all());
 }
 

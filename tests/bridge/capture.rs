@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::process::{Home, PATIENCE, http, payload, post, sim};
+use crate::process::{Home, eventually, http, payload, post, sim};
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -34,14 +34,11 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
     assert!(on.status.success(), "{}", text(&on));
     // Capturing begins within seconds: post until both kinds are captured.
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
-    let deadline = std::time::Instant::now() + PATIENCE;
-    let (genuine, forged) = loop {
-        assert!(std::time::Instant::now() < deadline, "{}", text(&run(&["capture", "list"])));
+    let (genuine, forged) = eventually(async || {
         post(&client, &bridge.listen, "m1", &body).await.unwrap();
         let request = client.post(format!("http://{}/webhooks/hr", bridge.listen));
         let answer = request.header("content-type", "application/json").body(body.clone()).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 401);
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         let list = json(&run(&["capture", "list", "--json"]));
         let captures = list["captures"].as_array().unwrap();
         assert!(captures.len() <= 2, "{list}");
@@ -49,10 +46,9 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
         let of = |status: u64| {
             captures.iter().find(|capture| capture["status"] == status).map(|c| c["id"].as_str().unwrap().to_owned())
         };
-        if let (Some(genuine), Some(forged)) = (of(200), of(401)) {
-            break (genuine, forged);
-        }
-    };
+        of(200).zip(of(401)).ok_or_else(|| list.to_string())
+    })
+    .await;
 
     // `explain` and `presets test` accept it as raw HTTP.
     fs::create_dir(home.path().join("hr")).unwrap();

@@ -3,13 +3,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use scim_bridge::postman_sim::{Fault, Person, Standing};
 use serde_json::Value;
 
-use crate::process::{HOLD_HEARD, Home, PATIENCE, SECRET, http, payload, post, sim};
+use crate::process::{HOLD_HEARD, Home, SECRET, eventually, http, payload, post, sim, until};
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -151,22 +150,13 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     let forged = http().post(format!("http://{}/webhooks/hr", bridge.listen)).body("{}").send().await.unwrap();
     let request = forged.headers()["x-request-id"].to_str().unwrap().to_owned();
     // The log line is written concurrently with the answer.
-    for _ in 0..100 {
-        if bridge.log().contains(&request) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert!(bridge.log().contains(&request), "the log line has the id of the answer");
-    let mut deliveries = Value::Null;
+    until("the log line has the id of the answer", async || bridge.log().contains(&request)).await;
     // They are shared with all processes every few seconds.
-    for _ in 0..100 {
-        deliveries = json(&run(&["deliveries", "--json"]));
-        if deliveries["deliveries"].as_array().unwrap().len() == 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let deliveries = eventually(async || {
+        let deliveries = json(&run(&["deliveries", "--json"]));
+        if deliveries["deliveries"].as_array().unwrap().len() == 3 { Ok(deliveries) } else { Err(deliveries) }
+    })
+    .await;
     let results: Vec<_> = deliveries["deliveries"].as_array().unwrap().iter().map(|one| &one["result"]).collect();
     assert_eq!(results, ["refused", "duplicate", "accepted"], "{deliveries}");
     assert_eq!(deliveries["deliveries"][0]["request_id"], request.as_str());
@@ -290,10 +280,8 @@ async fn a_hold_is_set_shown_and_lifted_and_a_changed_key_lifts_what_the_old_one
     };
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
     post(&http(), &bridge.listen, "m1", &body).await.unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while json(&run(&["hold", "show", "--json"]))["holds"].as_array().unwrap().is_empty() {
-        assert!(Instant::now() < deadline);
-    }
+    let is_held = async || !json(&run(&["hold", "show", "--json"]))["holds"].as_array().unwrap().is_empty();
+    until("all is held", is_held).await;
     let shown = text(&run(&["hold", "show"]));
     assert!(shown.contains("HOLD-KEY") && shown.contains("what to do"), "{shown}");
     let status = run(&["status"]);
@@ -437,10 +425,7 @@ async fn more_leaves_than_the_guard_allows_wait_until_they_are_let_through() {
     assert!(run(&["hold", "allow", "deactivations", "2"]).status.success());
     bridge.until("held", 1).await;
     // People who were let through are no longer held, and are switched off soon.
-    let began = Instant::now();
-    while off() < 3 && began.elapsed() < PATIENCE {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("three are switched off", async || off() >= 3).await;
     assert_eq!(off(), 3);
     assert!(run(&["hold", "allow", "deactivations", "1"]).status.success());
     bridge.settled().await;

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
+use crate::process::{Bridge, Home, eventually, http, payload, post, sim, until};
 use crate::redis_server::RedisServer;
 
 /// Words that occur in nobody else's record.
@@ -56,12 +55,11 @@ async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
         home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
     };
     assert!(run(&["capture", "on", "--source", "hr", "--keep", "50"]).status.success());
-    let deadline = Instant::now() + PATIENCE;
-    while bridge.api("/api/v1/captures").await["captures"].as_array().unwrap().is_empty() {
-        assert!(Instant::now() < deadline, "nothing was captured");
+    until("something is captured", async || {
         said("before", &payload("employee.hired", "E-0", "Ada", "Lovelace")).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        !bridge.api("/api/v1/captures").await["captures"].as_array().unwrap().is_empty()
+    })
+    .await;
     for n in 0..60 {
         said(&format!("other-{n}"), &payload("employee.hired", &format!("E-{n}"), "Ada", "Lovelace")).await;
         if n == 30 {
@@ -73,15 +71,14 @@ async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
         }
     }
     bridge.settled().await;
-    let is_kept = || {
+    // Otherwise the test would search the wrong place.
+    eventually(async || {
         let found = found(kept_in);
         let has = |kind: &str, name: &str| found.iter().any(|found| found.starts_with(&format!("{kind}{name}")));
-        NAMES.iter().all(|name| has("", name) && has("captured ", name))
-    };
-    while !is_kept() {
-        assert!(Instant::now() < deadline, "the test searches the wrong place: {:?}", found(kept_in));
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        let is_kept = NAMES.iter().all(|name| has("", name) && has("captured ", name));
+        if is_kept { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
     let output = run(&["person", "erase", "hr/xylophon", "--yes"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let who = bridge.api("/api/v1/people?search=Quartzheimer").await;
@@ -109,9 +106,5 @@ async fn nothing_of_somebody_erased_is_left_in_rediss_files_once_its_log_is_rewr
     let bridge = home.serve();
     lived_and_erased(&home, &bridge, redis.folder()).await;
     redis.command(&["BGREWRITEAOF"]);
-    let deadline = Instant::now() + PATIENCE;
-    while !found(redis.folder()).is_empty() {
-        assert!(Instant::now() < deadline, "{:?}", found(redis.folder()));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until("nothing is found", async || found(redis.folder()).is_empty()).await;
 }

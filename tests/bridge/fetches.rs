@@ -6,7 +6,7 @@ use scim_bridge::hr_sim::{HrFault, HrPerson, HrSim};
 use scim_bridge::postman_sim::{Person, PostmanSim};
 use serde_json::{Value, json};
 
-use crate::process::{Bridge, Home, sim};
+use crate::process::{Bridge, Home, sim, until};
 
 /// HR system, target, configuration and process for a source with a preset.
 struct Stage {
@@ -221,9 +221,7 @@ async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
     let mut command = stage.home.command(&["import", "--source", "hr", "--fetch", "--json"]);
     command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &stage.bridge.admin).stdout(std::process::Stdio::piped());
     let import = command.spawn().unwrap();
-    while stage.hr.reads() == reads {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until("a page is read", async || stage.hr.reads() > reads).await;
     stage.said(&["hold", "set", "--scope", "fetch:hr"]);
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     assert_eq!(stage.hr.reads(), reads + 1, "no requests while it is held");

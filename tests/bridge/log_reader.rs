@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::process::{Home, PATIENCE, http, payload, post, sim};
+use crate::process::{Home, PATIENCE, http, payload, post, sim, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_dropped_are_counted() {
@@ -42,10 +42,7 @@ async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_droppe
         assert!(since.elapsed() < PATIENCE, "{sent} deliveries");
     }
     assert_eq!((get("/livez").await.0, get("/readyz").await.0), (200, 200));
-    while sim.journal().len() < sent {
-        assert!(since.elapsed() < PATIENCE, "{} of {sent} are brought to Postman", sim.journal().len());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("all are brought to Postman", async || sim.journal().len() >= sent).await;
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let stopping = Instant::now();
     let status = loop {

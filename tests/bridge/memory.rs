@@ -10,7 +10,7 @@ use scim_bridge::descriptors;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use crate::process::{Bridge, Home, PATIENCE, http, payload, post, signature, sim};
+use crate::process::{Bridge, Home, PATIENCE, eventually, http, payload, post, signature, sim, until};
 
 const MIB: usize = 1024 * 1024;
 /// What the chart gives the intake.
@@ -98,11 +98,11 @@ async fn sixty_bodies_of_1_mib_of_the_worst_json_at_once_stay_under_256_mib_and_
         let is_fair = |answer: &Option<u16>| answer.is_none_or(|status| [200, 503].contains(&status));
         assert!(answers.iter().all(is_fair), "{shown}: {answers:?}");
         assert!(is_taken(&bridge, "after").await, "{shown}");
-        let since = Instant::now();
-        while resident_mib(&bridge) > idle + 64 {
-            assert!(since.elapsed() < PATIENCE, "{shown}: {} MiB stay, {idle} when idle", resident_mib(&bridge));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        eventually(async || match resident_mib(&bridge) {
+            mib if mib <= idle + 64 => Ok(()),
+            mib => Err(format!("{shown}: {mib} MiB stay, {idle} when idle")),
+        })
+        .await;
     }
 }
 
@@ -229,11 +229,10 @@ async fn eight_replies_of_4_mib_at_once_stay_under_128_mib_above_idle() {
         for n in 0..REPLIES {
             assert!(is_taken(&bridge, &format!("E-{n}")).await);
         }
-        let since = Instant::now();
-        while told.load(Ordering::SeqCst) < REPLIES || bridge.jobs(&["running"]).await > 0 {
-            assert!(since.elapsed() < PATIENCE, "{} replies\n{}", told.load(Ordering::SeqCst), bridge.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("all replies are sent and read", async || {
+            told.load(Ordering::SeqCst) >= REPLIES && bridge.jobs(&["running"]).await == 0
+        })
+        .await;
         let peak = peak_mib(&bridge);
         println!("8 replies of {row}…: {idle} MiB idle, {peak} MiB at the most");
         assert!(peak - idle < 128, "{row}: {peak} MiB, {idle} when idle");

@@ -20,7 +20,7 @@ use scim_bridge::store::{
 use serde_json::Value;
 
 use crate::oracle::{Accepted, the_newest_words_are_in_effect_once};
-use crate::process::{Bridge, Home, KEY, http, job_id, post, sim};
+use crate::process::{Bridge, Home, KEY, http, job_id, post, sim, until};
 use crate::redis_server::RedisServer;
 use crate::words::{Truth, body};
 
@@ -97,10 +97,8 @@ async fn a_company_that_grows_takes_everything_along() {
         waiting.push(job_id(&send(&bridge, &mut accepted, "WAITS", n).await).to_owned());
     }
     send(&bridge, &mut accepted, "DONE", 2).await;
-    let is_held = || async { !bridge.api("/api/v1/hold").await["holds"].as_array().unwrap().is_empty() };
-    while !is_held().await {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_held = async || !bridge.api("/api/v1/hold").await["holds"].as_array().unwrap().is_empty();
+    until("all is held", is_held).await;
     let refused = copy(&home, &old, &new, &[]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("in use"), "the store is being served");

@@ -1,5 +1,6 @@
 //! A bridge in a process of its own, and a sender that signs like an HR system.
 
+use std::fmt::{Display, from_fn};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,28 @@ pub(crate) const MOVING: [&str; 3] = ["waiting", "running", "held"];
 
 pub(crate) fn sim() -> PostmanSim {
     PostmanSim::start(SimOptions { key: KEY.to_owned(), writes: 0, reads: 0, ..SimOptions::default() }).unwrap()
+}
+
+/// Polls until there is a result, and returns it; panics with the latest error after [`PATIENCE`].
+pub(crate) async fn eventually<T, E: Display>(mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let since = Instant::now();
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(error) => assert!(since.elapsed() < PATIENCE, "not in time: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Polls until this holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    eventually(async || if holds().await { Ok(()) } else { Err(what) }).await;
+}
+
+/// Polls until Postman has been called.
+pub(crate) async fn called(sim: &PostmanSim) {
+    until("Postman is called", async || !sim.journal().is_empty()).await;
 }
 
 /// A folder with a configuration; the store in it outlives each process.
@@ -266,20 +289,38 @@ impl Bridge {
 
     /// Waits until this many people are in a state and nobody is being worked on.
     pub(crate) async fn until(&self, state: &str, people: u64) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.jobs(&[state]).await != people || self.jobs(&["running"]).await > 0 {
-            assert!(Instant::now() < deadline, "{}\n{}", self.api("/api/v1/status").await, self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.finally(async || self.jobs(&[state]).await == people && self.jobs(&["running"]).await == 0).await;
     }
 
     /// Waits until nothing more can be done for anybody.
     pub(crate) async fn settled(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.jobs(&MOVING).await > 0 {
-            assert!(Instant::now() < deadline, "{}\n{}", self.api("/api/v1/status").await, self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.finally(async || self.jobs(&MOVING).await == 0).await;
+    }
+
+    async fn finally(&self, mut holds: impl AsyncFnMut() -> bool) {
+        eventually(async || if holds().await { Ok(()) } else { Err(from_fn(|f| f.write_str(&self.log()))) }).await;
+    }
+
+    /// Polls until the answer on the admin listener meets the condition; returns its body.
+    pub(crate) async fn answers(&self, path: &str, is_so: impl Fn(u16, &str) -> bool) -> String {
+        eventually(async || {
+            let (status, body) = self.get(path).await;
+            if is_so(status, &body) {
+                return Ok(body);
+            }
+            Err(from_fn(move |f| write!(f, "{path}: {status} {body}\n{}", self.log())))
+        })
+        .await
+    }
+
+    /// The problem with this code, as soon as `status` lists it.
+    pub(crate) async fn problem(&self, code: &str) -> Value {
+        let find = |body: &str| {
+            let status: Value = serde_json::from_str(body).ok()?;
+            status["problems"].as_array()?.iter().find(|problem| problem["code"] == code).cloned()
+        };
+        let body = self.answers("/api/v1/status", |status, body| status == 200 && find(body).is_some()).await;
+        find(&body).unwrap()
     }
 }
 

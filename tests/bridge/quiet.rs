@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
+use crate::process::{Bridge, Home, http, payload, post, sim, until};
 use crate::redis_server::RedisServer;
 
 /// The log lines with this message.
@@ -31,11 +31,7 @@ async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl Async
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(again().await, answered);
     times += 1;
-    let deadline = Instant::now() + PATIENCE;
-    while counted(&lines(bridge, message)) < times {
-        assert!(Instant::now() < deadline, "{}", bridge.log());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the log accounts for every time", async || counted(&lines(bridge, message)) >= times).await;
     let told = lines(bridge, message);
     let seconds = began.elapsed().as_secs() + 1;
     // Heartbeats may have failed at the same store, and are logged as well.

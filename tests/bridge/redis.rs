@@ -1,8 +1,8 @@
 //! The whole binary on a Redis that is down, idle, or used by a newer version.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
+use crate::process::{Bridge, Home, http, payload, post, sim, until};
 use crate::redis_server::RedisServer;
 
 /// A configuration with this Redis as the store.
@@ -18,24 +18,12 @@ async fn hire(bridge: &Bridge, id: &str) -> u16 {
 
 /// Sends the hire again until it is accepted.
 async fn is_accepted_at_last(bridge: &Bridge, id: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    while hire(bridge, id).await != 200 {
-        assert!(Instant::now() < deadline, "{}", bridge.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the hire is accepted", async || hire(bridge, id).await == 200).await;
 }
 
 /// Polls the admin listener until the response has this status and contains these words.
 async fn comes_to(bridge: &Bridge, path: &str, status: u16, words: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (answered, body) = bridge.get(path).await;
-        if answered == status && body.contains(words) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{path}: {answered} {body}\n{}", bridge.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    bridge.answers(path, |answered, body| answered == status && body.contains(words)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim};
 
-use crate::process::{Bridge, Home, http, job_id, payload, post, sim};
+use crate::process::{Bridge, Home, called, http, job_id, payload, post, sim, until};
 
 /// The id of the job of a hire whose call hangs.
 async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> String {
@@ -15,9 +15,7 @@ async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> Stri
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
     let (status, answer) = post(&http(), &bridge.listen, "m1", &body).await.unwrap();
     assert_eq!(status, 200, "{answer}");
-    while sim.journal().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    called(sim).await;
     job_id(&answer).to_owned()
 }
 
@@ -36,14 +34,7 @@ async fn stops_in_good_order(signal: Signal) {
     bridge.signal(signal);
     let client = http();
     let body = payload("employee.hired", "E-2", "Grace", "Hopper");
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let response = client.get(format!("http://{}/readyz", bridge.admin)).send().await.unwrap();
-        if response.status() == 503 {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+    bridge.answers("/readyz", |status, _| status == 503).await;
     let (status, _) = post(&client, &bridge.listen, "m2", &body).await.unwrap();
     assert_eq!(status, 503);
     let (status, log) = bridge.ended();
@@ -82,9 +73,7 @@ async fn a_kept_connection_is_told_to_close_on_its_last_answer() {
         assert!(!asked(&mut kept, "/livez").contains("connection: close"));
     }
     bridge.signal(Signal::TERM);
-    while !bridge.log().contains("stopping") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("it stops", async || bridge.log().contains("stopping")).await;
     let last = asked(&mut kept, "/livez");
     assert!(last.starts_with("http/1.1 200") && last.contains("connection: close"), "{last}");
     assert_eq!(kept.read(&mut [0]).unwrap(), 0, "the connection is closed");
@@ -117,10 +106,7 @@ async fn a_second_signal_stops_at_once() {
     hire_that_hangs(&sim, &bridge, "create:hang:1").await;
     bridge.signal(Signal::TERM);
     let began = Instant::now();
-    while !bridge.log().contains("stopping") {
-        assert!(began.elapsed() < Duration::from_secs(5));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("it stops", async || bridge.log().contains("stopping")).await;
     bridge.signal(Signal::TERM);
     let (_, log) = bridge.ended();
     assert!(began.elapsed() < Duration::from_secs(5), "{log}");

@@ -6,7 +6,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
-use serde_json::Value;
 
 use crate::alerts::{ALERT_SECRET, Receiver};
 use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
@@ -45,29 +44,6 @@ async fn damaged(home: &Home, name: &str) -> Bridge {
     home.serve()
 }
 
-/// Polls until the answer is as expected.
-async fn until(bridge: &Bridge, path: &str, is_so: impl Fn(u16, &str) -> bool) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (status, body) = bridge.get(path).await;
-        if is_so(status, &body) {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "{path}: {status} {body}\n{}", bridge.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// The problem with this code, as soon as `status` lists it.
-async fn told(bridge: &Bridge, code: &str) -> Value {
-    let find = |body: &str| {
-        let status: Value = serde_json::from_str(body).ok()?;
-        status["problems"].as_array()?.iter().find(|problem| problem["code"] == code).cloned()
-    };
-    let body = until(bridge, "/api/v1/status", |status, body| status == 200 && find(body).is_some()).await;
-    find(&body).unwrap()
-}
-
 /// Whether an alert mentions this.
 fn says(change: &'static str) -> impl Fn(&[crate::alerts::Received]) -> bool {
     move |all| all.iter().any(|one| one.is_genuine && one.changes().iter().any(|told| told.starts_with(change)))
@@ -86,7 +62,7 @@ async fn deliveries_that_a_damaged_store_does_not_take_are_told_everywhere() {
     let (ready, body) = bridge.get("/readyz").await;
     assert!(ready == 503 && body.contains("STORE-DAMAGED"), "{body}");
     assert_eq!(bridge.get("/livez").await.0, 200);
-    let problem = told(&bridge, "STORE-DAMAGED").await;
+    let problem = bridge.problem("STORE-DAMAGED").await;
     assert_eq!(problem["count"], 5, "{problem}");
     assert!(problem["what"].as_str().unwrap().contains("5 deliveries were answered 503"), "{problem}");
     let metrics = bridge.get("/metrics").await.1;
@@ -106,7 +82,7 @@ async fn people_whom_a_damaged_store_keeps_from_the_target_are_told() {
     let home = Home::new(&sim, "");
     let bridge = damaged(&home, "owner").await;
     assert_eq!(hire(&bridge, "E-2").await, 200);
-    let problem = told(&bridge, "STORE-DAMAGED").await;
+    let problem = bridge.problem("STORE-DAMAGED").await;
     assert!(problem["what"].as_str().unwrap().contains("People do not reach Postman"), "{problem}");
     assert_eq!(bridge.get("/readyz").await.0, 200, "deliveries are accepted");
     // The lane is not tried again before its lease expires: the problem is listed all that time.
@@ -124,11 +100,12 @@ async fn an_index_that_cannot_be_read_hides_nothing_else_and_a_copy_mends_it() {
     let sim = sim();
     let home = Home::new(&sim, &with_alert(&url));
     let bridge = damaged(&home, "person_due").await;
-    told(&bridge, "STORE-DAMAGED").await;
-    until(&bridge, "/metrics", |_, body| {
-        body.contains("\nscim_bridge_store_up 0\n") && !body.contains("\nscim_bridge_problems 0\n")
-    })
-    .await;
+    bridge.problem("STORE-DAMAGED").await;
+    bridge
+        .answers("/metrics", |_, body| {
+            body.contains("\nscim_bridge_store_up 0\n") && !body.contains("\nscim_bridge_problems 0\n")
+        })
+        .await;
     // Not everything can be judged, so it is reported without the store.
     let all = receiver.until(&bridge, says("opened STORE-DAMAGED")).await;
     assert!(all.iter().all(|one| one.id.starts_with("msg_store_")), "{all:#?}");
@@ -174,12 +151,12 @@ async fn a_disk_that_is_full_is_told_to_receivers_and_so_is_its_end() {
         n += 1;
     }
     receiver.until(&bridge, says("opened STORE-UNWRITABLE")).await;
-    told(&bridge, "STORE-UNWRITABLE").await;
+    bridge.problem("STORE-UNWRITABLE").await;
     assert!(!bridge.get("/metrics").await.1.contains("\nscim_bridge_problems 0\n"));
     limit(None);
     receiver.until(&bridge, says("closed STORE-UNWRITABLE")).await;
     assert_eq!(hire(&bridge, &format!("E-{n}")).await, 200);
-    until(&bridge, "/readyz", |status, _| status == 200).await;
+    bridge.answers("/readyz", |status, _| status == 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,7 +181,7 @@ async fn a_redis_that_hangs_is_told_to_receivers_and_so_is_its_end() {
     assert!(stopped_at.elapsed() >= Duration::from_secs(15), "a fail-over would have been reported");
     let id = all.iter().find(|one| says("opened STORE-")(std::slice::from_ref(one))).unwrap().id.clone();
     assert!(id.starts_with("msg_store_"), "{id}");
-    until(&bridge, "/metrics", |_, body| body.contains("\nscim_bridge_problems 1\n")).await;
+    bridge.answers("/metrics", |_, body| body.contains("\nscim_bridge_problems 1\n")).await;
     kill_process(server, Signal::CONT).unwrap();
     let all = receiver.until(&bridge, says("closed STORE-")).await;
     assert_eq!(all.iter().filter(|one| one.id == id).count(), 1, "{all:#?}");
@@ -222,9 +199,9 @@ async fn a_value_of_redis_that_is_damaged_and_passed_over_is_told() {
     redis.command(&["DEL", "{scim-bridge}:leased"]);
     redis.command(&["SET", "{scim-bridge}:leased", "x"]);
     assert_eq!(hire(&bridge, "E-2").await, 200);
-    let problem = told(&bridge, "STORE-DAMAGED").await;
+    let problem = bridge.problem("STORE-DAMAGED").await;
     assert!(problem["what"].as_str().unwrap().contains("the log says who is concerned"), "{problem}");
     // And what cannot be read at all does not hide other problems.
     redis.command(&["HSET", "{scim-bridge}:dead:count", "MAP-FIELD", "many"]);
-    until(&bridge, "/api/v1/status", |status, body| status == 200 && body.contains("cannot be read or changed")).await;
+    bridge.answers("/api/v1/status", |status, body| status == 200 && body.contains("cannot be read or changed")).await;
 }

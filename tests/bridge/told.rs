@@ -1,13 +1,12 @@
 //! Statements from HR that cannot be used as they are must not be lost silently.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use scim_bridge::postman_sim::PostmanSim;
 use serde_json::{Value, json};
 
-use crate::process::{Bridge, Home, KEY, PATIENCE, http, post, sim};
+use crate::process::{Bridge, Home, KEY, eventually, http, post, sim};
 
 async fn tell(bridge: &Bridge, id: &str, kind: &str, told_at: Value, data: Value) -> Value {
     let mut body = json!({"type": kind, "data": data});
@@ -31,29 +30,11 @@ fn team(sim: &PostmanSim) -> Vec<(String, bool)> {
 
 /// Waits until `status` lists no problems.
 async fn no_problems(bridge: &Bridge) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually(async || {
         let status = bridge.api("/api/v1/status").await;
-        if status["problems"] == json!([]) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{status}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Waits until `status` lists this problem.
-async fn problem(bridge: &Bridge, code: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let status = bridge.api("/api/v1/status").await;
-        let found = status["problems"].as_array().unwrap().iter().find(|problem| problem["code"] == code).cloned();
-        if let Some(found) = found {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{status}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        if status["problems"] == json!([]) { Ok(()) } else { Err(status) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,7 +49,7 @@ async fn who_leaves_at_a_time_of_no_clock_has_left_and_status_says_so() {
         tell(&bridge, &format!("leave-{n}"), "employee.left", never.clone(), leaves).await;
         assert_eq!(team(&sim), [("ada@example.com".to_owned(), false)], "{never}");
     }
-    let dropped = problem(&bridge, "SOURCE-DROPPED").await;
+    let dropped = bridge.problem("SOURCE-DROPPED").await;
     assert!(dropped["what"].as_str().unwrap().contains("`occurred_at`"), "{dropped}");
 }
 
@@ -82,7 +63,7 @@ async fn a_hire_under_an_address_that_cannot_be_used_outlives_its_dead_letter() 
     assert_eq!(team(&sim), []);
     let person = bridge.api("/api/v1/people/hr/E-1").await;
     assert_eq!(person["waits_for"]["missing"], json!(["email"]), "{person}");
-    problem(&bridge, "PEOPLE-INCOMPLETE").await;
+    bridge.problem("PEOPLE-INCOMPLETE").await;
     // The dead letter's advice is followed: HR is corrected.
     let letter = answer["jobs"][1].as_str().unwrap();
     let discard = home
@@ -125,7 +106,7 @@ async fn a_leave_whose_date_cannot_be_read_waits_for_a_mapping_that_can() {
         team
     };
     assert_eq!(sorted(), [is_on("ada", true), is_on("grace", true)]);
-    assert_eq!(problem(&bridge, "MAP-FIELD").await["count"], 2);
+    assert_eq!(bridge.problem("MAP-FIELD").await["count"], 2);
 
     bridge.signal(Signal::TERM);
     bridge.ended();
@@ -151,7 +132,7 @@ async fn a_source_that_tells_the_time_of_some_events_only_is_reported() {
     tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
     assert_eq!(bridge.api("/api/v1/status").await["problems"], json!([]));
     tell(&bridge, "m2", "employee.left", json!("2026-03-02T10:00:00Z"), json!({"employee_id": "E-1"})).await;
-    let untimed = problem(&bridge, "SOURCE-UNTIMED").await;
+    let untimed = bridge.problem("SOURCE-UNTIMED").await;
     assert!(untimed["what"].as_str().unwrap().contains("1 event carries no time"), "{untimed}");
 }
 
@@ -173,7 +154,7 @@ async fn a_secret_file_that_cannot_be_used_any_more_is_a_problem_until_it_can() 
     ];
     for (spoil, reason) in reasons {
         spoil();
-        let told = problem(&bridge, "SECRET-UNUSABLE").await;
+        let told = bridge.problem("SECRET-UNUSABLE").await;
         let what = told["what"].as_str().unwrap();
         assert!(what.contains("`postman.key`") && what.contains(reason), "{told}");
         assert!(told["action"].as_str().unwrap().contains("usable value"), "{told}");
@@ -182,7 +163,7 @@ async fn a_secret_file_that_cannot_be_used_any_more_is_a_problem_until_it_can() 
     }
     // The previous value stays in use until then.
     fs::remove_file(&key).unwrap();
-    problem(&bridge, "SECRET-UNUSABLE").await;
+    bridge.problem("SECRET-UNUSABLE").await;
     tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
     assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)]);
 }

@@ -1,5 +1,6 @@
 //! Traces as another implementation reads them: `opentelemetry-proto` decodes what is posted to the collector.
 
+use std::fmt::from_fn;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use rustix::process::Signal;
 
-use crate::process::{Bridge, Home, PATIENCE, http, payload, post, post_with, sim};
+use crate::process::{Bridge, Home, eventually, http, payload, post, post_with, sim};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SENDER: &str = "00f067aa0ba902b7";
@@ -56,15 +57,14 @@ impl Collector {
 
     /// Waits until there is a span of this name that meets the condition.
     async fn span(&self, bridge: &Bridge, name: &str, is_it: impl Fn(&Span) -> bool) -> Span {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        eventually(async || {
             let spans = self.spans();
             if let Some(span) = spans.iter().find(|span| span.name == name && is_it(span)) {
-                return span.clone();
+                return Ok(span.clone());
             }
-            assert!(Instant::now() < deadline, "no {name}: {spans:#?}\n{}", bridge.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            Err(from_fn(move |f| write!(f, "no {name}: {spans:#?}\n{}", bridge.log())))
+        })
+        .await
     }
 }
 
@@ -195,16 +195,8 @@ async fn a_collector_that_takes_nothing_costs_spans_and_nothing_else() {
     let answer = post(&http(), &bridge.listen, "msg_1", &body).await.unwrap();
     assert_eq!(answer.0, 200, "{answer:?}");
     bridge.settled().await;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let metrics = http().get(format!("http://{}/metrics", bridge.admin)).send().await.unwrap();
-        let metrics = String::from_utf8(metrics.bytes().await.unwrap().to_vec()).unwrap();
-        if metrics.contains("scim_bridge_spans_dropped_total{reason=\"not_taken\"} ") {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{metrics}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let dropped = "scim_bridge_spans_dropped_total{reason=\"not_taken\"} ";
+    bridge.answers("/metrics", |_, metrics| metrics.contains(dropped)).await;
     assert!(bridge.log().contains("does not take spans"), "{}", bridge.log());
     let stopping = Instant::now();
     bridge.signal(Signal::TERM);

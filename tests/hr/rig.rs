@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use scim_bridge::app;
 use scim_bridge::clock::{Clock, new_job_id};
+use scim_bridge::config::Config;
 use scim_bridge::core::fetch::{Api, Credential, FetchRules};
 use scim_bridge::core::guard::GuardOptions;
-use scim_bridge::core::hold::{HoldScope, ProbePauses};
+use scim_bridge::core::hold::HoldScope;
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::mapping::{Mapping, Record, remap};
 use scim_bridge::core::person::inbox::{Entry, Word};
 use scim_bridge::core::person::story::{Note, StoryEntry};
 use scim_bridge::core::person::{Document, Person, SourceName};
 use scim_bridge::core::reconcile::plan::PlanRules;
-use scim_bridge::core::reconcile::target::TargetRules;
-use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::hr::{Credentials, HrSystem};
 use scim_bridge::hr_sim::{HrPerson, HrSim};
@@ -249,31 +249,14 @@ fn store_options() -> StoreOptions {
     }
 }
 
+/// The defaults of the configuration, except for a guard that lets everything through.
 fn worker_options() -> WorkerOptions {
+    let defaults = app::worker_options(&Config::of_text("").unwrap());
     WorkerOptions {
         concurrency: 4,
-        lease_ms: 60_000,
         call_timeout_ms: 2_000,
-        rate_window_ms: 60_000,
-        plan: PlanRules {
-            read_lag_ms: 60_000,
-            changes_addresses: true,
-            updates_create: BTreeSet::new(),
-            unscoped: BTreeSet::new(),
-            pages_max: 20,
-            username_tries: 3,
-            locale: "en-US".to_owned(),
-            target: TargetRules::default(),
-            groups: Vec::new(),
-        },
-        retry: RetryRules {
-            first_ms: 1_000,
-            max_ms: 900_000,
-            give_up_after_ms: 72 * 3_600_000,
-            suspicion_ms: 120_000,
-            take_overs_max: 5,
-        },
-        probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+        plan: PlanRules { unscoped: BTreeSet::new(), ..defaults.plan },
         guard: GuardOptions { leaves_max: 1_000, leaves_percent: 100, address_changes_max: 1_000, window_ms: 1_000 },
+        ..defaults
     }
 }

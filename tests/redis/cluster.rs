@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use deadpool_redis::redis::{self, Client};
 use scim_bridge::store::StoreOptions;
-use scim_bridge::store::redis::{Address, Redis, RedisOptions, StoreClock, Topology};
+use scim_bridge::store::redis::{Redis, RedisOptions, StoreClock};
 use scim_bridge::store::transfer::Transfer;
 
 use crate::harness::{Engine, link};
@@ -61,22 +61,21 @@ impl Cluster {
 
 /// A part of a cluster's key space.
 struct Part {
-    nodes: Vec<Address>,
+    url: String,
     prefix: String,
 }
 
 #[async_trait]
 impl Engine for Part {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
-        let link = link(Topology::Cluster(self.nodes.clone()), &self.prefix);
+        let link = link(&self.url, &format!("key_prefix = {:?}\nresponse_timeout_ms = 10_000", self.prefix));
         Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Caller }, options).unwrap())
     }
 }
 
 /// Each prefix is in another slot, so the cases are spread over all primaries.
 fn part() -> Part {
-    let nodes = SHARED.nodes.iter().map(|node| Address { host: "127.0.0.1".to_owned(), port: node.port() });
-    Part { nodes: nodes.collect(), prefix: format!("test-{}", scim_bridge::clock::new_token()) }
+    Part { url: SHARED.url(), prefix: format!("test-{}", scim_bridge::clock::new_token()) }
 }
 
 static SHARED: std::sync::LazyLock<Cluster> = std::sync::LazyLock::new(|| Cluster::start("any", 0));

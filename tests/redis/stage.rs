@@ -1,6 +1,5 @@
 //! A store on a real server, and short helpers for the tests.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,15 +10,13 @@ use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::person::job::JobId;
 use scim_bridge::core::person::{Person, SourceName};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::secret::LiveSecret;
-use scim_bridge::store::redis::{
-    Address, Durability, LinkOptions, Login, Redis, RedisOptions, StoreClock, TlsFiles, Topology,
-};
+use scim_bridge::store::redis::{LinkOptions, Redis, RedisOptions, StoreClock};
 use scim_bridge::store::{
     Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Dedupe, Lane, NewDelivery, NewEntry,
     Store, StoreError, StoreOptions,
 };
-use url::Url;
+
+use crate::harness;
 
 /// The longest time that a recovery may take; far more than any does.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -41,42 +38,12 @@ pub(crate) fn open_at(link: LinkOptions) -> Arc<dyn Store> {
 
 /// The options that [`open`] uses.
 pub(crate) fn link(url: &str, keys: &[(&str, &str)]) -> LinkOptions {
-    let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-    let text = |part: &str| LiveSecret::new(percent_decoded(part).into());
-    let (hosts, login, rest) = parts(url);
-    let topology = match url.split("://").next().unwrap() {
-        "redis" | "rediss" => Topology::Standalone(hosts[0].clone()),
-        "redis-cluster" => Topology::Cluster(hosts),
-        "redis+sentinel" => Topology::Sentinel { sentinels: hosts, primary: rest.clone() },
-        other => panic!("no {other}"),
-    };
-    let file = |name: &str| key(name).map(PathBuf::from);
-    LinkOptions {
-        tls: url
-            .starts_with("rediss:")
-            .then(|| TlsFiles { ca: file("ca_file"), client: file("cert_file").zip(file("key_file")) }),
-        database: if matches!(topology, Topology::Standalone(_)) { rest.parse().unwrap_or(0) } else { 0 },
-        topology,
-        login: Login {
-            username: login.0.filter(|name| !name.is_empty()).map(|name| text(&name)),
-            password: login.1.map(|password| text(&password)),
-        },
-        sentinel_login: Login { username: None, password: key("sentinel_password").map(text) },
-        key_prefix: "scim-bridge".to_owned(),
-        durability: match key("durability") {
-            None => Durability::Written,
-            Some("fsynced") => Durability::Fsynced,
-            Some("replicated") => Durability::Replicated {
-                replicas: key("durable_replicas").map_or(1, |replicas| replicas.parse().unwrap()),
-            },
-            Some(other) => panic!("no {other}"),
-        },
-        durable_timeout: Duration::from_millis(key("durable_timeout_ms").map_or(5_000, |ms| ms.parse().unwrap())),
-        connect_timeout: Duration::from_millis(TIMEOUT_MS),
-        response_timeout: Duration::from_millis(TIMEOUT_MS),
-        insecure_ok: key("insecure_ok") == Some("true"),
-        allow_plain: false,
-    }
+    let is_bare = |value: &str| value == "true" || value.parse::<u64>().is_ok();
+    let written = keys
+        .iter()
+        .map(|(key, value)| if is_bare(value) { format!("{key} = {value}\n") } else { format!("{key} = {value:?}\n") });
+    let timeouts = format!("connect_timeout_ms = {TIMEOUT_MS}\nresponse_timeout_ms = {TIMEOUT_MS}\n");
+    harness::link(url, &written.chain([timeouts]).collect::<String>())
 }
 
 /// No limit, so that a claim returns everybody.
@@ -90,26 +57,6 @@ pub(crate) fn options() -> StoreOptions {
         story_keep_ms: 86_400_000,
     };
     StoreOptions { writes: none, reads: none, bounds }
-}
-
-/// Splits a URL into hosts, user and password, and the part after the slash.
-fn parts(url: &str) -> (Vec<Address>, (Option<String>, Option<String>), String) {
-    let (_, rest) = url.split_once("://").unwrap();
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (login, hosts) = authority.rsplit_once('@').map_or((None, authority), |(login, hosts)| (Some(login), hosts));
-    let hosts = hosts.split(',').map(|host| {
-        let (host, port) = host.rsplit_once(':').unwrap();
-        Address { host: host.to_owned(), port: port.parse().unwrap() }
-    });
-    let login = login.and_then(|login| login.split_once(':'));
-    let login = login.map(|(name, password)| (name.to_owned(), password.to_owned())).unzip();
-    (hosts.collect(), login, path.to_owned())
-}
-
-fn percent_decoded(part: &str) -> String {
-    // Queries are decoded as forms, which only matters for plus signs; no test has one.
-    let url = Url::parse(&format!("x://x/?x={part}")).unwrap();
-    url.query_pairs().next().unwrap().1.into_owned()
 }
 
 /// The current time.

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use scim_bridge::app;
+use scim_bridge::config::{Config, StoreUrl};
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::person::job::JobId;
 use scim_bridge::core::person::{EventKind, Person, SourceName};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::redis::{Durability, LinkOptions, Login, Topology};
+use scim_bridge::store::redis::LinkOptions;
 use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{
     Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, DeadFilter, DeadRow, Dedupe, Lane,
@@ -57,22 +58,11 @@ pub(crate) fn options() -> StoreOptions {
     }
 }
 
-/// How the tests reach a Redis, with a key prefix of their own.
-pub(crate) fn link(topology: Topology, key_prefix: &str) -> LinkOptions {
-    LinkOptions {
-        topology,
-        tls: None,
-        database: 0,
-        login: Login::default(),
-        sentinel_login: Login::default(),
-        key_prefix: key_prefix.to_owned(),
-        durability: Durability::Written,
-        durable_timeout: Duration::from_secs(5),
-        connect_timeout: Duration::from_secs(5),
-        response_timeout: Duration::from_secs(10),
-        insecure_ok: false,
-        allow_plain: false,
-    }
+/// How a Redis is reached by a configuration with this URL, and these further keys of `[store]`.
+pub(crate) fn link(url: &str, keys: &str) -> LinkOptions {
+    let config = Config::of_text(&format!("[store]\nurl = {url:?}\n{keys}")).unwrap();
+    let StoreUrl::Redis(url) = &config.store.url else { panic!("{url} names no Redis") };
+    app::redis_link(url, &config.store.redis)
 }
 
 /// A store under test.

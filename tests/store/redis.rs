@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Client, Connection, FromRedisValue};
-use scim_bridge::store::redis::{Address, LinkOptions, Redis, RedisOptions, StoreClock, Topology};
+use scim_bridge::store::redis::{Redis, RedisOptions, StoreClock};
 use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{Accepted, Commit, DeadFilter, Store, StoreError, StoreOptions};
 
@@ -23,8 +23,8 @@ impl Keyspace {
     }
 
     pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
-        let address = Address { host: "127.0.0.1".to_owned(), port: self.port };
-        let link = LinkOptions { insecure_ok: true, ..link(Topology::Standalone(address), &self.prefix) };
+        let keys = format!("key_prefix = {:?}\ninsecure_ok = true\nresponse_timeout_ms = 10_000", self.prefix);
+        let link = link(&format!("redis://127.0.0.1:{}", self.port), &keys);
         Redis::open(&RedisOptions { link, clock }, options)
     }
 

@@ -1,11 +1,14 @@
 //! The fixture of all tests here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use scim_bridge::app;
 use scim_bridge::clock::{Clock, new_job_id};
+use scim_bridge::config::Config;
 use scim_bridge::core::guard::GuardOptions;
 use scim_bridge::core::hold::{Holds, ProbePauses};
 use scim_bridge::core::limiter::Rate;
@@ -16,7 +19,6 @@ use scim_bridge::core::person::{
 };
 use scim_bridge::core::reconcile::groups::GroupRule;
 use scim_bridge::core::reconcile::plan::PlanRules;
-use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
@@ -33,13 +35,6 @@ use tempfile::TempDir;
 
 pub(crate) const LEASE_MS: u64 = 60_000;
 pub(crate) const PAUSES: ProbePauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
-pub(crate) const RULES: RetryRules = RetryRules {
-    first_ms: 1000,
-    max_ms: 900_000,
-    give_up_after_ms: 72 * 3_600_000,
-    suspicion_ms: 120_000,
-    take_overs_max: 3,
-};
 
 pub(crate) struct Bench {
     pub(crate) store: Arc<dyn Store>,
@@ -69,12 +64,7 @@ impl Bench {
             key: LiveSecret::new(options.key.clone().into()),
             sim: PostmanSim::start(options).unwrap(),
             clock: Clock::manual(UnixMs(1_795_341_600_000)),
-            guard: GuardOptions {
-                leaves_max: 25,
-                leaves_percent: 10,
-                address_changes_max: 25,
-                window_ms: 24 * 3_600_000,
-            },
+            guard: worker_options().guard,
             groups: Vec::new(),
             worker: std::sync::OnceLock::new(),
             told: AtomicU64::new(0),
@@ -257,27 +247,12 @@ pub(crate) fn store_options(writes: Rate) -> StoreOptions {
     }
 }
 
+/// The defaults of the configuration, for a source with rules of scope.
 pub(crate) fn worker_options() -> WorkerOptions {
-    WorkerOptions {
-        concurrency: 4,
-        lease_ms: LEASE_MS,
-        call_timeout_ms: 20_000,
-        rate_window_ms: 60_000,
-        plan: PlanRules {
-            read_lag_ms: 60_000,
-            changes_addresses: true,
-            updates_create: std::collections::BTreeSet::new(),
-            unscoped: std::collections::BTreeSet::new(),
-            pages_max: 20,
-            username_tries: 3,
-            locale: "en-US".to_owned(),
-            target: TargetRules::default(),
-            groups: Vec::new(),
-        },
-        retry: RULES,
-        probe_pauses: PAUSES,
-        guard: GuardOptions { leaves_max: 25, leaves_percent: 10, address_changes_max: 25, window_ms: 24 * 3_600_000 },
-    }
+    let defaults = app::worker_options(&Config::of_text("").unwrap());
+    let plan = PlanRules { unscoped: BTreeSet::new(), ..defaults.plan };
+    let retry = RetryRules { take_overs_max: 3, ..defaults.retry };
+    WorkerOptions { concurrency: 4, lease_ms: LEASE_MS, plan, retry, ..defaults }
 }
 
 pub(crate) fn client(sim: &PostmanSim, key: LiveSecret, timeout: Duration) -> Client {
@@ -333,4 +308,13 @@ pub(crate) fn rename(id: &str, given: &str, family: &str) -> Event {
 pub(crate) fn leave(id: &str) -> Event {
     let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
     Event { person: person(id), kind: EventKind::Leave, at: None, facts }
+}
+
+/// Polls until this holds.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < Duration::from_mins(2), "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -1,12 +1,13 @@
 //! Runs the same test on every engine of the store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use scim_bridge::app;
 use scim_bridge::clock::{LeaseClock, new_token};
+use scim_bridge::config::{Config, StoreUrl};
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Redis, RedisOptions, StoreClock, Topology};
+use scim_bridge::store::redis::{Redis, RedisOptions, StoreClock};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, store_options};
@@ -21,20 +22,14 @@ pub(crate) fn embedded() -> Bench {
 }
 
 pub(crate) fn on(server: &Server) -> Bench {
-    let link = LinkOptions {
-        topology: Topology::Standalone(Address { host: "127.0.0.1".to_owned(), port: server.port }),
-        tls: None,
-        database: 0,
-        login: Login::default(),
-        sentinel_login: Login::default(),
-        key_prefix: format!("test-{}", new_token()),
-        durability: Durability::Written,
-        durable_timeout: Duration::from_secs(5),
-        connect_timeout: Duration::from_secs(5),
-        response_timeout: Duration::from_secs(10),
-        insecure_ok: true,
-        allow_plain: false,
-    };
+    let config = format!(
+        "[store]\nurl = 'redis://127.0.0.1:{}'\nkey_prefix = 'test-{}'\ninsecure_ok = true\nresponse_timeout_ms = 10_000",
+        server.port,
+        new_token()
+    );
+    let config = Config::of_text(&config).unwrap();
+    let StoreUrl::Redis(url) = &config.store.url else { panic!("{config:?}") };
+    let link = app::redis_link(url, &config.store.redis);
     let store = Redis::open(&RedisOptions { link, clock: StoreClock::Caller }, store_options(FREE)).unwrap();
     Bench::over(Arc::new(store), None)
 }

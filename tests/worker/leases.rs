@@ -11,7 +11,7 @@ use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::{Accepted, LaneState, NewDelivery, NewEntry};
 use scim_bridge::worker::{Attempted, Stepped, end_leases};
 
-use crate::bench::{Bench, LEASE_MS, person};
+use crate::bench::{Bench, LEASE_MS, person, until};
 
 fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -85,10 +85,7 @@ async fn a_worker_that_slept_past_its_lease_commits_nothing() {
     let worker = bench.worker();
     let slow = tokio::spawn(async move { worker.step().await.unwrap() });
     // Its lease expires during its call, and another worker takes the lane over.
-    while bench.sim.journal().is_empty() {
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("Postman is called", || !bench.sim.journal().is_empty()).await;
     bench.clock.advance_ms(LEASE_MS + 1);
     bench.claimed_by("doomed").await;
     assert_eq!(slow.await.unwrap(), Stepped::Attempted(Attempted::LeaseLost));
@@ -107,11 +104,7 @@ async fn the_pool_drains_what_is_there_and_stops_when_told() {
     }
     let life = Lifecycle::new();
     let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_secs(5)));
-    let deadline = std::time::Instant::now() + Duration::from_mins(2);
-    while bench.sim.members().len() < 50 {
-        assert!(std::time::Instant::now() < deadline, "{:?}", bench.store.stats().await);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("all are members", || bench.sim.members().len() >= 50).await;
     life.stop();
     pool.await.unwrap();
     assert!((0..50).all(|n| bench.names(&format!("E-{n}")) == ["Ada King"]));
@@ -125,9 +118,7 @@ async fn a_stop_gives_back_what_does_not_end_within_the_grace() {
     order(&bench, "create:hang:1");
     let life = Lifecycle::new();
     let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_millis(50)));
-    while bench.sim.journal().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("Postman is called", || !bench.sim.journal().is_empty()).await;
     life.stop();
     pool.await.unwrap();
     assert_eq!(bench.state("E-1").await, LaneState::Waiting);

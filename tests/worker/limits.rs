@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scim_bridge::clock::{Clock, new_job_id};
 use scim_bridge::core::limiter::Rate;
@@ -13,7 +13,7 @@ use scim_bridge::store::Store;
 use scim_bridge::store::memory::Memory;
 use scim_bridge::worker::{Stepped, Worker};
 
-use crate::bench::{accept, client, hire, store_options, worker_options};
+use crate::bench::{accept, client, hire, store_options, until, worker_options};
 use crate::rough_store::Rough;
 
 fn store(writes: Rate) -> Arc<dyn Store> {
@@ -58,9 +58,5 @@ async fn a_call_that_was_held_up_on_its_way_is_charged_for_another_one() {
         }
         assert!(matches!(worker.step().await.unwrap(), Stepped::Attempted(_)));
     }
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while watched.tokens.load(Ordering::SeqCst) < 2 {
-        assert!(Instant::now() < deadline, "it was not charged");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("it is charged", || watched.tokens.load(Ordering::SeqCst) >= 2).await;
 }

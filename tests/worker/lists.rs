@@ -22,7 +22,7 @@ use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::holds::SharedHolds;
 use scim_bridge::store::memory::Memory;
 
-use crate::bench::{PAUSES, store_options, worker_options};
+use crate::bench::{PAUSES, store_options, until, worker_options};
 use crate::rough_store::Rough;
 
 #[derive(serde::Deserialize)]
@@ -70,9 +70,7 @@ impl Stage {
     async fn fetch(&self, meanwhile: impl Future<Output = ()>) -> FetchEnd {
         self.roster.order_fetch(&source(), None, false).await.unwrap();
         let waited_for = async {
-            while self.hr.reads() == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            until("the list is asked for", || self.hr.reads() > 0).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             meanwhile.await;
         };

@@ -18,7 +18,7 @@ use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, Retry};
 use scim_bridge::worker::Stepped;
 use tokio::sync::Semaphore;
 
-use crate::bench::{Bench, hire, leave, person, rename};
+use crate::bench::{Bench, hire, leave, person, rename, until};
 use crate::rough_store::Rough;
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
@@ -411,9 +411,7 @@ async fn a_takeover_that_is_broken_off_is_told_and_leaves_no_part_of_the_member_
     bench.accept(hire_as("E-2", "ada@example.com", "Ada", "King", 2)).await;
     let life = Lifecycle::new();
     let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_millis(50)));
-    while bench.sim.journal().len() == calls {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("Postman is called", || bench.sim.journal().len() > calls).await;
     life.stop();
     pool.await.unwrap();
     assert_eq!(bench.state("E-2").await, LaneState::Waiting);
@@ -441,9 +439,7 @@ async fn the_groups_of_a_member_who_is_taken_over_are_not_lost_with_the_worker_t
     bench.accept(into("Engineering", hire_as("E-2", "ada@example.com", "ada", "LOVELACE", 1))).await;
     let worker = bench.worker_on(bench.store.clone());
     let killed = tokio::spawn(async move { worker.step().await });
-    while bench.sim.journal().len() == calls {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("Postman is called", || bench.sim.journal().len() > calls).await;
     // The claims are taken over, and the document does not mention the member.
     killed.abort();
     let _ = killed.await;

@@ -102,40 +102,34 @@ macro_rules! conformance {
                     many_deliveries_at_once_get_each_its_own_answer,
                     a_sender_that_hangs_up_leaves_it_whole_or_not_at_all,
                     somebody_is_woken_when_there_may_be_work;
-                copying_from:
-                    everything_arrives_as_it_was,
-                    what_was_delivered_is_known_in_the_copy,
-                    copying_again_changes_nothing,
-                    a_source_that_went_on_is_caught_up_with,
-                    who_is_gone_from_the_source_since_is_told,
-                    a_copy_that_is_broken_off_is_held_and_goes_on,
-                    the_source_is_held_when_all_is_there,
-                    holds_in_force_arrive,
-                    a_target_with_content_of_its_own_is_refused,
-                    a_copy_that_was_served_since_is_refused,
-                    a_store_that_somebody_works_on_is_neither_copied_nor_copied_into,
-                    a_store_of_another_team_is_refused,
-                    an_empty_store_is_left_alone,
-                    a_dry_run_counts_and_writes_nothing,
-                    many_pages_arrive_whole_whatever_the_bounds;
-                copying_into:
-                    everything_arrives_as_it_was,
-                    what_was_delivered_is_known_in_the_copy,
-                    copying_again_changes_nothing,
-                    a_source_that_went_on_is_caught_up_with,
-                    who_is_gone_from_the_source_since_is_told,
-                    a_copy_that_is_broken_off_is_held_and_goes_on,
-                    the_source_is_held_when_all_is_there,
-                    holds_in_force_arrive,
-                    a_target_with_content_of_its_own_is_refused,
-                    a_copy_that_was_served_since_is_refused,
-                    a_store_that_somebody_works_on_is_neither_copied_nor_copied_into,
-                    a_store_of_another_team_is_refused,
-                    an_empty_store_is_left_alone,
-                    a_dry_run_counts_and_writes_nothing,
-                    many_pages_arrive_whole_whatever_the_bounds;
             }
+            $crate::conformance::stamp_copying! { $engine; copying_from, copying_into }
         }
+    };
+}
+
+/// The cases of copying, for each of these modules.
+macro_rules! stamp_copying {
+    ($engine:expr; $($module:ident),+) => {
+        $($crate::conformance::stamp! {
+            $engine;
+            $module:
+                everything_arrives_as_it_was,
+                what_was_delivered_is_known_in_the_copy,
+                copying_again_changes_nothing,
+                a_source_that_went_on_is_caught_up_with,
+                who_is_gone_from_the_source_since_is_told,
+                a_copy_that_is_broken_off_is_held_and_goes_on,
+                the_source_is_held_when_all_is_there,
+                holds_in_force_arrive,
+                a_target_with_content_of_its_own_is_refused,
+                a_copy_that_was_served_since_is_refused,
+                a_store_that_somebody_works_on_is_neither_copied_nor_copied_into,
+                a_store_of_another_team_is_refused,
+                an_empty_store_is_left_alone,
+                a_dry_run_counts_and_writes_nothing,
+                many_pages_arrive_whole_whatever_the_bounds;
+        })+
     };
 }
 
@@ -158,4 +152,4 @@ macro_rules! stamp {
     };
 }
 
-pub(crate) use {conformance, stamp};
+pub(crate) use {conformance, stamp, stamp_copying};
