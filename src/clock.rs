@@ -14,18 +14,18 @@ pub enum Clock {
     /// The system's wall clock.
     #[default]
     System,
-    /// A clock that stands until it is moved.
+    /// A clock that stands still until it is moved.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `now` until it is moved.
+    /// A clock that stands still at `now` until it is moved.
     #[must_use]
     pub fn manual(now: UnixMs) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(now.0)))
     }
 
-    /// The present.
+    /// The current time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is where the others get it from")]
     pub fn now(&self) -> UnixMs {

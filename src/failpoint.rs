@@ -3,7 +3,7 @@
 //!
 //! The environment variable `FAILPOINTS` says what happens where: `place=panic`, `place=2*panic` (the first two
 //! times), `place=stall` (the thread stands still), with semicolons between several. `patience=MS` makes a loop that
-//! stands still count as hanging after so many milliseconds, instead of minutes.
+//! stands still count as hanging after this many milliseconds, instead of minutes.
 
 use std::time::Duration;
 

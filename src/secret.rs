@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 
-/// A secret's present value; `config` replaces it when its file changes. Never printed.
+/// A secret's current value; `config` replaces it when its file changes. Never printed.
 #[derive(Clone)]
 pub struct LiveSecret(Arc<ArcSwap<SecretString>>);
 

@@ -4,7 +4,7 @@
 {{- .Values.test.source | default (first .Values.config.source).name -}}
 {{- end -}}
 
-{{/* Whether the chart knows how the tested source wants its payload: the default preset's without a mapping, or one is given. */}}
+{{/* Whether there is a payload for the tested source: a given one, or the default one, if the source has the default preset and no mapping. */}}
 {{- define "scim-bridge.test.possible" -}}
 {{- $known := false -}}
 {{- range $source := .Values.config.source -}}
@@ -20,7 +20,7 @@
 {{- or (ne .Values.test.payload "") (gt (len .Values.test.person) 0) .Values.postmanSim.enabled -}}
 {{- end -}}
 
-{{/* Whether its pod reads the admin API: it has a token of its own for that, which changes nothing. */}}
+{{/* Whether its pod reads the admin API; for that it has a read-only token of its own. */}}
 {{- define "scim-bridge.test.reads" -}}
 {{- and .Values.test.enabled (eq (include "scim-bridge.test.possible" .) "true") (eq (include "scim-bridge.test.follows" .) "true") -}}
 {{- end -}}
@@ -30,7 +30,7 @@
 helm-test
 {{- end -}}
 
-{{/* Its environment: that of the others, without the token that opens everything. */}}
+{{/* Its environment: that of the other pods, without the full admin token. */}}
 {{- define "scim-bridge.test.extraEnv" -}}
 {{- $env := list -}}
 {{- range .Values.extraEnv -}}
@@ -51,7 +51,7 @@ helm-test
 {{- end -}}
 {{- end -}}
 
-{{/* The secrets that it reads: those of the source that it sends as, and where it follows what it sent, the token to read with. */}}
+{{/* The secrets that it reads: those of the source that it sends as, and, if it follows the outcome, the read-only token. */}}
 {{- define "scim-bridge.test.secretFiles" -}}
 {{- $prefix := printf "source-%s-" (include "scim-bridge.test.source" .) -}}
 {{- $files := list -}}
@@ -64,7 +64,7 @@ helm-test
 {{- toYaml $files -}}
 {{- end -}}
 
-{{/* Its configuration: that one source, and nothing that names a secret which it does not mount. */}}
+{{/* Its configuration: that one source, and nothing that refers to a secret that it does not mount. */}}
 {{- define "scim-bridge.test.toml" -}}
 {{- $config := include "scim-bridge.config" . | fromYaml -}}
 {{- $server := dict -}}

@@ -30,7 +30,7 @@ impl AdminState {
         Ok(order)
     }
 
-    /// Captures a source no more, and forgets what was captured of it. How many deliveries that was.
+    /// Stops capturing a source, and deletes what was captured. Returns how many deliveries that were.
     pub async fn switch_capture_off(&self, by: &Actor, source: &str) -> Result<usize, AdminError> {
         let change = |captures: &mut Captures| captures.switch_off(source);
         let Some(forgotten) = shared::update(&*self.store, DOCUMENT, change).await? else { return Ok(0) };
@@ -39,7 +39,7 @@ impl AdminState {
         Ok(forgotten)
     }
 
-    /// Forgets what was captured of a source: whom a body is about is not known without reading it.
+    /// Deletes what was captured from a source: nobody knows whom a body is about without reading it.
     pub(super) async fn forget_captures(&self, source: &SourceName) -> Result<(), AdminError> {
         let now = self.now();
         let forget = |captures: &mut Captures| captures.forget(now, source.as_str()).then_some(());
@@ -47,8 +47,8 @@ impl AdminState {
         Ok(())
     }
 
-    /// One captured delivery, whole. Not for read-only tokens, since it holds what HR sent; the audit log says who
-    /// looked.
+    /// One captured delivery in full. Not for read-only tokens, since it contains what HR sent; the audit log records
+    /// who looked.
     pub async fn capture(&self, by: &Actor, id: &str) -> Result<Capture, AdminError> {
         if !by.may_write() {
             return Err(AdminError::ReadOnly);

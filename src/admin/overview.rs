@@ -52,7 +52,7 @@ pub struct Overview {
     pub is_readable: bool,
 }
 
-/// Collects what is read, and goes on after damage, which is judged, too.
+/// Collects everything that can be read; damage is skipped, and judged, too.
 struct Reading {
     is_whole: bool,
 }

@@ -1,6 +1,6 @@
-//! A connection of the admin listener that is read no faster than it is answered, and not at all while its answers
-//! are not taken. The server itself reads whatever comes, and keeps each request in some kilobytes: a handful of
-//! connections that pipeline requests and read nothing would fill the memory.
+//! A connection of the admin listener that is read no faster than it is answered, and not at all while its peer does
+//! not read the answers. The server itself reads whatever comes, and keeps some kilobytes for each request: a handful
+//! of connections that pipeline requests and read nothing would fill the memory.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -14,12 +14,11 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How many requests may be read but not begun; a piece may hold some more.
+/// How many requests may be read but not begun; one read may bring a few more.
 const WAITING_MAX: u64 = 8;
 /// Bytes read at once.
 const PIECE_BYTES: usize = 1024;
-/// Blank lines within bodies count as requests, too. If no request has begun for this long, they are assumed to be
-/// that.
+/// Blank lines in bodies look like requests, too. If no request has begun for this long, they are taken for that.
 const WAITING_TIME: Duration = Duration::from_secs(1);
 /// How long an answer may wait to be taken.
 const TAKING_TIME: Duration = Duration::from_secs(10);
@@ -39,9 +38,9 @@ impl Begun {
 pub(super) struct Paced {
     io: TcpStream,
     begun: Begun,
-    /// How many ends of heads were read.
+    /// How many ends of heads have been read.
     heads: u64,
-    /// The last byte read was the end of a line.
+    /// Whether the last byte read was the end of a line.
     is_line_over: bool,
     /// Until when reading pauses, waiting for an answer.
     waits: Option<Pin<Box<Sleep>>>,
@@ -66,7 +65,7 @@ impl Paced {
         self.begun.clone()
     }
 
-    /// A blank line ends a head. The server takes bare line feeds, too.
+    /// A blank line ends a head. The server accepts bare line feeds, too.
     fn count_heads(&mut self, bytes: &[u8]) {
         for byte in bytes.iter().filter(|byte| **byte != b'\r') {
             let is_blank = *byte == b'\n' && self.is_line_over;
@@ -88,7 +87,7 @@ impl Paced {
         Poll::Ready(())
     }
 
-    /// What was written, or how long to wait for the peer to take something.
+    /// Returns what was written, or how long to wait for the peer.
     fn written(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if wrote.is_ready() {
             self.blocked = None;

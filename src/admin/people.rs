@@ -158,7 +158,7 @@ impl PersonView {
 }
 
 impl WholePerson {
-    /// A job of theirs, in any state.
+    /// Any of their jobs.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<JobView> {
         let open = self.view.open_jobs().into_iter().find(|job| job.id == id);
@@ -363,7 +363,7 @@ fn search_words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether the text is a complete address, employee id or name of theirs.
+/// Whether the text is a complete address, employee id or name of the person.
 fn is_exactly(view: &PersonView, text: &str) -> bool {
     let text = text.trim().to_lowercase();
     let is_address = view.document.as_ref().is_some_and(|document| {

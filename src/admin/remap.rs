@@ -1,4 +1,4 @@
-//! Maps kept payloads again, with the present mappings.
+//! Maps kept payloads again, with the current mappings.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use bytes::Bytes;
 use crate::core::code::Code;
 use crate::core::person::{Event, Person, SourceName};
 
-/// Maps a kept payload again, with the source's present mapping; none if the source is not configured.
+/// Maps a kept payload again, with the source's current mapping; none if the source is not configured.
 pub type Remap = Arc<dyn Fn(&SourceName, &[u8]) -> Option<Remapped> + Send + Sync>;
 
-/// What the present mapping makes of a payload.
+/// What the current mapping makes of a payload.
 #[derive(Debug, Clone, Default)]
 pub struct Remapped {
     /// What it says.

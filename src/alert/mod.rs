@@ -29,7 +29,7 @@ use crate::secret::LiveSecret;
 use crate::store::{Store, StoreError, documents};
 use crate::telemetry::metrics::{ALERTS_TOTAL, OUTCOME};
 
-/// For a whole exchange: below a turn, so that nobody else sends meanwhile.
+/// For a whole exchange: less than a turn, so that no other process sends meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// For making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub struct ReceiverOptions {
     pub scheme: Scheme,
     /// The message's format.
     pub format: Format,
-    /// After how long what stays open is reported again.
+    /// How long until a problem that stays open is reported again.
     pub repeat_ms: u64,
 }
 
@@ -85,7 +85,7 @@ pub struct Alerting {
     local: reqwest::Client,
 }
 
-/// A receiver with its present address.
+/// A receiver with its current address.
 struct At<'o> {
     options: &'o ReceiverOptions,
     /// Its key in the document.
@@ -97,7 +97,7 @@ struct At<'o> {
 impl Alerting {
     /// Makes the clients; no connection is opened yet.
     pub fn new(store: Arc<dyn Store>, clock: Clock, options: AlertOptions) -> Result<Self, AlertError> {
-        // Fails if one is installed already, which is as good.
+        // Fails if one is installed already, which is fine, too.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = |is_local: bool| {
             let builder = reqwest::Client::builder()

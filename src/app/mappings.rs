@@ -1,4 +1,4 @@
-//! Kept payloads, read by the present mappings: those of webhooks, and of the pages of lists.
+//! Kept payloads, read by the current mappings: those of webhooks, and of the pages of lists.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::core::code::Code;
 use crate::core::mapping::{self, Mapping, Record};
 use crate::core::person::SourceName;
 
-/// Maps kept payloads by the present mappings.
+/// Maps kept payloads by the current mappings.
 pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
     let mappings: Vec<_> = sources
         .iter()
@@ -46,7 +46,7 @@ fn mapping_of_pages(source: &SourceConfig) -> Option<&Mapping> {
     source.fetch.as_ref().and_then(|fetch| fetch.api.mapping_of_pages())
 }
 
-/// By what the mappings are known to be others than before.
+/// A hash by which a change of the mappings is noticed.
 pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
     let mut hash = Sha256::new();
     for source in sources {

@@ -26,8 +26,7 @@ const IN_USE_MAX: Duration = Duration::from_secs(30);
 /// How often to try.
 const IN_USE_EVERY: Duration = Duration::from_millis(250);
 
-/// Opens the store to be served. Waits for an embedded one that another process has open; a Redis need not be
-/// reachable yet.
+/// Opens the store for `serve`. Waits if another process has an embedded store open; a Redis need not be reachable yet.
 pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn Store>, StartError> {
     let options = options::store(config);
     match &config.store.url {

@@ -33,7 +33,7 @@ pub enum DeadCommand {
         id: String,
     },
     /// Try one again, or all that match: a blocked person as they are now, an unmapped record by the
-    /// present mapping.
+    /// current mapping.
     Replay(ActArgs),
     /// Discard one, or all that match: what HR says is not applied until HR's next event.
     Discard(ActArgs),

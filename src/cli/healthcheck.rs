@@ -14,7 +14,7 @@ use crate::admin::health::ReadyBody;
 use crate::config::{Config, process_env};
 use crate::scim;
 
-/// Below the patience of the image's HEALTHCHECK (5 s), so that it is this command that says what is wrong.
+/// Less than the timeout of the image's HEALTHCHECK (5 s), so that this command reports the problem.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What to ask.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Prints a line. An error is ignored: it means that nobody reads the output any more (`… | head`).
+/// Prints a line. Errors are ignored: they mean that nobody reads the output any more (`… | head`).
 macro_rules! say {
     () => { crate::cli::tell(format_args!("")) };
     ($($line:tt)+) => { crate::cli::tell(format_args!($($line)+)) };

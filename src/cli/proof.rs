@@ -15,26 +15,26 @@ use crate::core::time::UnixMs;
 /// Whether a delivery is genuine.
 #[derive(Debug, Serialize)]
 pub(super) struct Proof {
-    /// A handshake, which is answered before anything is read.
+    /// A handshake, which is answered before anything else is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) handshake: Option<&'static str>,
     /// The reason why it would be refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<&'static str>,
-    /// The same in words.
+    /// The same, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// Where the signature is looked for.
     looked_at: String,
     /// What is signed.
     signed: String,
-    /// Of a refused one: under which similar schemes it would verify, each by what would have to be
-    /// different. Never what the signature should have been.
+    /// If it is refused: similar schemes under which it would verify, each with what would have to change. Never what
+    /// the signature should have been.
     would_verify: Vec<String>,
-    /// Whether similar schemes were tried, and it verifies under none of them.
+    /// Whether similar schemes were tried and none fits.
     #[serde(skip)]
     has_no_neighbour: bool,
-    /// What is odd about the capture itself, or good to know.
+    /// Oddities of the capture itself, and hints.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -134,7 +134,7 @@ impl Proof {
     }
 }
 
-/// Of a delivery whose signature is right and whose time is not: the unit in which the time would be right.
+/// If the signature is right but the time is not: the unit in which the time would be right.
 fn other_units(scheme: &Scheme, keys: &Keys, delivery: &Delivery, at: UnixMs) -> Vec<String> {
     let units = [(TimeUnit::S, "s"), (TimeUnit::Ms, "ms"), (TimeUnit::Rfc3339, "rfc3339")];
     let fits = |unit: TimeUnit| {

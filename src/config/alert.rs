@@ -15,13 +15,13 @@ use crate::secret::LiveSecret;
 /// One `[[alert]]`.
 #[derive(Debug, Clone)]
 pub struct AlertConfig {
-    /// Where to post. A secret: anybody who has a Slack address can write there.
+    /// Where to post. A secret: anybody who knows a Slack address can write there.
     pub url: LiveSecret,
-    /// What signs; none only for Slack's form.
+    /// The signing secret; none only for Slack's format.
     pub secret: Option<LiveSecret>,
-    /// How a message reads.
+    /// The message's format.
     pub format: Format,
-    /// What stays open is reported again after this many hours.
+    /// A problem that stays open is reported again after this many hours.
     pub repeat_h: u64,
     /// How a message is signed.
     pub scheme: Scheme,
@@ -37,12 +37,12 @@ pub(super) struct Raw {
     repeat_h: u64,
 }
 
-/// Above a meeting, below a working day.
+/// Longer than a meeting, shorter than a working day.
 fn repeat_h() -> u64 {
     4
 }
 
-/// How Standard Webhooks are signed: the preset says it once, for both directions.
+/// How Standard Webhooks are signed: the same preset as for sources.
 fn scheme() -> Option<Scheme> {
     #[derive(Deserialize)]
     struct Signed {
@@ -52,7 +52,7 @@ fn scheme() -> Option<Scheme> {
     toml::from_str::<Signed>(preset).ok().map(|preset| preset.signature)
 }
 
-/// All receivers that are whole; everything that is wrong with them in any case.
+/// All complete receivers; all problems are noted in any case.
 pub(super) fn build(
     raw: &[Raw],
     has_admin_url: bool,
@@ -115,7 +115,7 @@ fn one(raw: &Raw, n: usize, read: &mut Reader<'_>, findings: &mut Findings) -> O
     Some(AlertConfig { url: url?, secret, format: raw.format, repeat_h: raw.repeat_h, scheme })
 }
 
-/// The host of an address that is spoken to in the open, if that is another machine.
+/// The host of an address without TLS, if that is another machine.
 fn plain_host(url: &LiveSecret) -> Option<String> {
     let url = Url::parse(url.current().expose_secret().trim()).ok()?;
     (url.scheme() == "http" && !is_on_this_machine(&url)).then(|| url.host_str().map(str::to_owned)).flatten()

@@ -1,5 +1,5 @@
-//! What can be wrong with a configuration: every error at once, each with its key, a stable code,
-//! what is wrong and what to do. Never a secret's value.
+//! What can be wrong with a configuration: all errors at once, each with its key, a stable code, the problem and what
+//! to do. Never a secret's value.
 
 use std::fmt;
 

@@ -22,7 +22,7 @@ const INHERITED: [&str; 6] = ["address_domains", "names", "zone", "leave_at", "i
 pub struct FetchConfig {
     /// The requests, and how their answers are read.
     pub api: Api,
-    /// The login, without the secrets that are not there (yet).
+    /// The login, as far as its secrets are set.
     pub credentials: BTreeMap<Credential, LiveSecret>,
 }
 
@@ -126,7 +126,7 @@ fn values_of(value: Value, at: &str, findings: &mut Findings) -> BTreeMap<String
     values
 }
 
-/// Which parts of a login are configured, and the values of those that are there.
+/// Which parts of a login are configured, and the values of those that are set.
 fn login_of(
     specs: BTreeMap<Credential, Value>,
     at: &str,

@@ -9,24 +9,24 @@ use super::error::{ConfigCode, ConfigError, Findings};
 use super::read::known_keys;
 use super::tree::{Key, Step, set};
 
-/// What an environment variable's name begins with to be a key.
+/// The prefix of environment variables that set keys.
 const PREFIX: &str = "SCIM_BRIDGE__";
-/// What one begins with that was meant to be a key.
+/// The prefix of variables that were meant to set keys.
 const NEAR_PREFIX: &str = "SCIM_BRIDGE_";
 /// The environment variable that names the file.
 const FILE_VARIABLE: &str = "SCIM_BRIDGE_CONFIG";
-/// The file that is read, if there is one, when none is named.
+/// The default file, read if it exists.
 const FILE_DEFAULT: &str = "config/scim-bridge.toml";
 
-/// The layers in one.
+/// File and environment, combined.
 pub(super) struct Layers {
     pub(super) tree: Value,
     /// Which keys came from which environment variable.
     pub(super) variables: BTreeMap<Key, String>,
 }
 
-/// Reads the file and lays the environment over it. None where the file cannot be read: all that is in it would be
-/// missed.
+/// Reads the file and lays the environment over it. None if the file cannot be read: checks would then report
+/// everything in it as missing.
 pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings: &mut Findings) -> Option<Layers> {
     let mut tree = match file(path, env) {
         Ok(table) => Value::Table(table),
@@ -42,7 +42,7 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
         }
     }
     tell_near_misses(env, &tree, findings);
-    // Entries of lists in their order, so that each is the next one.
+    // List entries in order, so that each has the next index.
     variables.sort();
     let mut taken = BTreeMap::new();
     for (key, name, value) in variables {
@@ -60,8 +60,8 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
     Some(Layers { tree, variables: taken })
 }
 
-/// Reports the variables that would be keys if they had two underscores instead of one. Others with this prefix are
-/// not ours: Kubernetes makes `SCIM_BRIDGE_SERVICE_HOST` of a service's name.
+/// Reports variables that would set keys if they had two underscores instead of one. Others with this prefix are not
+/// ours: Kubernetes sets `SCIM_BRIDGE_SERVICE_HOST`, for example, for a service.
 fn tell_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut Findings) {
     let near = |name: &&String| name.starts_with(NEAR_PREFIX) && !name.starts_with(PREFIX) && *name != FILE_VARIABLE;
     if !env.keys().any(|name| near(&name)) {
@@ -72,7 +72,7 @@ fn tell_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut
     for name in env.keys().filter(near) {
         let rest = name.strip_prefix(NEAR_PREFIX).unwrap_or_default().to_lowercase();
         let words: Vec<&str> = rest.split('_').filter(|word| !word.is_empty()).collect();
-        // Entries of a list are numbered; a secret's place (`file`, `env`) stands below its key.
+        // Entries of a list are numbered; a secret's place (`file`, `env`) is below its key.
         let plain: Vec<&str> = words.iter().copied().filter(|word| word.parse::<usize>().is_err()).collect();
         let plain = plain.join("_");
         let stem = ["_env", "_file", "_value"].iter().find_map(|end| plain.strip_suffix(end)).unwrap_or(&plain);

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::error::{ConfigCode, ConfigError, Findings};
 use crate::telemetry::logs::{LogError, filter};
 
-/// The environment variable that wins over `[log] level`.
+/// The environment variable that overrides `[log] level`.
 const LEVEL_VARIABLE: &str = "RUST_LOG";
 
 /// `[log]`.
@@ -49,7 +49,7 @@ impl LogConfig {
         findings.push(ConfigError::new(key, ConfigCode::Value, problem).advise(advice));
     }
 
-    /// Checks both, and lets the environment win.
+    /// Checks both, and lets the environment override them.
     pub(super) fn settle(mut self, rust_log: Option<&String>, findings: &mut Findings) -> Self {
         self.check("log.level", findings);
         if let Some(level) = rust_log.filter(|level| !level.trim().is_empty()) {

@@ -91,9 +91,9 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// `[[alert]]`
     pub alerts: Vec<AlertConfig>,
-    /// What is worth a word at start and in `check`: keys without consequence, presets that are a guess.
+    /// Messages for start and `check`: keys without effect, presets that are a guess.
     pub notices: Vec<String>,
-    /// The secrets that are in files: to be refreshed every few seconds.
+    /// The secrets that are in files: re-read every few seconds.
     pub secret_files: SecretFiles,
 }
 
@@ -140,9 +140,9 @@ impl Config {
         Self::load_with(path, &env.collect(), Absent::Refused, role)
     }
 
-    /// Reads the configuration for a command that needs no secret: one that is not there is no
-    /// error. The Postman key is empty then, the admin token none, and a source lacks the secret;
-    /// if no source is configured, there is `hr` all the same. Not to be served with.
+    /// Reads the configuration for a command that needs no secrets: a missing one is not an error. The Postman key is
+    /// then empty, the admin token is none, and the source has no secret; without any source there is still `hr`. Not
+    /// for `serve`.
     ///
     /// # Errors
     /// Everything else that is wrong with it.
@@ -204,8 +204,7 @@ pub fn process_env() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Reads one source by itself, as it would stand under `[[source]]`: to try deliveries without a whole
-/// configuration.
+/// Reads one source by itself, as if under `[[source]]`: to try deliveries without a whole configuration.
 ///
 /// # Errors
 /// Everything that is wrong with it.

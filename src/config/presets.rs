@@ -22,7 +22,7 @@ pub(super) const KEYS: &[&str] = &[
     "updates_of_others",
 ];
 
-/// How sure we are of a preset.
+/// How certain a preset is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
@@ -35,7 +35,7 @@ pub enum Confidence {
 }
 
 impl Confidence {
-    /// The word for it, as presets have it.
+    /// Its word in presets.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,9 +57,9 @@ pub struct About {
     pub thin: bool,
     /// The system.
     pub system: String,
-    /// Where the facts are from.
+    /// The source of the facts.
     pub source: String,
-    /// What to set up on the other side.
+    /// What to set up in the HR system.
     pub setup: String,
 }
 
@@ -156,7 +156,7 @@ fn lay_table_over(name: &str, preset: Table, source: &mut Table) {
     }
 }
 
-/// Whether a key of a preset's signature holds however a sender authenticates: handshakes, and an id in the body.
+/// Whether a key of a preset's signature is valid however a sender authenticates: handshakes, and an id in the body.
 fn stays(key: &str, value: &Value) -> bool {
     key == "handshake" || (key == "id" && value.get("json").is_some())
 }

@@ -11,8 +11,7 @@ use super::tree::{Key, Step, get_mut, remove, type_word};
 /// Most wrong values reported at once: nobody reads more.
 const ERRORS_MAX: usize = 100;
 
-/// Reads `tree` as `T`. A wrong value is noted and removed, and the rest is read again, until nothing is wrong any
-/// more.
+/// Reads `tree` as `T`. A wrong value is noted and removed, and the rest is read again, until nothing is wrong.
 ///
 /// Values from the environment are texts at first, so that a text such as `00123` stays as it is; if something else
 /// is expected, the text is read as a TOML value.

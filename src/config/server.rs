@@ -14,17 +14,17 @@ use crate::secret::LiveSecret;
 /// `[server]`.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Where webhooks come in; serves nothing else but `/livez`.
+    /// The address for webhooks; nothing else but `/livez` is served there.
     pub listen: SocketAddr,
-    /// Where health, metrics, admin API and console are.
+    /// The address of health, metrics, admin API and console.
     pub admin_listen: SocketAddr,
-    /// The bearer token of the admin API; without one, `serve` makes one.
+    /// The bearer token of the admin API; without one, `serve` generates one.
     pub admin_token: Option<LiveSecret>,
-    /// Largest body taken, in bytes; above: 413.
+    /// Largest accepted body, in bytes; larger ones get 413.
     pub body_bytes_max: usize,
     /// How long a body may take to arrive, in seconds.
     pub body_timeout_s: u64,
-    /// How long work under way may take to finish on SIGTERM, in seconds.
+    /// How long work in progress may take to finish after SIGTERM, in seconds.
     pub shutdown_grace_s: u64,
     /// Threads that serve HTTP; none: one for each core.
     pub workers: Option<usize>,
@@ -38,7 +38,7 @@ pub struct ServerConfig {
     pub trusted_hops: usize,
     /// More tokens of the admin API, by name.
     pub tokens: Vec<TokenConfig>,
-    /// The names by which browsers and commands may call the admin listener, beside addresses and `localhost`.
+    /// The names by which browsers and commands may call the admin listener, besides addresses and `localhost`.
     pub admin_hosts: Vec<String>,
     /// Where people reach the console, without a slash at its end: links begin with it.
     pub admin_url: Option<String>,
@@ -47,9 +47,9 @@ pub struct ServerConfig {
 /// One `[[server.token]]`.
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
-    /// Who, in the log of what was done.
+    /// The holder, in the audit log.
     pub name: String,
-    /// What they may do.
+    /// The holder's role.
     pub role: TokenRole,
     /// The bearer token.
     pub token: LiveSecret,
@@ -59,14 +59,14 @@ pub struct TokenConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenRole {
-    /// Everything.
+    /// Read and change.
     Full,
-    /// Look.
+    /// Read only.
     #[default]
     ReadOnly,
 }
 
-/// The name that `admin_token` has.
+/// The name of `admin_token`.
 const ADMIN: &str = "admin";
 
 #[derive(Deserialize)]
@@ -172,7 +172,7 @@ impl Raw {
                 "Give 1 to 64 letters, digits, `-`, `_`, `.` and `@`.",
             );
         }
-        // Port 0 is a port of its own each time.
+        // Port 0 is a different port each time.
         findings.when(
             self.listen == self.admin_listen && self.listen.port() != 0,
             "server.admin_listen",

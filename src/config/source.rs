@@ -30,46 +30,45 @@ pub(super) const SECRET_VARIABLE: &str = "HR_SECRET";
 pub struct SourceConfig {
     /// Its name in the URL: `/webhooks/{name}`.
     pub name: SourceName,
-    /// How it signs: the preset's scheme with `[source.signature]` laid over it.
+    /// How it signs: the preset's scheme, overridden by `[source.signature]`.
     pub signature: Scheme,
-    /// The secrets it may sign with; any one will do.
+    /// The secrets it may sign with; any of them is accepted.
     pub secrets: Vec<SourceSecret>,
-    /// How its payload is read: the preset's mapping with `[source.mapping]` laid over it.
+    /// How its payload is read: the preset's mapping, overridden by `[source.mapping]`.
     pub mapping: Mapping,
-    /// How long a delivery is remembered, to know it again, in days.
+    /// How long a delivery is remembered, to recognise repetitions, in days.
     pub dedupe_days: u64,
-    /// The media types that are taken, in lower case; others: 415.
+    /// The accepted media types, in lower case; others get 415.
     pub content_types: Vec<String>,
-    /// Largest body taken of it, in bytes; none: `[server] body_bytes_max`.
+    /// Largest body accepted from it, in bytes; none: `[server] body_bytes_max`.
     pub body_bytes_max: Option<usize>,
-    /// From where it may post; nothing: from anywhere.
+    /// The networks it may post from; empty: any.
     pub allow_from: Vec<IpNet>,
-    /// What becomes of updates about people who are not in the team.
+    /// What happens to updates about people who are not in the team.
     pub updates_of_others: UpdatesOfOthers,
     /// Whether its webhooks only say whom to read.
     pub thin: bool,
-    /// How they are read: the preset's `[fetch]` with `[source.fetch]` laid over it.
+    /// How people are read: the preset's `[fetch]`, overridden by `[source.fetch]`.
     pub fetch: Option<FetchConfig>,
 }
 
-/// What becomes of updates about people whom HR has not called hired.
+/// What happens to updates about people whom HR has not called hired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpdatesOfOthers {
-    /// They are kept in the record, and nobody is invited.
+    /// They are kept in the record, but nobody is invited.
     #[default]
     Ignore,
-    /// They invite.
+    /// They invite the person.
     Create,
 }
 
 /// One secret of a source.
 #[derive(Debug, Clone)]
 pub struct SourceSecret {
-    /// The secret. Empty while a handshake has not brought it yet: nothing may be accepted under it
-    /// then.
+    /// The secret. Empty until a handshake brings it: nothing may be accepted with it before.
     pub secret: LiveSecret,
-    /// From this instant on it is not accepted any more.
+    /// When it expires.
     pub not_after: Option<UnixMs>,
 }
 
@@ -77,7 +76,7 @@ pub struct SourceSecret {
 #[serde(default)]
 pub(super) struct Raw {
     name: Option<SourceName>,
-    // Read before, when the preset was laid under the source.
+    // Parsed already, when the preset was laid under the source.
     #[serde(rename = "preset")]
     _preset: Option<String>,
     #[serde(rename = "preset_file")]
@@ -105,7 +104,7 @@ impl Default for Raw {
             secrets: Vec::new(),
             signature: None,
             mapping: Mapping::default(),
-            // Above three days, the longest that a sender is known to try again.
+            // More than three days, the longest time for which senders are known to try again.
             dedupe_days: 7,
             content_types: vec!["application/json".to_owned()],
             body_bytes_max: None,
@@ -133,7 +132,7 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
     specs.into_iter().enumerate().map(spec).collect()
 }
 
-/// Lays the presets under the sources, before they are read; without any source, makes `hr`.
+/// Lays the presets under the sources, before they are parsed; without any source, adds `hr`.
 pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings) {
     let Some(root) = tree.as_table_mut() else { return };
     if root.get("source").is_some_and(Value::is_table) {
@@ -141,7 +140,7 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
         findings.push(
             ConfigError::new("source", ConfigCode::Value, problem).advise("Write [[source]], with two brackets."),
         );
-        // Read as it is meant, so that what else is wrong with it is told, too.
+        // Parsed as it was meant, so that other errors in it are reported, too.
         let source = root.remove("source").into_iter().collect();
         root.insert("source".to_owned(), Value::Array(source));
     }
@@ -165,7 +164,7 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
     }
 }
 
-/// The preset to lay under a source, none if it spells its signature out.
+/// The preset to lay under a source; none if the source has a complete signature of its own.
 fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
     if let Some(path) = source.get("preset_file").and_then(Value::as_str) {
         let key = format!("source[{n}].preset_file");
@@ -195,8 +194,8 @@ fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
     presets::built_in(name).ok_or_else(unknown).and_then(|text| parse(name, text)).map(Some)
 }
 
-/// Reads a preset file's mappings by themselves: what is wrong there has a line, which is lost once it is laid under
-/// a source.
+/// Parses a preset file's mappings by themselves, so that errors have a line number, which is lost once the preset is
+/// laid under a source.
 fn check_mappings(path: &str, text: &str, key: String) -> Result<(), ConfigError> {
     #[derive(Deserialize)]
     struct Mappings {
@@ -237,7 +236,7 @@ pub(super) fn build(raws: Vec<Raw>, read: &mut Reader<'_>, findings: &mut Findin
             findings.push(ConfigError::new(format!("source[{n}].name"), ConfigCode::Source, problem).advise(advice));
         }
         if !names.insert(source.name.clone()) {
-            let problem = format!("`{}` is there twice", source.name);
+            let problem = format!("`{}` occurs twice", source.name);
             let advice = "Give each source a name of its own; a source may have several secrets.";
             findings.push(ConfigError::new(format!("source[{n}].name"), ConfigCode::Source, problem).advise(advice));
         }
@@ -247,7 +246,7 @@ pub(super) fn build(raws: Vec<Raw>, read: &mut Reader<'_>, findings: &mut Findin
 }
 
 impl Raw {
-    /// The source, if it has what makes one; everything that is wrong with it in any case.
+    /// The source, if it is complete enough; all problems are noted in any case.
     fn build(self, at: &str, read: &mut Reader<'_>, findings: &mut Findings) -> Option<SourceConfig> {
         let trouble = |key: &str, problem: &str| ConfigError::new(format!("{at}.{key}"), ConfigCode::Source, problem);
         let secrets = self.secrets(&format!("{at}.secrets"), read, findings);
@@ -260,7 +259,7 @@ impl Raw {
                     findings.push(trouble(&format!("signature.{}", problem.key), &problem.help));
                 }
             }
-            // Else its preset is at fault, and that has been reported.
+            // Otherwise its preset is at fault, which has been reported.
             None if !findings.has(&format!("{at}.preset")) && !findings.has(&format!("{at}.preset_file")) => {
                 let advice = "Name a `preset`, or spell out `[source.signature]`.";
                 findings.push(trouble("signature", "nothing says how this source signs").advise(advice));
@@ -270,8 +269,8 @@ impl Raw {
         let says_facts =
             [Meaning::Hire, Meaning::Update, Meaning::Leave].into_iter().any(|meaning| self.mapping.can_mean(meaning));
         if self.signature.as_ref().is_some_and(|scheme| scheme.body_unsigned) && says_facts {
-            let advice = "Let the mapping make nothing but notices of it: hire, update and leave = [], and name its types under notice.";
-            let problem = "leaves the body unsigned, so anybody could put words into it";
+            let advice = "Have the mapping make only notices of it: hire, update and leave = [], and name its types under notice.";
+            let problem = "leaves the body unsigned, so anybody could change it";
             findings.push(trouble("signature.body_unsigned", problem).advise(advice));
         }
         if let (Some(Confidence::Guess), Some(name)) = (self.confidence, &self.name) {

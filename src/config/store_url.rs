@@ -16,14 +16,14 @@ const SENTINEL_PORT: u16 = 26379;
 pub enum StoreUrl {
     /// Files in a directory of the local disk, for one process: `embedded:./data`.
     Embedded {
-        /// The directory; made if it is missing.
+        /// The directory; created if it is missing.
         dir: PathBuf,
     },
     /// Redis or Valkey, for any number of processes.
     Redis(RedisUrl),
 }
 
-/// Where Redis is, and who we are to it.
+/// Which Redis, and our login there.
 #[derive(Debug, Clone)]
 pub struct RedisUrl {
     /// Which servers.
@@ -32,9 +32,9 @@ pub struct RedisUrl {
     pub tls: bool,
     /// The number of the database.
     pub database: u32,
-    /// The user, where the URL has one.
+    /// The user, if the URL has one.
     pub username: Option<SecretString>,
-    /// The password, where the URL has one.
+    /// The password, if the URL has one.
     pub password: Option<SecretString>,
 }
 
@@ -50,7 +50,7 @@ pub enum RedisTopology {
         /// What they call the primary.
         primary: String,
     },
-    /// A cluster, some of whose nodes are these: `redis-cluster://host:6379,host:6379`.
+    /// A cluster, with some of its nodes: `redis-cluster://host:6379,host:6379`.
     Cluster(Vec<RedisHost>),
 }
 
@@ -63,7 +63,7 @@ impl RedisUrl {
 }
 
 impl RedisTopology {
-    /// Every host that it names.
+    /// Every host in it.
     fn hosts(&self) -> impl Iterator<Item = &RedisHost> {
         match self {
             Self::Standalone(host) => std::slice::from_ref(host),

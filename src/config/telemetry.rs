@@ -1,4 +1,4 @@
-//! `[telemetry]`: where traces are sent. The variables of OpenTelemetry win over it.
+//! `[telemetry]`: where traces are sent. OpenTelemetry's variables override it.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl Default for TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    /// Checks it, and lets the environment win.
+    /// Checks it, and lets the environment override it.
     pub(super) fn settle(mut self, env: &BTreeMap<String, String>, findings: &mut Findings) -> Self {
         let given = |name: &str| env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
         check("telemetry.otlp_endpoint", &self.otlp_endpoint, findings);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use toml::{Table, Value};
 
-/// Names of which one table holds one only: setting one drops the others.
+/// Keys that exclude each other in a table: setting one removes the others.
 const EITHER_OR: &[&[&str]] = &[&["value", "env", "file"], &["single", "list", "pairs"], &["header", "json", "pair"]];
 
 /// One step of a key.
@@ -61,7 +61,7 @@ impl From<&serde_ignored::Path<'_>> for Key {
     }
 }
 
-/// What stands at a key.
+/// The value of a key.
 pub(super) fn get_mut<'t>(tree: &'t mut Value, steps: &[Step]) -> Option<&'t mut Value> {
     steps.iter().try_fold(tree, |value, step| match (value, step) {
         (Value::Table(table), Step::Name(name)) => table.get_mut(name),
@@ -76,7 +76,7 @@ pub(super) fn remove(tree: &mut Value, key: &Key) -> Option<Value> {
     get_mut(tree, parent)?.as_table_mut()?.remove(name)
 }
 
-/// Puts a text at a key, making tables and the next entry of a list on the way.
+/// Puts a text at a key, creating tables and the next list entry on the way.
 ///
 /// # Errors
 /// Where an index leaves a gap.

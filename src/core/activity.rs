@@ -25,7 +25,7 @@ pub enum Happening {
     Accepted,
     /// A repeated delivery.
     Duplicate,
-    /// A delivery with nothing in it that the mapping names.
+    /// A delivery that contains nothing that the mapping names.
     Ignored,
     /// A delivery that could not be mapped.
     Unmapped,
@@ -79,7 +79,7 @@ impl Happening {
         }
     }
 
-    /// The word for it.
+    /// Its name in metrics and answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -249,7 +249,7 @@ mod tests {
             activity.add(UnixMs(s * 1_000), &counts(Happening::Failed, 1));
         }
         assert_eq!(activity.since(failing), Some(UnixMs(40_000)));
-        // Older than the finest buckets go back: the minute is all that is known.
+        // Counts older than the finest buckets are merged: only their minute is known.
         activity.add(UnixMs(200_000), &counts(Happening::Failed, 1));
         assert_eq!(activity.since(failing), Some(UnixMs(0)));
     }

@@ -34,7 +34,7 @@ pub enum Act {
     ShowPayload,
     /// Had a source's deliveries captured.
     CaptureOn,
-    /// Had them captured no more.
+    /// Stopped capturing a source's deliveries.
     CaptureOff,
     /// Looked at a captured delivery.
     ShowCapture,
@@ -92,7 +92,7 @@ pub struct Line {
     /// To how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// Why, where they said so.
+    /// Why, if they said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -118,7 +118,7 @@ impl Audit {
         }
     }
 
-    /// Forgets what operators wrote about these targets: a reason may name a person.
+    /// Removes what operators wrote about these targets: a reason may name a person.
     pub fn forget_reasons(&mut self, is_meant: impl Fn(&str) -> bool) {
         for line in self.lines.iter_mut().filter(|line| is_meant(&line.target)) {
             line.reason = None;

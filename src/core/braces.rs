@@ -3,9 +3,9 @@
 /// A part of such a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// As it stands; never empty.
+    /// The text itself; never empty.
     Literal(String),
-    /// What stands between braces.
+    /// The text between braces.
     Slot(&'a str),
 }
 

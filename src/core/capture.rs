@@ -44,14 +44,14 @@ pub struct Order {
     pub from: UnixMs,
 }
 
-/// A delivery, as it came. Holds personal data, and perhaps a secret that was sent along.
+/// A delivery as received. Contains personal data, and perhaps a secret that was sent with it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
     /// Its id.
     pub id: String,
     /// The source that it was posted to.
     pub source: String,
-    /// When it came.
+    /// When it was received.
     pub at: UnixMs,
     /// From where, as reported by trusted proxies.
     pub client: String,
@@ -98,8 +98,8 @@ impl Captures {
         order
     }
 
-    /// Captures a source no more, and forgets what was captured of it; how many deliveries that were, or nothing
-    /// if there was nothing to do.
+    /// Stops capturing a source, and deletes what was captured. Returns how many deliveries that were, or nothing if
+    /// there was nothing to do.
     pub fn switch_off(&mut self, source: &str) -> Option<usize> {
         let before = self.taken.len();
         self.taken.retain(|capture| capture.source != source);
@@ -123,8 +123,8 @@ impl Captures {
         self.orders.get(source).copied().filter(|order| now < order.until)
     }
 
-    /// Keeps deliveries whose sources are still captured: the last ones of each, as far as the space for all of them
-    /// allows. One that is there already is not added again: it was written before, and the reply was lost.
+    /// Keeps deliveries whose sources are still captured: the newest of each, as far as space allows. One that is there
+    /// already is not added again: it was written before, and the reply was lost.
     pub fn keep(&mut self, now: UnixMs, new: Vec<Capture>) {
         for capture in new {
             let Some(order) = self.order(now, &capture.source) else { continue };

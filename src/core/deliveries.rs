@@ -35,7 +35,7 @@ pub fn document(source: &str) -> String {
 pub enum Answered {
     /// 200: queued.
     Accepted,
-    /// 200: known already.
+    /// 200: a duplicate.
     Duplicate,
     /// 200: nothing to do.
     Ignored,
@@ -57,7 +57,7 @@ impl Answered {
     pub const ALL: [Self; 7] =
         [Self::Accepted, Self::Duplicate, Self::Ignored, Self::Unmapped, Self::Handshake, Self::PutOff, Self::Refused];
 
-    /// The word for it.
+    /// Its name in metrics and answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ pub struct Delivered {
     pub request: String,
     /// How it was answered.
     pub answered: Answered,
-    /// Why it was refused, put off or ignored.
+    /// Why it was refused, deferred or ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The address it came from, as reported by trusted proxies.

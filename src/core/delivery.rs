@@ -4,12 +4,12 @@ use std::hash::Hasher;
 
 use bytes::Bytes;
 
-/// A delivery as received: nothing is parsed, nothing is believed.
+/// A delivery as received: nothing is parsed, nothing is trusted.
 #[derive(Clone)]
 pub struct Delivery {
     /// The HTTP method, upper-case.
     pub method: String,
-    /// The URL the sender posted to, as the scheme signs it (path and query, or the whole).
+    /// The URL that the sender posted to, as the scheme signs it (path and query, or the whole URL).
     pub url: String,
     /// Header names in lower case with their raw values, in order of arrival; a name may recur.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -27,7 +27,7 @@ impl Delivery {
 }
 
 /// Whether a body of this `Content-Type` is one of the media types, given in lower case and without parameters.
-/// `application/json` stands for every `…+json` too (RFC 6839 §3.1); a delivery without a type is taken.
+/// `application/json` stands for every `…+json` too (RFC 6839 §3.1); a delivery without a type is accepted.
 #[must_use]
 pub fn is_taken(media_types: &[String], content_type: Option<&str>) -> bool {
     let Some(content_type) = content_type else { return true };

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::time::UnixMs;
 
 const HOUR_MS: i64 = 3_600_000;
-/// Hours that are kept: the present one, the one before, and earlier ones for comparison.
+/// Hours that are kept: the current one, the one before, and earlier ones for comparison.
 const HOURS_MAX: i64 = 8;
-/// The fewest repetitions within two hours that are reported.
+/// The fewest repetitions within two hours worth reporting.
 const AGAIN_MIN: u64 = 20;
 /// They are reported if they are more than half of all, and this many times as frequent as usual.
 const TIMES: u64 = 3;

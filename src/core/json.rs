@@ -1,4 +1,4 @@
-//! JSON as senders write it: read without copying, small in memory, and not killed by one bad escape.
+//! JSON as senders write it: parsed without copying, small in memory, and tolerant of single bad escapes.
 //!
 //! Lives here: the value, reading it out of a body in any charset, and forms as JSON. Not here: what
 //! any of it means.
@@ -10,8 +10,8 @@ use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-/// A JSON value that borrows its texts. An object is a list of its members, a tenth of what a map of
-/// one member takes: a body of a million tiny objects must not fill the memory.
+/// A JSON value that borrows its texts. An object is a list of its members, which takes a tenth of a map with one
+/// member: a body of a million tiny objects must not fill the memory.
 #[derive(Clone, PartialEq)]
 pub enum Json<'a> {
     /// `null`
@@ -24,7 +24,7 @@ pub enum Json<'a> {
     Text(Cow<'a, str>),
     /// An array.
     List(Vec<Json<'a>>),
-    /// An object, in order; of two members of one name the last counts.
+    /// An object, in order; if a name occurs twice, the last one counts.
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
 }
 
@@ -72,7 +72,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The member of this name, or the entry at this place (RFC 6901 §4).
+    /// The member of this name, or the entry at this index (RFC 6901 §4).
     #[must_use]
     pub fn step(&self, token: &str) -> Option<&Self> {
         match self {
@@ -82,7 +82,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A text or a whole number of 64 bits as text; "" is none.
+    /// A text, or a whole number of 64 bits as text; an empty text is none.
     #[must_use]
     pub fn scalar(&self) -> Option<Cow<'_, str>> {
         match self {
@@ -209,15 +209,15 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// How a body's text is written.
+/// The character encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charset(&'static Encoding);
 
 impl Charset {
-    /// The charset that a `Content-Type` names (RFC 9110 §8.3.2); UTF-8 where it names none.
+    /// The charset that a `Content-Type` names (RFC 9110 §8.3.2); UTF-8 if it names none.
     ///
     /// # Errors
-    /// Where it names one that nobody knows.
+    /// It names an unknown one.
     pub fn of(content_type: Option<&str>) -> Result<Self, UnknownCharset> {
         let parameters = content_type.unwrap_or_default().split(';').skip(1);
         let named = parameters
@@ -228,7 +228,7 @@ impl Charset {
         known.filter(|encoding| *encoding != REPLACEMENT).map(Self).ok_or(UnknownCharset)
     }
 
-    /// UTF-8: what JSON is written in.
+    /// UTF-8, the usual encoding of JSON.
     #[must_use]
     pub fn utf8() -> Self {
         Self(UTF_8)
@@ -250,7 +250,7 @@ impl Charset {
         encoding.decode_without_bom_handling_and_without_replacement(body.get(mark..).unwrap_or_default())
     }
 
-    /// The same with U+FFFD in the place of what is not in this charset.
+    /// The same with U+FFFD in place of everything that is not in this charset.
     #[must_use]
     pub fn decode_with_loss(self, body: &[u8]) -> Cow<'_, str> {
         let (encoding, mark) = Encoding::for_bom(body).unwrap_or((self.0, 0));
@@ -258,7 +258,7 @@ impl Charset {
     }
 }
 
-/// A charset that nobody knows.
+/// An unknown charset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the charset is not known")]
 pub struct UnknownCharset;
@@ -378,7 +378,7 @@ pub fn mended(text: &str) -> Option<String> {
     is_mended.then_some(out)
 }
 
-/// What stands for the escape that `rest` begins with, its length, and whether it was bad.
+/// The replacement for the escape that `rest` begins with, its length, and whether it was bad.
 fn escape(rest: &str) -> (&str, usize, bool) {
     const BAD: &str = "\\ufffd";
     let unit = |at: usize| {
@@ -400,8 +400,7 @@ fn escape(rest: &str) -> (&str, usize, bool) {
 /// Steps that a form's field name may have, such as the three of `a[b][c]`.
 const FORM_STEPS_MAX: usize = 16;
 
-/// A form (`application/x-www-form-urlencoded`) as JSON: `a[b][0]=x` is a member of a member, and all
-/// values are texts.
+/// A form (`application/x-www-form-urlencoded`) as JSON: `a[b][0]=x` is a nested member, and all values are texts.
 #[must_use]
 pub fn form(text: &str) -> Json<'_> {
     let mut root = Json::Object(Vec::new());

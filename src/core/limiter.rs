@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A time further ahead than this was not reached by taking tokens, nor by a 429: the clock was set
-/// back. It is ignored, or one wrong clock would stop the bridge for as long as it was wrong.
+/// A time further ahead than this comes neither from tokens nor from a 429: the clock was set back. It is ignored;
+/// otherwise a wrong clock would stop the bridge for as long as it was wrong.
 const AHEAD_US_MAX: i64 = 2 * 3_600_000_000;
 
 /// Which of Postman's two limits a call counts against.
@@ -39,8 +39,8 @@ const JITTER_SHARE: u64 = 100;
 /// (1/200: 300 ms of 60 s). Without it, every late wake-up would be lost for good.
 const TOLERANCE_SHARE: u64 = 200;
 
-/// By how much calls may be delayed against one another on their way before Postman may count more of
-/// them in a window than we did, in milliseconds.
+/// How long calls may be delayed relative to one another before Postman may count more of them in a window than we did,
+/// in milliseconds.
 #[must_use]
 pub fn jitter_ms(window_ms: u64) -> u64 {
     window_ms / JITTER_SHARE
@@ -55,7 +55,7 @@ pub struct Rate {
     pub window_ms: u64,
 }
 
-/// What the limiter says to a call.
+/// The limiter's answer to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
     /// Go. The theoretical arrival time to remember, in microseconds since the epoch.

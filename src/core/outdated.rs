@@ -1,7 +1,7 @@
-//! Sources whose events are always older than what is known: their clock is behind, or they replay. One by one that is
-//! as it should be; where nothing else comes, HR's word is left out in silence.
+//! Sources whose events are always older than what is known: their clock is behind, or they send replays. A single
+//! outdated event is normal; but if a source sends nothing else, HR's changes would be lost silently.
 //!
-//! Lives here: what one process saw of a source of late, and when to say so. Not here: where it is said.
+//! Lives here: what one process recently saw of a source, and when to report it. Not here: where it is reported.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +12,22 @@ use super::time::UnixMs;
 
 /// The name of the shared document.
 pub const DOCUMENT: &str = "outdated";
-/// So many events in a row are no chance.
+/// This many events in a row are no coincidence.
 const IN_A_ROW_MIN: u64 = 10;
-/// How often their number is written while it grows, in milliseconds.
+/// How often the number is written while it grows, in milliseconds.
 const WRITE_EVERY_MS: u64 = 10_000;
-/// How often it is looked whether another process has said so, where this one sees that it is not so (any more).
+/// How often to look whether another process reports a source that this process has news from.
 const LOOK_EVERY_MS: u64 = 60_000;
-/// How long it is reported after the last of them.
+/// For how long it is reported after the last outdated event.
 const TOLD_MS: u64 = 24 * 3_600_000;
 
-/// The sources of whose events all were outdated of late: how many in a row.
+/// The sources whose latest events were all outdated: how many in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Outdated(BTreeMap<String, Seen>);
 
 impl Outdated {
-    /// Takes in what a process has to say. Whether that changes anything.
+    /// Applies what a process reports. Returns whether anything changed.
     pub fn take_in(&mut self, source: &str, say: Say) -> bool {
         match say {
             Say::Outdated(seen) => self.0.insert(source.to_owned(), seen) != Some(seen),
@@ -35,23 +35,23 @@ impl Outdated {
         }
     }
 
-    /// What is to be reported of a source.
+    /// What to report about a source.
     #[must_use]
     pub fn of(&self, source: &str, now: UnixMs) -> Option<Seen> {
         self.0.get(source).copied().filter(|seen| now.ms_since(seen.last_at) <= TOLD_MS)
     }
 }
 
-/// What a process has to say of a source.
+/// What a process reports about a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Say {
-    /// So many events in a row were outdated.
+    /// This many events in a row were outdated.
     Outdated(Seen),
     /// Something was news.
     News,
 }
 
-/// What one process saw of a source of late.
+/// What one process recently saw of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Streak {
     seen: Seen,
@@ -60,7 +60,8 @@ pub struct Streak {
 }
 
 impl Streak {
-    /// So many events were folded at once, of which so many were news, and so many outdated. What is to be said now.
+    /// This many events were folded at once, of which some were news and some outdated. Returns what is to be reported
+    /// now.
     pub fn note(&mut self, news: u64, outdated: u64, now: UnixMs) -> Option<Say> {
         if news > 0 {
             self.seen = Seen::default();
@@ -101,7 +102,7 @@ mod tests {
         for n in 1..IN_A_ROW_MIN {
             assert_eq!(streak.note(0, 1, at(n)), None);
         }
-        // Known already is neither.
+        // A duplicate counts as neither.
         assert_eq!(streak.note(0, 0, at(20)), None);
         let say = streak.note(0, 1, at(21)).unwrap();
         assert!(told.take_in("hr", say) && !told.take_in("hr", say));

@@ -50,7 +50,7 @@ impl ProcessRole {
     }
 }
 
-/// A secret whose file cannot be used any more.
+/// A secret whose file can no longer be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailingSecret {
     /// The key of the configuration that names its file.
@@ -83,7 +83,7 @@ pub struct Process {
     /// What fails in the store for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub store_failing: Vec<FailingOperation>,
-    /// Secrets whose files it cannot use any more: the last value stays in use.
+    /// Secrets whose files it can no longer use: the last value stays in use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing_secrets: Vec<FailingSecret>,
     /// The most by which the others' clocks were ahead of its own, in milliseconds.
@@ -128,12 +128,12 @@ impl Processes {
         self.processes.insert(place, process);
     }
 
-    /// Removes a process that ends in good order.
+    /// Removes a process that shuts down in order.
     pub fn leave(&mut self, id: &str) {
         self.processes.retain(|known| known.id != id);
     }
 
-    /// The living ones.
+    /// The processes that are alive.
     pub fn heard(&self, now: UnixMs) -> impl Iterator<Item = &Process> {
         self.processes.iter().filter(move |process| process.is_heard(now))
     }

@@ -8,12 +8,12 @@ use std::time::UNIX_EPOCH;
 
 use super::time::UnixMs;
 
-/// What would be slept for longer is a hold that says so.
+/// A longer wait becomes a hold, so that it is reported.
 pub const SLEEP_MS_MAX: u64 = 3_600_000;
-/// No hint holds longer: a month, as long as a quota may last.
+/// No hint counts for longer than this: a month, as long as a quota may last.
 const HINT_MS_MAX: u64 = 31 * 86_400_000;
 
-/// A date that has passed by no more than this was meant: the clocks differ, or the reply was slow.
+/// A date that passed no longer ago than this still counts: clocks differ, and replies may be slow.
 const JUST_PAST_MS: u64 = 3_600_000;
 
 /// Above this many seconds a number is a date (2001-09-09), below it is a duration.
@@ -21,7 +21,7 @@ const EPOCH_SECONDS_MIN: u64 = 1_000_000_000;
 /// Above this a date is in milliseconds.
 const EPOCH_MS_MIN: u64 = 1_000_000_000_000;
 
-/// The one that counts before all others.
+/// The header that takes precedence over all others.
 const RETRY_AFTER: &str = "retry-after";
 /// The headers that may carry a hint, in lower case.
 pub const HINT_HEADERS: [&str; 6] =

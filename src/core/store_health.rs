@@ -17,9 +17,10 @@ const LATELY_MS: u64 = 60_000;
 /// How long damage is reported although the operation succeeds for others: a lane is tried again only when its lease
 /// has run out, an unreadable one every ten minutes, and an HR system may send again only after some minutes.
 const DAMAGE_MS: u64 = 15 * 60_000;
-/// Damage that nobody meets again is told for so long: a lane is tried again sooner than that, and HR systems send again.
+/// Damage that no operation meets again is reported for this long: lanes are tried again, and HR systems send again,
+/// sooner than that.
 const DAMAGE_DAY_MS: u64 = 24 * 3_600_000;
-/// The same of what is met only by whoever looks: they may have mended it, and nobody looks again.
+/// The same for damage that only a person's look-up meets: it may have been repaired without anybody looking again.
 const DAMAGE_LOOKED_MS: u64 = 3_600_000;
 /// Temporary trouble is reported when it came back this often within [`LATELY_MS`]…
 const RELAPSES_MAX: usize = 3;
@@ -198,7 +199,7 @@ impl StoreOperations {
 /// An operation's failures.
 #[derive(Debug, Clone)]
 struct Trouble {
-    /// When the present series of failures began.
+    /// When the current series of failures began.
     since: UnixMs,
     /// When it failed last…
     at: UnixMs,
@@ -259,8 +260,8 @@ impl Trouble {
         self.is_calm && now.ms_since(self.at) >= LATELY_MS && self.damage(operation, now).is_none()
     }
 
-    /// Damage does not mend itself: only where the operation goes well again, and for a while, it may be mended; or where
-    /// nobody meets it for so long that they would have.
+    /// Damage does not heal by itself. It counts as repaired if the operation has succeeded again for a while, or if
+    /// nobody has met it for so long that somebody would have.
     fn damage(&self, operation: StoreOperation, now: UnixMs) -> Option<Code> {
         let told_ms = match operation.suffers() {
             _ if self.went_well => DAMAGE_MS,

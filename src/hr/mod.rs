@@ -28,7 +28,7 @@ pub use self::login::{Logins, TokenDesk};
 
 mod login;
 
-/// Headers of a reply that are kept beside the hints.
+/// Headers of a reply that are kept besides the hints.
 const KEPT_HEADERS: [&str; 2] = ["content-type", "x-rate-limit-reset"];
 /// For a whole exchange: people are read from systems that answer within a second or two.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,7 +42,7 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Why a client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum HrClientError {
-    /// The address is none.
+    /// The address is not valid.
     #[error("`base_url` is not an http or https address")]
     BaseUrl,
     /// The client's certificate and key are not a usable pair.
@@ -53,7 +53,7 @@ pub enum HrClientError {
     Tls(String),
 }
 
-/// What a source's login is made of.
+/// The parts of a source's login.
 #[derive(Clone, Default)]
 pub struct Credentials(BTreeMap<Credential, LiveSecret>);
 
@@ -64,13 +64,13 @@ impl Credentials {
         Self(parts)
     }
 
-    /// One of them, as it is now.
+    /// One of them, with its current value.
     #[must_use]
     pub fn get(&self, credential: Credential) -> Option<Arc<SecretString>> {
         self.0.get(&credential).map(LiveSecret::current)
     }
 
-    /// Which there are.
+    /// Which parts are set.
     pub fn given(&self) -> impl Iterator<Item = Credential> {
         self.0.keys().copied()
     }
@@ -134,7 +134,7 @@ impl HrSystem {
         Ok(Self { api: Arc::new(api), credentials, timeout, http })
     }
 
-    /// The client with the present certificate; where a new one cannot be used, with the one before.
+    /// The client with the current certificate; if that cannot be used, with the previous one.
     fn http(&self) -> reqwest::Client {
         let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(now), Some(known)) = (Pair::of(&self.credentials), &http.pair) else { return http.client.clone() };
@@ -152,13 +152,13 @@ impl HrSystem {
         http.client.clone()
     }
 
-    /// What can be asked, and how.
+    /// What can be requested, and how.
     #[must_use]
     pub fn api(&self) -> &Api {
         &self.api
     }
 
-    /// A part of the login, as it is now.
+    /// A part of the login, with its current value.
     #[must_use]
     pub fn credential(&self, credential: Credential) -> Option<Arc<SecretString>> {
         self.credentials.get(credential)
@@ -228,7 +228,7 @@ pub fn count(source: &SourceName, reply: &HrReply, took: Duration) {
 
 /// A client for one system.
 fn client(base: &Url, timeout: Duration, pair: Option<&Pair>) -> Result<reqwest::Client, HrClientError> {
-    // Fails if one is installed already, which is as good.
+    // Fails if one is installed already, which is fine, too.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
@@ -247,7 +247,7 @@ fn client(base: &Url, timeout: Duration, pair: Option<&Pair>) -> Result<reqwest:
         builder = builder.identity(identity);
     }
     builder.build().map_err(|error| match pair {
-        // The library's own words may hold parts of the key.
+        // The library's own text may contain parts of the key.
         Some(_) => HrClientError::Certificate,
         None => HrClientError::Tls(causes(&error)),
     })
@@ -264,7 +264,7 @@ fn header_map(own: &[(String, String)], login: &[(String, String)]) -> Option<He
     Some(headers)
 }
 
-/// Reads what there is of a reply, up to what can be used. `more`: a header that is kept beside the others.
+/// Reads a reply as far as it can be used. `more`: a header that is kept besides the others.
 async fn read(mut response: reqwest::Response, bytes_max: usize, more: Option<&str>) -> HrReply {
     let status = response.status().as_u16();
     let is_more = |name: &str| more.is_some_and(|more| more.eq_ignore_ascii_case(name));

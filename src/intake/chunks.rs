@@ -7,7 +7,7 @@ const SIZE_LINE_BYTES_MAX: usize = 256;
 /// Most bytes that may follow the last chunk; they are ignored.
 const TRAILER_BYTES_MAX: usize = 4 * 1024;
 
-/// The data of a whole body in this coding; none if it is not in this coding, or not complete.
+/// The data of a whole body in chunked coding; none if it is not, or is incomplete.
 #[must_use]
 pub fn unchunked(bytes: &[u8]) -> Option<Vec<u8>> {
     let (mut input, mut output, mut chunks) = (BytesMut::from(bytes), Vec::new(), Chunks::Size);

@@ -1,12 +1,12 @@
 //! How much memory deliveries may take: all bounds, and how it is shared.
 //!
-//! Nobody is authenticated before their body has been read. So all senders who are not yet authenticated share small
-//! pools for what has arrived. When a pool is full, whoever has held a share for longest loses it: a genuine sender's
-//! body is complete soon after it begins. But a peer that has more than a quarter of the pool loses its own first, or one
-//! that floods would send away whoever is slower. Once a sender is authenticated, its body is the source's: it waits for the
-//! memory that it takes once parsed, and while it waits it is counted for its source, and no longer with strangers. Of
-//! all that authenticated bodies may take, one of several sources has half, so none keeps the others out. Small bodies,
-//! which most webhooks are, have pools of their own that large ones never use.
+//! Nobody is authenticated before their body has been read. So all senders that are not yet authenticated share small
+//! pools for what has arrived. When a pool is full, the oldest share is lost: a genuine sender's body is complete soon
+//! after it begins. But a peer with more than a quarter of the pool loses its own share first; otherwise a flood from
+//! one peer would displace slower senders. Once a sender is authenticated, its body belongs to the source: it waits for
+//! the memory that it takes once parsed, and while it waits it is counted for its source, no longer among strangers.
+//! One of several sources may use half of the memory for authenticated bodies, so none keeps the others out. Small
+//! bodies, which most webhooks have, use pools of their own, which large ones never use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const SMALL_PARSED_BYTES: usize = 16 << 20;
 const PARSED_BYTES_MIN: usize = 136 << 20;
 /// If larger bodies are allowed: how many times its size an ordinary JSON body takes once parsed.
 const PARSED_PER_BYTE: usize = 32;
-/// How long an authenticated body waits for its turn. A sender gives up after some 10 s.
+/// How long an authenticated body waits for its turn. Senders give up after about 10 s.
 const TURN_MAX: Duration = Duration::from_secs(5);
 /// The unit of permits.
 const UNIT_BYTES: usize = 1024;

@@ -21,7 +21,7 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 const LINGER_MAX: Duration = Duration::from_secs(2);
 /// How much of an answered request's body is discarded so that the connection can go on.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
-/// How much is discarded at most before a connection is closed although its sender goes on.
+/// The most that is discarded before a connection is closed although its sender keeps sending.
 const LINGER_BYTES_MAX: usize = 8 << 20;
 
 /// Why no request came.
@@ -42,7 +42,7 @@ pub(super) enum NoHead {
 pub(super) enum ReadError {
     /// The other side has closed, or broke off.
     Closed,
-    /// It is not coded as its head says.
+    /// It is not encoded as its head says.
     Malformed,
 }
 

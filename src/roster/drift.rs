@@ -13,7 +13,7 @@ use crate::store::{StoreError, documents};
 pub struct DriftOptions {
     /// How often; 0: only on request.
     pub every_ms: u64,
-    /// What is brought in line.
+    /// What is repaired.
     pub repair: Vec<Change>,
 }
 
@@ -29,7 +29,7 @@ impl Roster {
         Ok(documents::read(self.store.as_ref(), DRIFT).await?.0)
     }
 
-    /// Forgets whom the last comparison named, if they are this person.
+    /// Removes a person from those whom the last comparison named.
     pub async fn forget(&self, person: &Person) -> Result<(), StoreError> {
         let person = person.to_string();
         let forget = |drift: &mut Drift| drift.forget(&person).then_some(());
@@ -44,7 +44,7 @@ impl Roster {
         }
     }
 
-    /// Compares now; none if a comparison is under way.
+    /// Compares now; none if a comparison is running.
     pub async fn compare(&self) -> Result<Option<DriftReport>, RosterError> {
         self.claim_and_compare(0).await
     }

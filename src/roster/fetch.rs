@@ -27,20 +27,20 @@ use crate::store::{StoreError, documents, holds};
 
 /// How often a request is repeated after a temporary failure.
 const TRIES: u32 = 6;
-/// The longest that a fetch waits in all, for limits and temporary failures: then the operator is told that it failed.
+/// The longest time in total that a fetch waits for limits and temporary failures; then it fails, which is reported.
 const WAITED_MS_MAX: u64 = 1_800_000;
 /// The longest time between two heartbeats of a fetch.
 const BEAT: Duration = Duration::from_secs(30);
-/// And no more often.
+/// The shortest time between two heartbeats.
 const BEAT_LEAST: Duration = Duration::from_millis(500);
-/// How often a list is read in all if it changes meanwhile.
+/// How often a list that changes while it is read is read in total.
 const READINGS_MAX: u32 = 3;
 /// How often to look whether a hold was lifted.
 const HOLD_LOOK_MS: u64 = 5_000;
-/// People whom the login may not read, one after another, before that is taken for everybody's trouble.
+/// If this many people in a row may not be read by the login, everybody is affected.
 const FORBIDDEN_MAX: u32 = 5;
 
-/// The HR systems' APIs, by source: what can be listed, and in a process that has the logins, how.
+/// The HR systems' APIs, by source: what can be listed, and how, in a process that has the logins.
 #[derive(Default)]
 pub struct HrLists {
     apis: BTreeMap<SourceName, Api>,
@@ -53,7 +53,7 @@ struct Account {
 }
 
 impl HrLists {
-    /// What is configured; `systems` only where their logins are known.
+    /// What is configured; `systems` only in processes that have their logins.
     #[must_use]
     pub fn new(apis: BTreeMap<SourceName, Api>, systems: BTreeMap<SourceName, HrSystem>) -> Self {
         let account = |system| Account { system, logins: Logins::default() };
@@ -108,7 +108,7 @@ impl Roster {
         api.can_list(changes_only).map_err(cannot)
     }
 
-    /// Orders a source's roster from its HR system.
+    /// Requests a source's roster from its HR system.
     pub async fn order_fetch(
         &self,
         source: &SourceName,
@@ -142,7 +142,7 @@ impl Roster {
         Ok(fetches)
     }
 
-    /// A process that is alone on its store starts: no other process can be at a fetch.
+    /// A process that is alone on its store starts: no other process can be running a fetch.
     pub async fn let_go_of_fetches(&self) -> Result<(), StoreError> {
         let let_go = |fetches: &mut Fetches| {
             let held = fetches.values_mut().map(Fetch::let_go).filter(|was_held| *was_held).count();
@@ -151,7 +151,7 @@ impl Roster {
         documents::change(self.store.as_ref(), FETCHES, let_go).await.map(|_| ())
     }
 
-    /// Makes a requested fetch that no process is working on. Returns whether there was one.
+    /// Runs a requested fetch that no other process is running. Returns whether there was one.
     pub async fn fetch_if_ordered(&self) -> Result<bool, StoreError> {
         if self.lists.accounts.is_empty() {
             return Ok(false);
@@ -183,16 +183,16 @@ impl Roster {
     }
 }
 
-/// A fetch that this process is at.
+/// A fetch that this process is running.
 struct Run<'r> {
     roster: &'r Roster,
     source: &'r SourceName,
     account: &'r Account,
-    /// By which name it was taken.
+    /// The name under which this process took it.
     by: String,
     fetch: Fetch,
     token: Option<AccessToken>,
-    /// A person was found at the first path of a step that has another.
+    /// Whether a person was found at the first path of a step that has an alternative.
     first_path_serves: bool,
     waited_ms: u64,
     /// When progress was last written; none: write it now.
@@ -200,7 +200,7 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    /// Reads, stages, and writes down how it ended.
+    /// Reads and stages, and records how it ended.
     async fn end(mut self) -> Result<(), StoreError> {
         let staged = match self.rows().await {
             Ok((rows, began_at)) => self.stage(rows, began_at).await,
@@ -227,7 +227,7 @@ impl Run<'_> {
         patiently(PATIENCE, || self.note(ended)).await.map(|_| ())
     }
 
-    /// Notes something of the fetch, if this process is still at it. Whether it is.
+    /// Records a change of the fetch, if this process is still running it. Returns whether it is.
     async fn note(&self, note: impl Fn(&mut Fetch)) -> Result<bool, StoreError> {
         let change = |fetches: &mut Fetches| {
             let fetch = fetches.get_mut(self.source.as_str()).filter(|fetch| fetch.is_of(&self.fetch.id, &self.by))?;
@@ -237,7 +237,7 @@ impl Run<'_> {
         Ok(documents::change(self.roster.store.as_ref(), FETCHES, change).await?.is_some())
     }
 
-    /// Says that it is still at it, and how far.
+    /// Records a heartbeat and the progress.
     async fn beat(&mut self) -> Result<(), Stopped> {
         if self.beaten.is_some_and(|beaten| beaten.elapsed() < BEAT_LEAST) {
             return Ok(());
@@ -266,7 +266,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// All rows of the list, and when the reading that was complete began.
+    /// All rows of the list, and when the reading that completed it began.
     async fn rows(&mut self) -> Result<(Vec<Row>, UnixMs), Stopped> {
         let mut tries = 0;
         let (listed, began_at) = loop {
@@ -297,8 +297,8 @@ impl Run<'_> {
         Ok((rows, began_at))
     }
 
-    /// The list, page by page; each person is read only once it is complete, so that it has less time to change. Or
-    /// the reason why people may be missing in it.
+    /// The list, page by page. Each person is read only once the list is complete, so that it has less time to change.
+    /// Or the reason why people may be missing in it.
     async fn listed(&mut self, began_at: UnixMs) -> Result<Result<Vec<ListedRow>, String>, Stopped> {
         let api = self.account.system.api();
         let mut listing = Listing::new(api, self.source.clone(), self.fetch.since, began_at);
@@ -318,7 +318,8 @@ impl Run<'_> {
         }
     }
 
-    /// A page, requested until it arrives or is given up. Or the reason why the list must be read again.
+    /// A page, requested until it arrives or there were too many failures. Or the reason why the list must be read
+    /// again.
     async fn page(
         &mut self,
         listing: &mut Listing,
@@ -397,7 +398,7 @@ impl Run<'_> {
         }
     }
 
-    /// One request in its turn.
+    /// Makes one request, within the rate.
     async fn ask(&mut self, request: &HrRequest) -> Result<HrReply, Stopped> {
         let name = Pace::name(self.source);
         let (now, rate) = (self.roster.clock.now(), self.account.system.api().rules().rate.rate());
@@ -418,8 +419,8 @@ impl Run<'_> {
         Ok(reply)
     }
 
-    /// A hold on the source, by an operator or the worker, counts before every request. What has been read so far is
-    /// worth waiting for.
+    /// A hold on the source, by an operator or the worker, is respected before every request. What has been read so far
+    /// is worth the wait.
     async fn wait_for_hold(&mut self) -> Result<(), Stopped> {
         let scope = HoldScope::Fetch(self.source.clone());
         loop {
@@ -457,7 +458,7 @@ impl Run<'_> {
         }
     }
 
-    /// Passing trouble: waits a while, and longer each time.
+    /// Temporary trouble: waits, longer each time.
     async fn pause(&mut self, tries: &mut u32, code: Code, not_before: Option<UnixMs>) -> Result<(), Stopped> {
         *tries += 1;
         if *tries >= TRIES {
@@ -467,7 +468,7 @@ impl Run<'_> {
         self.wait_until(not_before.map_or(at, |not_before| at.max(not_before)), code).await
     }
 
-    /// The system wants to be left alone, by everybody.
+    /// The system asks everybody to wait.
     async fn back_off(&mut self, until: UnixMs) -> Result<(), Stopped> {
         let now = self.roster.clock.now();
         let back_off = |pace: &mut Pace| pace.back_off(now, until).then_some(());
@@ -476,7 +477,7 @@ impl Run<'_> {
         self.wait_until(until, Code::FetchRateLimited).await
     }
 
-    /// Waits, as long as all that is waited for is not too long.
+    /// Waits, unless the total wait gets too long.
     async fn wait_until(&mut self, at: UnixMs, code: Code) -> Result<(), Stopped> {
         let wait_ms = at.ms_since(self.roster.clock.now());
         self.waited_ms = self.waited_ms.saturating_add(wait_ms);

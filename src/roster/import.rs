@@ -35,7 +35,7 @@ pub struct RefusedRow {
     pub reason: String,
 }
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Its id.
@@ -65,7 +65,7 @@ pub struct Imported {
     /// Whether people may be missing in what is staged: then it says nothing about those it does not name.
     #[serde(default)]
     pub is_part: bool,
-    /// Until when the list is known to be complete; none if people may be missing.
+    /// When the list was complete; none if people may be missing.
     #[serde(default)]
     pub whole_at: Option<UnixMs>,
 }
@@ -77,21 +77,21 @@ fn yes() -> bool {
 /// The last import of each source.
 pub type Imports = std::collections::BTreeMap<String, Imported>;
 
-/// An import under way.
+/// An import in progress.
 pub(super) struct Staging<'r> {
     roster: &'r Roster,
     source: &'r SourceName,
     imported: Imported,
-    /// In which row each person was.
+    /// The row that each person was in.
     seen: HashMap<PersonId, u64>,
     rows: Vec<(Event, Option<UnixMs>)>,
-    /// How long the store is waited for at each step.
+    /// How long each step waits for the store.
     patience: Duration,
 }
 
 impl Roster {
-    /// Stages the rows of a file: they count as of an instant, or of now, once they are applied. They take the place of
-    /// what was staged of this source before, or are `added` to it.
+    /// Stages the rows of a file: once applied, they count as of `as_of`, or of now. They replace what was staged from
+    /// this source before, or are `added` to it.
     pub async fn import(
         &self,
         source: &SourceName,
@@ -127,8 +127,8 @@ impl Roster {
         staging.end().await
     }
 
-    /// Begins an import that counts as of `at`; it may have only who changed `since` an instant. At each step, a store
-    /// that is away is waited for with this `patience`.
+    /// Begins an import that counts as of `at`; it may contain only people who changed since a given time. Each step
+    /// waits this long for a store that is away.
     pub(super) async fn stage<'r>(
         &'r self,
         source: &'r SourceName,
@@ -182,7 +182,7 @@ impl Roster {
 }
 
 impl Staging<'_> {
-    /// Takes a row, with the day on which the person is to leave; or the reason why it is refused.
+    /// Takes a row, with the day on which the person will leave; or the reason why it is refused.
     pub(super) async fn take(
         &mut self,
         number: u64,
@@ -206,14 +206,14 @@ impl Staging<'_> {
         self.imported.left_out += 1;
     }
 
-    /// The end: what was staged counts from now on.
+    /// Ends the import: what was staged counts from now on.
     pub(super) async fn end(mut self) -> Result<Imported, RosterError> {
         self.put().await?;
         let begun = Imported { is_whole: true, ..self.imported.clone() };
         let change = |imports: &mut Imports| {
             let last = imports.get_mut(self.source.as_str())?;
-            // Another one may have begun meanwhile: then that one counts. If this one is marked complete already, an
-            // earlier try did it whose reply was lost.
+            // Another import may have begun meanwhile; then that one counts. If this one is marked complete already, an
+            // earlier attempt did it, and its reply was lost.
             let is_ours = last.id == begun.id && last.at == begun.at;
             is_ours.then(|| *last = begun.clone())
         };

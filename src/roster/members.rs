@@ -13,19 +13,19 @@ use crate::core::roster::{ListedMember, MemberList};
 use crate::scim::Client;
 use crate::store::{Page as StorePage, Token};
 
-/// Pages of members at the most: a hundred each.
+/// How many pages of members are read at most: a hundred members each.
 const PAGES_MAX: u32 = 10_000;
 /// The longest that an operator waits for a target that accepts no more calls.
 const BACK_OFF_MS_MAX: u64 = 120_000;
-/// How many times a page is asked for that does not come.
+/// How often a page is requested in total.
 const PAGE_TRIES: u32 = 5;
-/// How many times a list is read that changes while it is read, or is not whole.
+/// How often a list is read in total that changes meanwhile, or is incomplete.
 const LIST_TRIES: u32 = 3;
 
-/// How long after an empty list it is read again where members are known: a moment's trouble is over by then.
+/// How long to wait before an empty list is read again if members are known: temporary trouble is over by then.
 const EMPTY_AGAIN: Duration = Duration::from_secs(2);
 
-/// A list, and how long it was said to be.
+/// A list, and its total as the target reported it.
 struct Pass {
     list: MemberList,
     /// `totalResults` of the last page.
@@ -41,7 +41,7 @@ impl Pass {
 }
 
 impl Roster {
-    /// The list of members; it says so if it is incomplete.
+    /// The list of members, with what is missing in it, if anything.
     pub(super) async fn members(&self) -> Result<MemberList, RosterError> {
         let Some(client) = &self.client else {
             return Err(RosterError::Members("this process does not know the key: ask a worker".to_owned()));
@@ -96,7 +96,7 @@ impl Roster {
             pass.total = total.or(pass.total);
             let new = pass.list.add(page);
             start_index = start_index.saturating_add(listed);
-            // Some servers count the page only, and one that does not page shows the same again and again.
+            // Some servers count the page only, and a server without pages shows the same list again and again.
             let is_past = total.is_none_or(|total| start_index > total);
             let is_last = listed == 0 || (is_past && total.is_some_and(|total| total > listed));
             if is_last || (new == 0 && is_past) {

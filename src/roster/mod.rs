@@ -39,10 +39,10 @@ mod patience;
 
 /// People read from the store at once.
 const PEOPLE_AT_ONCE: usize = 500;
-/// Words put into inboxes at the same time.
+/// How many entries are put into inboxes at the same time.
 const APPLIED_AT_ONCE: usize = 64;
 
-/// Why a roster could not be worked on.
+/// Why an operation on a roster failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RosterError {
     /// The file cannot be read.
@@ -62,7 +62,7 @@ pub enum RosterError {
     /// That was requested already.
     #[error("the list of `{0}` is being read already")]
     Fetching(SourceName),
-    /// Another import has taken this one's place.
+    /// Another import has replaced this one.
     #[error("another import of `{0}` began before this one had ended: only that one counts")]
     Overtaken(SourceName),
     /// The store cannot be used.
@@ -77,7 +77,7 @@ pub enum RosterError {
     /// What was planned is not what would be done by now.
     #[error("nothing was applied, because the plan is out of date: {0}")]
     Changed(String),
-    /// Which members are not in HR cannot be said for certain.
+    /// It is not certain which members are not in HR.
     #[error("nothing was applied: {0}")]
     Unsure(String),
 }
@@ -85,19 +85,19 @@ pub enum RosterError {
 /// What to apply.
 #[derive(Debug, Clone, Default)]
 pub struct ApplyRequest {
-    /// Whom it is about.
+    /// The people selected.
     pub selection: Selection,
-    /// The plan that was seen: if another one would be applied by now, nothing is.
+    /// The plan that was shown: if the current plan differs, nothing is applied.
     pub plan: Option<Box<PlanReport>>,
-    /// The same by its digest alone.
+    /// The same, by the plan's digest.
     pub digest: Option<String>,
 }
 
-/// What an apply began.
+/// What an apply has started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Applied {
-    /// People whom it is about.
+    /// How many people it is about.
     pub applied: u64,
     /// Of these, members who are not in HR and are switched off.
     pub strangers: u64,
@@ -128,11 +128,11 @@ pub struct RosterOptions {
     pub columns: HashMap<SourceName, Columns>,
     /// How calls are planned.
     pub rules: PlanRules,
-    /// What the guard lets through.
+    /// What the guard allows.
     pub guard: GuardOptions,
     /// The target's limits, for writes and for reads.
     pub rates: (Rate, Rate),
-    /// How drift is looked for.
+    /// How drift is detected.
     pub drift: DriftOptions,
     /// The HR systems' own lists.
     pub lists: HrLists,
@@ -153,12 +153,12 @@ impl Roster {
         self.rates
     }
 
-    /// What would be done if all that is staged were applied to whom the selection takes.
+    /// What would be done if everything staged were applied to the selected people.
     pub async fn plan(&self, selection: &Selection) -> Result<PlanReport, RosterError> {
         Ok(self.work_out(selection, false).await?.0.report)
     }
 
-    /// Applies what is staged, and what the plan has besides, to whom the selection takes, through the lanes.
+    /// Applies what is staged, and what else is in the plan, to the selected people, through the lanes.
     pub async fn apply(&self, request: &ApplyRequest) -> Result<Applied, RosterError> {
         let (outcome, planned) = self.work_out(&request.selection, false).await?;
         if let Some(difference) = request.plan.as_ref().and_then(|plan| plan.difference(&outcome.report)) {
@@ -184,7 +184,7 @@ impl Roster {
         })
     }
 
-    /// Plans for everybody, in two passes over the store, so that no document is kept in memory.
+    /// Plans for everybody, in two passes over the store, so that documents are not kept in memory.
     async fn work_out(
         &self,
         selection: &Selection,
@@ -244,12 +244,12 @@ impl Roster {
         Ok((planner.finish(), planned))
     }
 
-    /// Whether a source of this name is configured: what was imported or fetched of another says nothing any more.
+    /// Whether a source of this name is configured: imports and fetches of others no longer count.
     fn is_configured(&self, source: &str) -> bool {
         self.columns.keys().any(|known| known.as_str() == source)
     }
 
-    /// What to report about lists that HR systems have not shown completely, besides these imports.
+    /// What to report about lists that HR systems have not shown completely, in addition to these imports.
     async fn unlisted(&self, whole: &[(String, Imported)]) -> Result<Vec<String>, StoreError> {
         let imported_at =
             |source: &str| whole.iter().find(|(known, _)| known == source).and_then(|(_, import)| import.whole_at);
@@ -276,7 +276,7 @@ impl Roster {
         Ok(Some(listed.rows.iter().filter_map(|row| document_of(row, self.clock.now())).collect()))
     }
 
-    /// Puts a word into the inbox of each of these: their row counts from now on, or they are looked at again.
+    /// Puts an entry into the inbox of each of these people: their row counts from now on, or they are planned again.
     async fn put_all(&self, planned: Vec<(Person, Planned)>, by: &str) -> Result<u64, StoreError> {
         stream::iter(planned)
             .map(|(person, to_do)| async move {
@@ -294,7 +294,7 @@ impl Roster {
             .await
     }
 
-    /// Has a member who is not in HR switched off, through a lane of their own, so that the guard applies, too.
+    /// Has a member who is not in HR switched off, through a lane of their own, so that the guard applies.
     async fn switch_off(&self, stranger: &Stranger) -> Result<(), RosterError> {
         let source = SourceName::parse(NOT_IN_HR).map_err(RosterError::Unsure)?;
         let person = Person::parse(source.clone(), &stranger.id)

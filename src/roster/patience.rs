@@ -1,4 +1,4 @@
-//! A store that is away for a while, waited for.
+//! Waits for a store that is away for a while.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use tracing::warn;
 use crate::store::StoreError;
 
 /// How long a step of a fetch waits for the store, so that nothing has to be read again. Well below the time after
-/// which another process takes over a fetch without a heartbeat.
+/// which another process takes over a fetch without heartbeats.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 

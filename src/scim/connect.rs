@@ -1,5 +1,4 @@
-//! Making a connection to the target: directly or through a proxy, plain or with TLS. Every failure
-//! has its reason.
+//! Connects to the target: directly or through a proxy, plain or with TLS. Every failure has a reason of its own.
 
 use std::future::Future;
 use std::io;
@@ -109,7 +108,7 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> NoReply {
     NoReply::Unreachable
 }
 
-/// The system's resolver, whose failure has its own reason.
+/// The system's resolver, with a reason of its own for its failures.
 #[derive(Debug, Clone)]
 struct Resolver;
 
@@ -124,7 +123,7 @@ impl Service<Name> for Resolver {
 
     fn call(&mut self, name: Name) -> Self::Future {
         Box::pin(async move {
-            // The port is set by who asks.
+            // The caller sets the port.
             let addresses = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoReply::NoSuchHost)?;
             Ok(addresses.collect::<Vec<_>>().into_iter())
         })

@@ -247,7 +247,7 @@ impl Client {
             hints: hints.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
             etag: head.headers.get(ETAG).and_then(text),
             body,
-            // A body in an encoding that was not asked for cannot be read.
+            // A body with an encoding that was not requested cannot be read.
             body_complete: is_complete && is_plain,
         })
     }
@@ -263,7 +263,7 @@ fn is_coding(word: &[u8]) -> bool {
 
 /// An HTTP client for our own listeners: no proxy, no redirects, nothing of Postman's.
 pub fn plain_http(timeout: Duration) -> Result<reqwest::Client, ClientError> {
-    // Fails if one is installed already, which is as good.
+    // Fails if one is installed already, which is fine, too.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()

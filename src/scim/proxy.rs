@@ -1,4 +1,4 @@
-//! The way to the target through an HTTP proxy, where the environment names one.
+//! The way to the target through an HTTP proxy, if the environment names one.
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
@@ -14,7 +14,7 @@ use crate::peer::is_on_this_machine;
 /// Longest head of a proxy's answer that is read.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// A proxy on the way.
+/// A proxy between us and the target.
 #[derive(Debug, Clone)]
 pub(super) struct Proxy {
     intercept: Intercept,
@@ -23,8 +23,8 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, in either
-    /// case) names for this target. What is on this machine is never reached through another.
+    /// The proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, in either case) names for
+    /// this target. This machine's own addresses are never reached through another machine.
     pub(super) fn for_target(target: &Url, ca_pem: Option<&[u8]>) -> Result<Option<Self>, ClientError> {
         if is_on_this_machine(target) {
             return Ok(None);
@@ -61,7 +61,7 @@ impl Proxy {
         format!("{}://{}{port}", uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default())
     }
 
-    /// Asks for a tunnel to `host:port` (RFC 9110 §9.3.6).
+    /// Requests a tunnel to `host:port` (RFC 9110 §9.3.6).
     pub(super) async fn tunnel<S>(&self, stream: &mut S, host_and_port: &str) -> Result<(), NoReply>
     where
         S: AsyncRead + AsyncWrite + Unpin,

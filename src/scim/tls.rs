@@ -25,7 +25,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Trusts what the machine trusts, and `ca_pem` beside it. HTTP/2 is offered where `with_http2`.
+    /// Trusts what the machine trusts, and `ca_pem`. HTTP/2 is offered if `with_http2`.
     pub(super) fn new(host: &str, ca_pem: Option<&[u8]>, with_http2: bool) -> Result<Self, ClientError> {
         let extra = match ca_pem {
             Some(pem) => certificates(pem)?,
@@ -71,7 +71,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ClientError>
     read.ok().filter(|certificates| !certificates.is_empty()).ok_or(ClientError::Ca)
 }
 
-/// Whether a server asked for a client certificate. There is none to give.
+/// Whether the server asked for a client certificate. We have none to send.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CertificateWanted(Arc<AtomicBool>);
 
@@ -92,7 +92,7 @@ impl ResolvesClientCert for CertificateWanted {
     }
 }
 
-/// Why TLS failed, where an error came of it.
+/// Why TLS failed, if the error comes from TLS.
 pub(super) fn reason_of_io(error: &io::Error, certificate_wanted: bool) -> Option<NoReply> {
     error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(|error| reason(error, certificate_wanted))
 }
@@ -107,10 +107,10 @@ fn reason(error: &Error, certificate_wanted: bool) -> NoReply {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 NoReply::CertificateOtherName
             }
-            // A bad signature: of an authority that has the name of one that is trusted, and another key.
+            // A bad signature: the certificate's authority has the name of a trusted one, but another key.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => NoReply::CertificateUntrusted,
             CertificateError::Revoked => NoReply::CertificateRevoked,
-            // The enum is not ours, and may grow.
+            // The enum is another crate's, and may grow.
             _ => NoReply::CertificateInvalid,
         },
         Error::AlertReceived(AlertDescription::CertificateRequired) => NoReply::ClientCertificateWanted,

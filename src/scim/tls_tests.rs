@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::tests::options;
 use super::*;
 
-/// An authority that issues certificates of servers.
+/// An authority that issues server certificates.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
@@ -114,7 +114,7 @@ async fn the_reason_of_a_tls_failure_is_told() {
     assert_eq!(reason_of(&trusted, trusted.server("localhost", (2090, 2100))).await, NoReply::CertificateNotYetValid);
     assert_eq!(reason_of(&trusted, trusted.server("other.example", now)).await, NoReply::CertificateOtherName);
     assert_eq!(reason_of(&trusted, other.server("localhost", now)).await, NoReply::CertificateUntrusted);
-    // Many times over: with TLS 1.3 the refusal comes after the request, and may be overtaken by a reset.
+    // Many times: with TLS 1.3 the refusal comes after the request, and a reset may overtake it.
     for _ in 0..20 {
         let wants = trusted.config("localhost", now, Some(&other));
         let address = serve(wants, false).await;
@@ -195,7 +195,7 @@ async fn a_connection_on_which_a_call_timed_out_is_not_used_again() {
     assert_eq!(middlebox.connections(), 1);
     middlebox.forget.send(1).unwrap();
     let lost = Reply::Lost { reason: NoReply::TimedOut };
-    // Calls that are under way at once lose their time at once.
+    // Simultaneous calls time out simultaneously.
     let (one, other) = tokio::join!(client.send(&Request::Probe), client.send(&Request::Probe));
     assert_eq!((one, other), (lost.clone(), lost));
     assert_eq!(client.send(&Request::Probe).await.status(), Some(200));

@@ -1,4 +1,4 @@
-//! A delivery on its way into a store, and the bounds that it may meet there.
+//! A delivery to be stored, and the bounds that it may exceed.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct Bounds {
     /// Dead letters, blocked people and unmapped records together. Only unmapped records are refused
     /// at it.
     pub dead_letters_max: u64,
-    /// What the unmapped records' payloads take together, in bytes.
+    /// The total size of unmapped records' payloads, in bytes.
     pub dead_bytes_max: u64,
     /// Entries of a person's story; beyond that, the oldest are dropped and counted.
     pub story_entries_max: u32,

@@ -27,7 +27,7 @@ pub async fn read(store: &dyn Store) -> Result<Holds, StoreError> {
     Ok(Holds::from_bytes(&store.shared(HOLDS).await?.bytes))
 }
 
-/// Changes the holds; `change` gives what is to be returned, or nothing if it changed nothing.
+/// Changes the holds; `change` returns the result, or none if it changed nothing.
 ///
 /// # Errors
 /// Those of the store.
@@ -125,7 +125,7 @@ impl SharedHolds {
         Ok(got.then_some(scope))
     }
 
-    /// Ends a probe. If it has passed, those who waited are made due.
+    /// Ends a probe. If it was served, the people who waited are made due.
     pub async fn end_probe(&self, scope: &HoldScope, by: &str, has_passed: bool) -> Result<(), StoreError> {
         let now = self.clock.now();
         let ended = self.change(|holds| holds.end_probe(now, scope, by, has_passed, self.pauses)).await?;

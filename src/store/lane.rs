@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::time::UnixMs;
 
-/// Where a person stands in the queue.
+/// A person's place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// What they wait for: counted and listed.

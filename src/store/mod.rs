@@ -67,7 +67,7 @@ pub enum Token {
     NotBefore(UnixMs),
 }
 
-/// Whoever waits for a token must ask at least this often: an engine that uses a server's clock takes a longer
+/// Callers that wait for a token must ask at least this often: an engine that uses a server's clock takes a longer
 /// silence for a leap of that clock.
 pub const TOKEN_LOOK_MAX: Duration = Duration::from_secs(1);
 
@@ -87,7 +87,7 @@ pub trait Store: Send + Sync + 'static {
     /// atomic and durable step. A lane that wakes is due at once.
     ///
     /// With [`Dedupe::only_while_newest`] and a known key, entries are left out for people whose newest delivery has
-    /// the same key. If none are left, it is a duplicate; otherwise it is remembered anew, with the ids of what is
+    /// the same key. If none are left, it is a duplicate; otherwise it is remembered again, with the ids of what is
     /// stored now.
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError>;
 
@@ -122,7 +122,7 @@ pub trait Store: Send + Sync + 'static {
     /// After a 429: no token of either kind before `until`, for anybody.
     async fn back_off(&self, now: UnixMs, until: UnixMs) -> Result<(), StoreError>;
 
-    /// Until when nobody is given a token of one kind at least; none where both are to be had now. Takes none.
+    /// Until when tokens of at least one kind are withheld; none if both kinds are available now. Takes no token.
     async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError>;
 
     /// A small shared document.
@@ -183,8 +183,8 @@ pub trait Store: Send + Sync + 'static {
     /// Proves that the store can be written to.
     async fn check(&self) -> Result<(), StoreError>;
 
-    /// Looks whether the store's server is still set so that it keeps what it is given, as a new connection does. What
-    /// is the matter is told, and keeps nobody from being served.
+    /// Checks whether the store's server is still configured so that it keeps what it is given, as every new connection
+    /// does. Problems are reported, but keep nobody from being served.
     async fn settings(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::core::time::UnixMs;
 /// short page need not be the last.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// How many rows at the most.
+    /// How many rows at most.
     pub rows_max: usize,
     /// Where the page before ended.
     pub after: Option<String>,

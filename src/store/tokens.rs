@@ -28,7 +28,7 @@ impl Tats {
         }
     }
 
-    /// No token of either kind before `until`.
+    /// Grants no token of either kind before `until`.
     pub fn back_off(&mut self, options: &StoreOptions, until: UnixMs) {
         for kind in [CallKind::Write, CallKind::Read] {
             let (rate, tat_us) = self.of(options, kind);
@@ -36,7 +36,7 @@ impl Tats {
         }
     }
 
-    /// Until when there is no token of one kind at least.
+    /// Until when tokens of at least one kind are withheld.
     #[must_use]
     pub fn paused_until(mut self, options: &StoreOptions, now: UnixMs) -> Option<UnixMs> {
         let waits = [CallKind::Write, CallKind::Read].map(|kind| match self.take(options, now, kind) {
@@ -46,7 +46,7 @@ impl Tats {
         waits.into_iter().flatten().max()
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by this much.
     pub fn set_back(&mut self, ms: u64) {
         let us = i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000);
         self.writes_us = self.writes_us.saturating_sub(us);

@@ -78,7 +78,7 @@ pub struct Commit {
     pub person: Person,
     /// Inbox entries up to this place are folded in, and are dropped.
     pub consumed_to: Option<u64>,
-    /// Where the person stands afterwards.
+    /// The person's lane afterwards.
     pub lane: Lane,
     /// Entries to add to the story.
     pub story: Vec<Bytes>,

@@ -46,7 +46,7 @@ impl ActivityLog {
         Call { log: self.clone(), number }
     }
 
-    /// Counts something.
+    /// Counts a happening.
     pub fn happened(&self, what: Happening) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *inner.counts.entry(what).or_default() += 1;
@@ -63,7 +63,7 @@ impl ActivityLog {
         }
     }
 
-    /// Adds what happened elsewhere, or could not be reported.
+    /// Adds what happened elsewhere, or could not be reported before.
     pub fn add(&self, counts: &Counts) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (happening, n) in counts {

@@ -55,7 +55,7 @@ pub enum Format {
 /// How to log.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// The looks.
+    /// The format.
     pub format: Format,
     /// `info`, or directives such as `scim_bridge::worker=debug,info`.
     pub filter: String,
@@ -77,15 +77,15 @@ pub enum LogError {
     Filter {
         /// What was given.
         filter: String,
-        /// What is wrong with it.
+        /// What is wrong with the filter.
         problem: String,
     },
-    /// Something else logs already.
+    /// Logging was set up before.
     #[error("logging is set up already")]
     AlreadySetUp,
 }
 
-/// Keeps the log being written. When it is dropped, what waits is written, for about a second at most.
+/// Keeps the log being written. Dropping it writes the lines that wait, for about a second at most.
 #[must_use]
 pub struct LogGuard {
     _worker: WorkerGuard,
@@ -101,7 +101,7 @@ pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
     let (lines, guard) = queue.finish(std::io::stderr());
     let dropped = lines.error_counter();
     subscriber(options, colours, lines)?.try_init().map_err(|_| LogError::AlreadySetUp)?;
-    // Whoever set logging up before has failed above.
+    // If logging was set up before, this has failed above.
     let _ = DROPPED.set(dropped);
     std::panic::set_hook(Box::new(log_panic));
     Ok(LogGuard { _worker: guard })
@@ -118,7 +118,7 @@ pub(super) fn dropped_lines() -> u64 {
     dropped
 }
 
-/// What [`init`] installs, for a writer of one's own.
+/// What [`init`] installs, for a custom writer.
 ///
 /// # Errors
 /// The filter is malformed.
@@ -145,7 +145,7 @@ where
 /// nothing in it reaches this crate, so that nothing would be logged.
 pub fn filter(text: &str) -> Result<EnvFilter, LogError> {
     let refused = |problem: String| LogError::Filter { filter: text.to_owned(), problem };
-    // `EnvFilter` loses count of a directive's letters where blanks stand before it.
+    // `EnvFilter` counts a directive's letters wrongly if there are spaces before it.
     let directives: Vec<_> = text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
     let parsed = EnvFilter::builder().parse(directives.join(",")).map_err(|error| refused(error.to_string()))?;
     if let Some(word) = directives.iter().find(|directive| is_neither_level_nor_ours(directive)) {
@@ -168,7 +168,7 @@ fn reaches_ours(directive: &str) -> bool {
         return true;
     }
     let target = directive.split(['=', '[']).next().unwrap_or_default();
-    // As `EnvFilter` matches: by how a target begins. A span without a target is anybody's.
+    // Like `EnvFilter`, by the beginning of the target. A span without a target may be anybody's.
     is_own(target) || OWN.starts_with(target)
 }
 
@@ -257,7 +257,7 @@ mod tests {
                 tracing::trace!(target: "hyper::proto", "secret bytes");
                 tracing::debug!(target: "actix_http::h1", "GET /Users?filter=secret");
                 tracing::info!(target: "h2", "secret header");
-                // A name that only begins like ours is another crate's.
+                // A name that only begins like ours belongs to another crate.
                 tracing::debug!(target: "scim_bridge_other", "secret");
                 let _span = tracing::debug_span!(target: "h2", "span", body = "secret").entered();
                 tracing::error!(target: "hyper", "shown");

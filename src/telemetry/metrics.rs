@@ -39,7 +39,7 @@ pub const INBOX_ENTRIES: &str = "scim_bridge_inbox_entries";
 pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
 /// Dead letters by `code`.
 pub const DEAD_LETTERS_BY_CODE: &str = "scim_bridge_dead_letters_by_code";
-/// What `status` lists.
+/// Problems in `status`.
 pub const PROBLEMS: &str = "scim_bridge_problems";
 /// Processes with a recent heartbeat, by `role`.
 pub const PROCESSES: &str = "scim_bridge_processes";
@@ -79,7 +79,7 @@ pub const LEASE_TAKE_OVERS_TOTAL: &str = "scim_bridge_lease_take_overs_total";
 pub const LEASES_LOST_TOTAL: &str = "scim_bridge_leases_lost_total";
 /// Alerts sent, by `outcome`: `delivered`, `failed` (it is tried again) or `given_up`.
 pub const ALERTS_TOTAL: &str = "scim_bridge_alerts_total";
-/// Spans that the collector has taken.
+/// Spans that the collector has accepted.
 pub const SPANS_EXPORTED_TOTAL: &str = "scim_bridge_spans_exported_total";
 /// Spans that no collector will see, by `reason`: [`SPANS_QUEUE_FULL`] or [`SPANS_REFUSED`].
 pub const SPANS_DROPPED_TOTAL: &str = "scim_bridge_spans_dropped_total";
@@ -96,7 +96,7 @@ pub const REASON: &str = "reason";
 pub const ROLE: &str = "role";
 /// Label: `LaneState::as_str`.
 pub const STATE: &str = "state";
-/// Label: what a task is there for, such as `tidy`.
+/// Label: the task's name, such as `tidy`.
 pub const TASK: &str = "task";
 /// Label: a `HoldScope` as it is written.
 pub const SCOPE: &str = "scope";
@@ -128,9 +128,9 @@ pub const STATUS_UNKNOWN: &str = "unknown";
 pub const GUESS_REFUSED: &str = "refused";
 /// A token was not checked, since its peer had sent too many wrong ones.
 pub const GUESS_PUT_OFF: &str = "put_off";
-/// More spans ended than the collector took.
+/// Spans ended faster than the collector accepted them.
 pub const SPANS_QUEUE_FULL: &str = "queue_full";
-/// The collector did not take them, or was not reached.
+/// The collector refused them, or was not reached.
 pub const SPANS_REFUSED: &str = "not_taken";
 /// The job is tried again later.
 pub const OUTCOME_RETRY: &str = "retry";
@@ -156,7 +156,7 @@ pub enum DeliveryResult {
     Accepted,
     /// 200: known already.
     Duplicate,
-    /// 200: nothing in it that the mapping names.
+    /// 200: it contained nothing that the mapping names.
     Ignored,
     /// 200: kept as a dead letter only.
     Unmapped,
@@ -204,7 +204,7 @@ impl DeliveryResult {
         Self::Stopping,
     ];
 
-    /// The word for it.
+    /// Its label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
 //! What the process reports about itself: logs, metrics and traces.
 //!
-//! Beside the core: every module may write to them. None carries personal data, bodies or secrets;
-//! identifiers (`job`, `person`, `source`) are fields of logs and attributes of spans, and never labels of
-//! metrics, except for `source`, which configuration bounds.
+//! Every module may write to it. No output contains personal data, bodies or secrets; identifiers
+//! (`job`, `person`, `source`) are fields of logs and attributes of spans, never labels of metrics, except for
+//! `source`, which the configuration bounds.
 
 pub mod activity;
 pub mod logs;

@@ -1,4 +1,4 @@
-//! A call to the target's SCIM API, counted the same for a worker and for an operator who looks.
+//! A call to the target's SCIM API, counted in the same way for workers and for operators who look.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Operation;
 use crate::core::time::UnixMs;
 
-/// A call that is under way.
+/// A call in progress.
 pub struct ScimCall {
     operation: Operation,
     began: Instant,
@@ -17,13 +17,13 @@ pub struct ScimCall {
 }
 
 impl ScimCall {
-    /// Begins to measure it.
+    /// Starts measuring a call.
     #[must_use]
     pub fn begin(activity: &ActivityLog, operation: Operation, now: UnixMs) -> Self {
         Self { operation, began: Instant::now(), under_way: activity.call(now, operation.call_kind()) }
     }
 
-    /// Counts it, as what it was answered and what that means; how long it took.
+    /// Counts the call: its status, what that means, and how long it took.
     pub fn ended(self, now: UnixMs, reply: &Reply, outcome: &Outcome) -> Duration {
         let took = self.began.elapsed();
         let (happening, status) = match reply {

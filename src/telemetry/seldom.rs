@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Decides which lines are logged, by kind and subject. Both come from the program and its configuration, never from
-/// a stranger, who could invent ever more.
+/// strangers, who could invent endless new ones.
 #[derive(Default)]
 pub struct Seldom(Mutex<BTreeMap<&'static str, BTreeMap<Box<str>, Line>>>);
 

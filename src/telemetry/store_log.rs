@@ -1,4 +1,4 @@
-//! How the store's operations go in this process: counted where they are called, judged by
+//! How the store's operations end in this process: counted where they are called, judged by
 //! `crate::core::store_health`.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,6 @@
-//! `GET /events`: server-sent events that tell a page that something changed, so that it loads itself again. They carry
-//! no data. The store is checked for changes at most once a second, for all listeners together, and not at all while
-//! there are none.
+//! `GET /events`: server-sent events that tell a page to reload itself because something changed. They carry no data.
+//! The store is checked for changes at most once a second, for all listeners together, and not at all while there are
+//! none.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const STREAMS_MAX: usize = 32;
 /// How often a comment is sent to a stream. The second one fails if the browser has gone, and its place is free again.
 const STILL_THERE: Duration = Duration::from_secs(3);
-/// When there are too many streams. The page refreshes itself by polling meanwhile.
+/// Sent when there are too many streams. Until then the page polls.
 const NO_ROOM_RETRY_S: &str = "30";
 /// Documents that are watched. The list of processes is not: it changes with every heartbeat.
 const WATCHED: [&str; 6] =

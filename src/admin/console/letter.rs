@@ -116,7 +116,7 @@ fn payload(letter: &WholeLetter, is_shown: bool) -> Markup {
     }
 }
 
-/// How the present mapping reads the record, and its fields to be corrected.
+/// How the current mapping reads the record, and its fields to be corrected.
 fn correction(state: &AdminState, session: &Session, letter: &WholeLetter) -> Markup {
     let Some(payload) = letter.payload.as_ref().filter(|_| letter.row.unmapped) else { return html! {} };
     let Some(explained) = (state.explain)(&letter.row.source, payload, Show { values: true }) else { return html! {} };

@@ -1,7 +1,7 @@
-// Keeps the parts of a page that are marked `data-live` as they are now, without a reload: when the bridge says that
-// something changed (server-sent events), the page is fetched again, and what has changed replaces what
-// is shown. Without events, and for what ages by itself ("5 s ago"), it is fetched every few seconds.
-// A part in which the reader is working, or has selected text, is left alone.
+// Keeps the parts of a page that are marked `data-live` up to date without a reload: when the bridge reports a change
+// (server-sent events), the page is fetched again, and the parts that changed are replaced. Without events, and for
+// texts that age ("5 s ago"), it is fetched every few seconds. A part in which the user is typing, or has selected
+// text, is left alone.
 "use strict";
 
 const WITHOUT_EVENTS_MS = 3000;
@@ -52,14 +52,14 @@ function changed() {
 function silent() {
   isHeard = false;
   if (!isBusy) refreshIn(WITHOUT_EVENTS_MS);
-  // One that the browser does not reopen by itself: the server is full, or the session is over.
+  // The browser does not reopen this one: the server has too many, or the session has ended.
   if (events && events.readyState === EventSource.CLOSED) {
     events = null;
     setTimeout(listen, LISTEN_AGAIN_MS);
   }
 }
 
-// Only while the page is seen: a browser has few connections to one address, for all its tabs.
+// Only while the page is visible: a browser has few connections to one address for all of its tabs.
 function listen() {
   if (events || document.hidden) return;
   events = new EventSource("/events");

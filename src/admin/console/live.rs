@@ -1,4 +1,4 @@
-//! The record beside the member, fact by fact: as last read or written, or, if asked for, as it is now.
+//! The record next to the member, fact by fact: as last read or written, or, if asked for, as it is now.
 
 use actix_web::web;
 use maud::{Markup, html};
@@ -98,7 +98,7 @@ struct Fact<'d> {
     of: fn(&Member) -> Option<String>,
 }
 
-/// The record beside the member, fact by fact.
+/// The record next to the member, fact by fact.
 pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&LiveLook>) -> Markup {
     let Some(document) = document else {
         return html! { p .quiet { "No event about them has been processed yet." } };

@@ -24,7 +24,7 @@ pub(super) enum PageError {
     /// Nobody is logged in.
     #[error("not logged in")]
     LoggedOut,
-    /// See the error.
+    /// Another error.
     #[error(transparent)]
     Failed(#[from] AdminError),
 }

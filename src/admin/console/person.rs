@@ -1,4 +1,4 @@
-//! One person: their state in a sentence, the record beside the member, and their story.
+//! One person: their state in a sentence, the record next to the member, and their story.
 
 use actix_web::web;
 use maud::{Markup, html};

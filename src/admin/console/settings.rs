@@ -22,8 +22,8 @@ pub(super) async fn show(state: State, session: Session) -> Page {
                 dt { "Events that may wait" } dd { (state.bounds.entries_max) }
                 dt { "Dead letters that are kept" } dd { (state.bounds.dead_letters_max) }
                 dt { "Bytes of payloads that are kept" } dd { (state.bounds.dead_bytes_max) }
-                dt { "Leaves that go through by themselves" } dd { (state.guard.leaves_max) ", or " (state.guard.leaves_percent) "% of the people known, in " (layout::span(state.guard.window_ms)) }
-                dt { "Changes of addresses that do" } dd { (state.guard.address_changes_max) " in " (layout::span(state.guard.window_ms)) }
+                dt { "Leaves allowed without an operator" } dd { (state.guard.leaves_max) ", or " (state.guard.leaves_percent) "% of the people known, in " (layout::span(state.guard.window_ms)) }
+                dt { "Address changes allowed without an operator" } dd { (state.guard.address_changes_max) " in " (layout::span(state.guard.window_ms)) }
             }
             @if !state.settings.is_empty() {
                 h2 { "Configuration in force" }

@@ -1,4 +1,4 @@
-//! `demo`: everything at work in a temporary folder: a real bridge, the Postman stand-in, signed webhooks over HTTP,
+//! `demo`: everything running in a temporary folder: a real bridge, the Postman stand-in, signed webhooks over HTTP,
 //! and the result for each person.
 
 mod script;
@@ -129,7 +129,7 @@ async fn report(stage: &Stage, part: &Part) -> Result<PersonReport, Failure> {
     let ok = in_the_team.as_deref() == part.in_the_team && person.is_some() == part.in_the_team.is_some();
     let (answer, story) = match person {
         Some(person) => (person.answer, person.story.into_iter().map(|entry| entry.text).collect()),
-        // The forged one: nothing of theirs may be anywhere.
+        // The forged delivery: nothing of it may be anywhere.
         None => ("the bridge has never heard of them, as it should be".to_owned(), Vec::new()),
     };
     let (who, why) = (part.who, part.why);

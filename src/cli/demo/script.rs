@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::stage::{Delivery, ELSEWHERE, Signing, UNLUCKY};
 
-/// A person of the play.
+/// A person in the demo.
 pub(super) struct Part {
     pub(super) employee_id: &'static str,
     pub(super) who: &'static str,
-    /// What to notice about them.
+    /// What is special about them.
     pub(super) why: &'static str,
     /// Their addresses, in the order in which HR gives them.
     pub(super) emails: &'static [&'static str],
@@ -68,7 +68,7 @@ pub(super) const PEOPLE: &[Part] = &[
     },
 ];
 
-/// What is sent, act by act: each act begins when the one before has settled.
+/// What is sent, act by act: each act begins when the previous one has settled.
 pub(super) fn acts() -> Vec<Vec<Delivery>> {
     let ada =
         json!({"employee_id": "E-1001", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"});
@@ -139,7 +139,7 @@ fn left(what: &'static str, id: &'static str, minute: u32, employee_id: &str) ->
     delivery(what, id, "employee.left", minute, &json!({"employee_id": employee_id}))
 }
 
-/// A delivery of something that became so at this minute of the play, by the HR system's clock.
+/// A delivery about something that became so at this minute of the demo, by the HR system's clock.
 fn delivery(what: &'static str, id: &'static str, kind: &str, minute: u32, data: &Value) -> Delivery {
     let payload = json!({"type": kind, "timestamp": format!("2026-11-22T10:{minute:02}:00Z"), "data": data});
     Delivery { what, id, payload, signing: Signing::Right, expect: (200, "accepted") }

@@ -13,12 +13,12 @@ use crate::core::fetch::{Auth, Credential, FetchRules};
 use crate::core::person::SourceName;
 use crate::core::signature::{self, Scheme};
 
-/// Where a placeholder stands.
+/// Where a placeholder is.
 const CHANGE: &str = "# <- your own";
 
 /// An HR system, as its preset describes it.
 pub(super) struct System {
-    /// The key by which the source names its preset, and what stands there.
+    /// The key by which the source names its preset, and its value.
     named: (&'static str, String),
     name: String,
     setup: String,
@@ -294,7 +294,7 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A text in lines that fit beside others.
+/// A text in lines that are short enough to fit in.
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! A folder of deliveries, and what is expected of each. `docs/write-a-preset.md` shows one.
+//! A folder of deliveries, and the expected result of each. `docs/write-a-preset.md` shows one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,35 +13,35 @@ use super::trial::{Trial, try_delivery};
 use crate::config::{self, ConfigErrors, SourceConfig, presets, process_env};
 use crate::core::time::UnixMs;
 
-/// What says what is expected.
+/// The file with the expected results.
 const EXPECTED: &str = "expected.toml";
-/// What deliveries are called: raw HTTP, HAR files, captures, the text of curl.
+/// The file names of deliveries: raw HTTP, HAR files, captures, curl's output.
 const EXTENSIONS: [&str; 4] = ["http", "har", "json", "txt"];
 
 /// `expected.toml`.
 #[derive(Debug, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Expected {
-    /// When they come in; without it, their age is not judged.
+    /// When they arrive; without it, their age is not checked.
     at: Option<String>,
-    /// As under `[[source]]`, except for its name; a path of `preset_file` is seen from this folder.
+    /// As under `[[source]]`, except for its name; the path in `preset_file` is relative to this folder.
     source: Table,
-    /// What becomes of each file, line by line.
+    /// The expected result of each file, line by line.
     deliveries: BTreeMap<String, Vec<String>>,
 }
 
-/// What became of one delivery.
+/// The result of one delivery.
 #[derive(Debug, Serialize)]
 pub(super) struct Tried {
-    /// Which.
+    /// The delivery.
     pub(super) delivery: String,
-    /// Whether it is what it should be.
+    /// Whether the result is as expected.
     pub(super) ok: bool,
-    /// What it became.
+    /// The result.
     pub(super) became: Vec<String>,
     /// The expected result; none if the folder does not say: then it must be accepted and mapped.
     pub(super) expected: Option<Vec<String>>,
-    /// What is wrong with the file itself, or would help.
+    /// A problem with the file itself, or a hint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) hints: Vec<String>,
 }
@@ -131,7 +131,7 @@ fn test_one(
     Ok(tried)
 }
 
-/// What becomes of the deliveries in a file: one by the file's name, several each with its number.
+/// The results of the deliveries in a file: one has the file's name, several also have numbers.
 fn tried_of(file: &Path, source: &SourceConfig, at: Option<UnixMs>) -> Result<Vec<(String, Trial)>, Failure> {
     let name = name_of(file);
     let all = match request::read(file, Wanted::default()) {
@@ -165,7 +165,7 @@ fn read_expected(file: &Path) -> Result<Expected, Failure> {
     })
 }
 
-/// The source whose rules the deliveries are tried on: `[source]`, or what the arguments and the folder's name say.
+/// The source whose rules are applied: `[source]`, or what the arguments and the folder's name say.
 fn source_of(
     folder: &Path,
     mut source: Table,

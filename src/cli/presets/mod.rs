@@ -1,5 +1,5 @@
-//! `presets`: which HR systems are known, what is known about each, and whether a folder of deliveries
-//! becomes what it should. Needs no server and no configuration.
+//! `presets`: which HR systems are known, what is known about each, and whether a folder of deliveries leads to the
+//! expected results. Needs no server and no configuration.
 
 mod folder;
 pub mod trial;
@@ -35,7 +35,8 @@ pub enum PresetsCommand {
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// The folder: deliveries (`*.http`: request line, headers, blank line, body; or `*.har`, `*.json`, `*.txt`, as
-    /// `explain --request` reads them), and beside them `expected.toml` that says of which preset they are and what becomes of each; or a folder of such folders.
+    /// `explain --request` reads them), with an `expected.toml` that names their preset and the expected result of
+    /// each; or a folder of such folders.
     folder: PathBuf,
     /// Test them with this preset, whatever `expected.toml` says: a name, or a TOML file.
     #[arg(long, value_name = "NAME|FILE")]
@@ -62,7 +63,7 @@ struct Shown {
     toml: &'static str,
 }
 
-/// What became of a folder.
+/// The results of a folder.
 #[derive(Debug, Serialize)]
 struct Report {
     ok: bool,
@@ -134,15 +135,15 @@ fn print(report: &Report) {
         }
     }
     let well = report.deliveries.iter().filter(|tried| tried.ok).count();
-    say!("{well} of {} deliveries as they should be", report.deliveries.len());
+    say!("{well} of {} deliveries have the expected result", report.deliveries.len());
 }
 
-/// Whether a preset is meant by its file.
+/// Whether the text means a file.
 pub(super) fn is_file(preset: &str) -> bool {
     presets::built_in(preset).is_none() && (preset.contains(['/', '.']) || Path::new(preset).is_file())
 }
 
-/// Refuses a name that no preset has, with those that it may stand for.
+/// Refuses an unknown preset's name, and suggests known ones.
 pub(super) fn known(name: &str) -> Result<(), Failure> {
     if presets::built_in(name).is_some() { Ok(()) } else { Err(unknown(name)) }
 }

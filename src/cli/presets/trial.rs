@@ -1,5 +1,5 @@
-//! What becomes of a delivery under a source's rules, as lines that a person can read and compare. Uses
-//! neither store nor target.
+//! What a delivery leads to under a source's rules, as lines that people can read and compare. Uses neither store nor
+//! target.
 
 use crate::config::SourceConfig;
 use crate::core::delivery::{Delivery, is_taken};
@@ -10,16 +10,16 @@ use crate::core::signature::fields::Tolerance;
 use crate::core::signature::{Keys, Verifier, neighbours};
 use crate::core::time::UnixMs;
 
-/// What a delivery that is answered before it is read becomes.
+/// The result of a delivery that is answered before it is read.
 const HANDSHAKE: &str = "handshake";
 
-/// What becomes of a delivery.
+/// The result of a delivery.
 pub struct Trial {
     /// A line for each event, or one that says why there is none.
     pub lines: Vec<String>,
-    /// Whether it was believed, and everything in it was understood.
+    /// Whether it was accepted as genuine, and everything in it was understood.
     pub is_clean: bool,
-    /// Of what was not: under which similar schemes it would verify, and where it has something.
+    /// If not: similar schemes under which it would verify, and the paths in it that have values.
     pub hints: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl Trial {
 pub fn try_delivery(source: &SourceConfig, delivery: &Delivery, at: Option<UnixMs>) -> Trial {
     let mut scheme = source.signature.clone();
     if let (Some(rule), None) = (&mut scheme.timestamp, at) {
-        // Any age, but read all the same.
+        // At any age, but parsed all the same.
         (rule.past_s, rule.future_s) = (Tolerance::Seconds(u32::MAX), Tolerance::Seconds(u32::MAX));
     }
     let secrets: Vec<_> = source.secrets.iter().map(|secret| (secret.secret.current(), secret.not_after)).collect();
@@ -77,7 +77,7 @@ pub fn try_delivery(source: &SourceConfig, delivery: &Delivery, at: Option<UnixM
     Trial { lines: records.into_iter().map(shown).collect(), is_clean, hints }
 }
 
-/// Where the records that were not understood have something.
+/// The paths that have values in the records that were not understood.
 fn paths(source: &SourceConfig, delivery: &Delivery) -> Vec<String> {
     let charset = Charset::of(delivery.content_type()).unwrap_or_else(|_| Charset::utf8());
     let explained = explain(&source.mapping, &source.name, &delivery.body, charset, Show::default());
@@ -109,8 +109,8 @@ fn shown(record: Record) -> String {
     }
 }
 
-/// `hire E-1 at 2026-01-31T18:42:00Z: employed, email ada@example.com, given Ada, family Lovelace`, and what was
-/// there and could not be used.
+/// `hire E-1 at 2026-01-31T18:42:00Z: employed, email ada@example.com, given Ada, family Lovelace`, and the fields that
+/// could not be used.
 fn shown_event(event: &Event, dropped: &[InvalidField]) -> String {
     let mut text = format!("{} {}", event.kind, event.person.employee_id);
     if let Some(at) = event.at {

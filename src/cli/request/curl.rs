@@ -1,5 +1,5 @@
-//! The output of `curl -v`, and the command itself: `> ` before each line that it sent, `< ` before each that it
-//! got. The output never shows the body: that is in the command, or was pasted between the two.
+//! The output of `curl -v`, and the command itself: `> ` before each line sent, `< ` before each line received. The
+//! output never shows the body: it is in the command, or was pasted in between.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use super::shell::words;
 use super::{Captured, target_of, told_length};
 use crate::core::delivery::Delivery;
 
-/// Reads the text. A body that is given elsewhere need not be in it.
+/// Parses the text. A body that is given elsewhere need not be in it.
 pub(super) fn parse(text: &str, has_body: bool) -> Result<Captured, String> {
     let command = command(text);
     let Some(spoken) = Spoken::find(text) else {
@@ -38,7 +38,7 @@ pub(super) fn parse(text: &str, has_body: bool) -> Result<Captured, String> {
 /// The first request that curl sent, by its lines.
 struct Spoken<'t> {
     head: Vec<&'t str>,
-    /// What stands between the head and the answer, where anything does.
+    /// Bytes between the head and the answer, if there are any.
     body: Option<String>,
 }
 
@@ -91,7 +91,7 @@ struct Command {
     is_json: bool,
 }
 
-/// The command in the text, which may go over several lines.
+/// The command in the text, which may span several lines.
 fn command(text: &str) -> Option<Command> {
     let begins = |line: &str| {
         let line = line.trim_start().trim_start_matches(['$', '#', '%']).trim_start();
@@ -136,7 +136,7 @@ fn read(words: Vec<String>) -> Command {
     command
 }
 
-/// A flag and what is joined to it: `--data={}`, `-XPOST`.
+/// A flag with an attached value: `--data={}`, `-XPOST`.
 fn split(word: &str) -> (&str, Option<&str>) {
     if word.starts_with("--") {
         return word.split_once('=').map_or((word, None), |(flag, value)| (flag, Some(value)));

@@ -11,10 +11,10 @@ use crate::cli::failure::Failure;
 
 /// Most jobs end within a few calls to Postman.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-/// For what takes longer: often enough for a human, and no load on the server.
+/// For slower ones: often enough for a human, and no load on the server.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// A job, and how it ended or its present state.
+/// A job, and how it ended or its current state.
 #[derive(Debug, Serialize)]
 pub(super) struct Followed {
     id: String,
@@ -22,7 +22,7 @@ pub(super) struct Followed {
     person: Option<String>,
     /// `hire`, `update`, `leave` or `notice`; none for a record that could not be mapped.
     event: Option<String>,
-    /// `done`, `dead`, `gone`, or its present state: `waiting`, `running`, `held`, `scheduled`, `incomplete`.
+    /// `done`, `dead`, `gone`, or its current state: `waiting`, `running`, `held`, `scheduled`, `incomplete`.
     state: String,
     /// How it was done.
     outcome: Option<String>,
@@ -80,7 +80,7 @@ impl Followed {
         }
     }
 
-    /// A duplicate may name jobs of long ago.
+    /// A duplicate may name old jobs.
     fn gone(id: &str) -> Self {
         Self {
             id: id.to_owned(),

@@ -1,4 +1,4 @@
-//! `send`: signs a file as a source would, posts it, and follows what becomes of it.
+//! `send`: signs a file as a source would, posts it, and follows its jobs.
 
 mod follow;
 
@@ -48,7 +48,7 @@ pub struct SendArgs {
 /// The pause between two tries of `--follow`.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What came back.
+/// The answer.
 #[derive(Debug, Serialize)]
 struct Sent {
     status: u16,
@@ -92,7 +92,7 @@ fn print(sent: &Sent) {
     sent.jobs.iter().flatten().for_each(Followed::print);
 }
 
-/// It was accepted all the same, which must be said.
+/// It was accepted anyway, which must be reported.
 fn lost(sent: &Sent, failure: Failure) -> Failure {
     match failure {
         Failure::Failed { what, action } => Failure::advise(
@@ -112,7 +112,7 @@ fn api(config: &Config, url: Option<&url::Url>) -> Result<Api, Failure> {
     api.has_token().map(|()| api)
 }
 
-/// The ids in a bridge's answer: a duplicate has those of the first time, what was ignored has none.
+/// The ids in a bridge's answer: a duplicate has those of the first delivery, an ignored one has none.
 fn job_ids(answer: &Value) -> Option<Vec<String>> {
     let ids = answer.get("jobs")?.as_array()?.iter();
     Some(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect())
@@ -126,8 +126,8 @@ pub(super) fn source_named<'c>(config: &'c Config, name: &str) -> Result<&'c Sou
     })
 }
 
-/// Sends until it is accepted, as HR systems do, but no longer than `patience`: an intake that was started a moment
-/// ago may not listen yet, or not have its store.
+/// Sends until it is accepted, as HR systems do, but no longer than `patience`: an intake that was just started may not
+/// listen yet, or not have its store.
 async fn send_until_taken(
     source: &SourceConfig,
     url: &url::Url,

@@ -7,7 +7,7 @@ use super::{Change, Line, Message};
 
 /// The type of a message, as Standard Webhooks name it.
 pub const TYPE: &str = "problems.changed";
-/// Problems that a message spells out; it counts the rest.
+/// How many problems a message spells out; it counts the rest.
 const LISTED_MAX: usize = 30;
 
 /// The format that a receiver wants.
@@ -95,7 +95,7 @@ fn link(console: &str, line: &Line) -> String {
     format!("{console}{}", line.page)
 }
 
-/// Slack's own rule: these three characters, and no others.
+/// Slack's own rule: only these three characters.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

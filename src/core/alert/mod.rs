@@ -1,5 +1,5 @@
 //! Alerts: what needs attention, reported to a receiver elsewhere. What to report is the difference
-//! between the problems that a receiver last heard of and the present ones; each receiver has at most one
+//! between the problems that a receiver last heard of and the current ones; each receiver has at most one
 //! pending message. So whatever a receiver misses while it is away comes in one message, and nothing
 //! piles up.
 //!
@@ -22,11 +22,11 @@ pub use self::message::Format;
 
 /// The document's name.
 pub const DOCUMENT: &str = "alerts";
-/// How long a turn lasts without a sign of life: three looks, above a message's timeout.
+/// How long a turn lasts without a heartbeat: three looks, and longer than a message's timeout.
 pub const TURN_MS: u64 = 15_000;
-/// No turn lies further ahead, unless a clock was set back.
+/// No turn may end later than this from now, unless a clock was set back.
 const TURN_MS_MAX: u64 = 10 * 60_000;
-/// Between two messages to one receiver: what comes up meanwhile goes into one message.
+/// The pause between two messages to one receiver: what happens meanwhile goes into one message.
 const APART_MS: u64 = 10_000;
 /// Growth is reported no sooner, unless the count doubled…
 const GROWTH_MS_MIN: u64 = 20_000;

@@ -8,13 +8,13 @@ use super::{Change, Line, Message, Receiver, Undelivered};
 use crate::core::problems::Problem;
 use crate::core::time::UnixMs;
 
-/// By how much the times at which processes notice may differ: an id contains the minute.
+/// How far apart the times at which processes notice may be: an id contains the minute.
 const NOTICED_MS: i64 = 60_000;
 
 /// A failing store, as one process reports it.
 #[derive(Debug, Default)]
 pub struct Outage {
-    /// What is reported, in the same words from beginning to end: the code may change from call to call.
+    /// What is reported. It keeps its first wording, although the code may change from call to call.
     open: Vec<Problem>,
     /// Part of every id.
     minute: i64,
@@ -78,7 +78,7 @@ impl Outage {
 /// The id, the same from every process, for each report of one outage.
 fn id(minute: i64, message: &Message) -> String {
     let change = message.changes.first().map_or(Change::Opened, |(change, _)| *change);
-    // What stays open is reported again every few hours.
+    // A problem that stays open is reported again every few hours.
     let again = match change {
         Change::StillOpen | Change::Grew => format!("_{}", message.at.0 / NOTICED_MS / 60),
         Change::Opened | Change::Closed => String::new(),
@@ -124,7 +124,7 @@ mod tests {
             let since = NOW.plus_ms(noticed_after * 1_000);
             outage.goes_on(since, &[problem("STORE-LOST", since, 1)]);
             let opened = told(&mut outage, noticed_after).unwrap();
-            // Other words for the same, and more of it.
+            // The same in other words, and one more problem.
             outage.goes_on(since, &[problem("STORE-UNREACHABLE", since, 9)]);
             assert_eq!(told(&mut outage, noticed_after + 30), None);
             let again = told(&mut outage, 4 * 3_600 + 60).unwrap();
@@ -151,7 +151,7 @@ mod tests {
         outage.is_over(&[]);
         assert_eq!(told(&mut outage, 6).unwrap().1, ["opened STORE-LOST"]);
         assert_eq!(told(&mut outage, 16).unwrap().1, ["closed STORE-LOST"]);
-        assert!(outage.receivers.is_empty(), "who has heard all is forgotten");
+        assert!(outage.receivers.is_empty(), "a receiver that was sent everything is dropped");
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Api {
         };
         let missing = "a value is missing that the list's address, or its body, names";
         let url = if let Some(link) = &pages.link {
-            self.address_of(link).ok_or("the list goes on at another host")?
+            self.address_of(link).ok_or("the list continues at another host")?
         } else {
             let path = list.path.fill(&value_of, percent).ok_or(missing)?;
             format!("{}{path}{}", self.base, query(&list.query, &value_of))

@@ -13,9 +13,9 @@ use super::template::{Slot, Template, as_it_is};
 pub enum Auth {
     /// No login.
     None,
-    /// `Authorization: Bearer TOKEN`, and perhaps further headers.
+    /// `Authorization: Bearer TOKEN`, and perhaps more headers.
     Bearer {
-        /// Headers beside it.
+        /// More headers.
         #[serde(default)]
         headers: BTreeMap<String, Template>,
     },
@@ -30,7 +30,7 @@ pub enum Auth {
         username: Template,
         /// The password.
         password: Template,
-        /// Headers beside it.
+        /// More headers.
         #[serde(default)]
         headers: BTreeMap<String, Template>,
     },

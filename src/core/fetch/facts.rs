@@ -34,7 +34,7 @@ pub struct ListedFacts {
     pub leaves_at: Option<UnixMs>,
 }
 
-/// What a read states.
+/// What a read says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// Events about the person, in order, with the time of the read.
@@ -219,8 +219,8 @@ fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
     remap(mapping, source, &Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// The answer is newer than every notice that asked for it, whatever times it shows. It is complete: if it leaves out
-/// an end that it could state, there is none.
+/// The answer is newer than every notice that asked for it, whatever times it shows. It is complete: if it could state
+/// an end but leaves it out, there is none.
 fn at_the_read(event: Event, mapping: &Mapping, at: UnixMs) -> Event {
     let tells_end = event.facts.tells_end || !mapping.ends_at.is_empty();
     let facts = Facts { tells_end, day_ends: None, ..event.facts };

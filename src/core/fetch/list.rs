@@ -153,7 +153,7 @@ pub(super) struct ShownPage<'p> {
     pub(super) people: &'p [Option<PersonId>],
 }
 
-/// A read's position in a list.
+/// The position of a read in a list.
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
     /// What identifies the next page.
@@ -203,7 +203,7 @@ impl Total {
 }
 
 impl Pages {
-    /// At the beginning.
+    /// Before the first page.
     pub(super) fn new(list: &ListRules) -> Self {
         let cursor = list.page_from.or(list.offset_from).map(|from| from.to_string());
         Self {
@@ -224,7 +224,7 @@ impl Pages {
         list.is_numbered() && self.count > 0 && self.total.in_all() == Some(self.shown)
     }
 
-    /// Goes on after a page. Returns whether there is another one.
+    /// Continues after a page. Returns whether there is another one.
     ///
     /// A total never ends a list with numbered pages: it may be the page's own. It is only compared with how many
     /// were listed.

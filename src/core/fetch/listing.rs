@@ -94,7 +94,7 @@ impl Listing {
         }
     }
 
-    /// Takes in the reply to the request of [`Self::next`].
+    /// Processes the reply to the request of [`Self::next`].
     pub fn learn(&mut self, api: &Api, reply: &HrReply, now: UnixMs) -> PageEnd {
         let refused = |code, detail: &str| PageEnd::Failed(ListFailure { code, detail: detail.to_owned() });
         match (Judging { step: None }.judge(reply, now)) {
@@ -120,7 +120,7 @@ impl Listing {
         }
     }
 
-    /// Whether all people were shown before the present page.
+    /// Whether all people were shown before the current page.
     fn is_beyond(&self, api: &Api) -> bool {
         let list = api.rules().list.as_ref().zip(self.pages.as_ref());
         self.says_something && list.is_some_and(|(list, pages)| pages.is_beyond(list))

@@ -112,7 +112,7 @@ impl Grant {
         self.refresh_token.as_deref().unwrap_or(configured)
     }
 
-    /// Takes in the result of a refresh.
+    /// Records the result of a refresh.
     pub fn refreshed(&mut self, got: &Got) {
         self.access = Some(got.access.clone());
         if let Some(next) = &got.refresh_token {
@@ -157,7 +157,7 @@ pub enum NoToken {
         /// What was answered.
         detail: String,
     },
-    /// Passing trouble.
+    /// Temporary trouble.
     TryAgain {
         /// Which.
         code: Code,

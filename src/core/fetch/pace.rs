@@ -1,6 +1,6 @@
-//! How often an HR system is asked: turns, assigned to all processes from one small document.
+//! How often an HR system is called: one small document assigns turns to all processes.
 //!
-//! A person who has to wait gets a turn and comes back then: waiting takes up no worker slot, and a hundred waiting
+//! A person who has to wait gets a turn and comes back then: waiting occupies no worker slot, and a hundred waiting
 //! people are not claimed a hundred times.
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::core::time::UnixMs;
 const AHEAD_MS_MAX: i64 = 48 * 3_600_000;
 /// Processes' clocks differ by less where they are kept right.
 const SET_BACK_MS: u64 = 600_000;
-/// The longest wait that is granted to a system at once.
+/// The longest wait that a system may ask for at once.
 const BACK_OFF_MS_MAX: u64 = 3_600_000;
 
 /// The document.
@@ -60,7 +60,7 @@ impl Pace {
         is_news
     }
 
-    /// A clock that was set back takes along what lies ahead: nobody waits until it has caught up.
+    /// A clock that was set back moves future turns along: nobody waits until it has caught up.
     fn follow(&mut self, now: UnixMs) {
         let back_ms = self.asked_at.ms_since(now);
         if back_ms > SET_BACK_MS {

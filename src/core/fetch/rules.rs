@@ -13,9 +13,9 @@ use crate::core::limiter::Rate;
 use crate::core::mapping::{Condition, Lookups, Mapping, Path};
 use crate::core::person::EventKind;
 
-/// What a system whose limit nobody publishes is asked at most: twice that of those who do.
+/// The rate limit for systems that publish none: twice that of those that do.
 const RATE: ReadRate = ReadRate { calls: 600, per_s: 60 };
-/// Longest delay after a notice: a system whose reads lag by more is better asked again than waited for.
+/// Longest delay after a notice: if reads lag by more, asking again is better than waiting.
 const LAG_S_MAX: u64 = 600;
 
 /// How a person is read.
@@ -25,7 +25,7 @@ pub struct FetchRules {
     /// Scheme and host: `https://api.example.com`, `https://{values.subdomain}.example.com`.
     #[serde(default = "host_of_values")]
     pub host: Template,
-    /// Other hosts, by what `values.region` may be.
+    /// Other hosts, by the value of `values.region`.
     #[serde(default)]
     pub regions: BTreeMap<String, Template>,
     /// The kinds of login in order of preference: the first whose parts are given is used.
@@ -34,15 +34,15 @@ pub struct FetchRules {
     /// How often all processes together may call it.
     #[serde(default)]
     pub rate: ReadRate,
-    /// How long after a notice the system may still show the old values, in seconds: it is read at once, and
-    /// again then.
+    /// How long after a notice the system may still show old values, in seconds: it is read at once, and again after
+    /// that time.
     #[serde(default)]
     pub lag_s: u64,
-    /// The requests, in order. Each answer stands under its step's name in the document that the
-    /// mapping reads; `/asked/id` there is the id that was asked for.
+    /// The requests, in order. The mapping reads a document that has each answer under its step's name, and the
+    /// requested id at `/asked/id`.
     #[serde(default)]
     pub step: Vec<Step>,
-    /// How everybody is listed, for an import; without a `step`, what is read where notices name nobody, too.
+    /// How everybody is listed, for an import; without a `step`, also what is read when notices name nobody.
     #[serde(default)]
     pub list: Option<ListRules>,
     /// Where in the answers the facts are.
@@ -72,7 +72,7 @@ impl Default for ReadRate {
 }
 
 impl ReadRate {
-    /// For the limiter.
+    /// As a limit for the limiter.
     #[must_use]
     pub fn rate(self) -> Rate {
         Rate { calls: self.calls, window_ms: self.per_s.saturating_mul(1_000) }
@@ -115,7 +115,7 @@ pub struct Step {
     /// All of these hold if a person was found.
     #[serde(default)]
     pub found_if: Vec<Condition>,
-    /// A 404 here says nothing, and the read continues without it.
+    /// A 404 of this request says nothing, and the read continues without it.
     #[serde(default)]
     pub may_be_absent: bool,
 }
@@ -125,7 +125,7 @@ fn answer() -> String {
 }
 
 impl FetchRules {
-    /// Makes every record an update: answers have no type.
+    /// Makes every record an update: answers have no event type.
     pub fn settle(&mut self) {
         self.mapping.kind = Lookups::default();
         self.mapping.assume = Some(EventKind::Update);

@@ -1,4 +1,4 @@
-//! Any bytes and any JSON come to something, and to what the explanation says.
+//! Any bytes and any JSON lead to a result, and to the one that the explanation shows.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ proptest! {
                 _ => false,
             };
             prop_assert!(same);
-            // A field that was lost is kept beside the event.
+            // A field that cannot be used is recorded with the event.
             let is_beside = |next: &Record| matches!(next, Record::Unmapped { detail, .. } if detail.ends_with("is in effect"));
             if matches!(record, Record::Event { .. }) && records.peek().is_some_and(is_beside) {
                 records.next();

@@ -1,4 +1,4 @@
-//! Bodies as they come: batches, forms, charsets, and what is kept where they cannot be read.
+//! Bodies as they arrive: batches, forms, charsets, and what is kept if they cannot be parsed.
 
 use bytes::Bytes;
 use serde_json::json;
@@ -177,7 +177,7 @@ fn a_duplicate_key_counts_by_its_last_value() {
     assert_eq!(names(only_event(&map_bytes(&mapping(""), body))).1, Some("B"));
 }
 
-/// A batch in which the name of the second is cut in the middle of a letter.
+/// A batch in which the second name is cut in the middle of a letter.
 #[test]
 fn bytes_of_another_charset_in_one_record_keep_the_others_from_nothing() {
     let plain = mapping("records = \"/people\"");
@@ -207,7 +207,7 @@ fn bytes_of_another_charset_in_one_record_keep_the_others_from_nothing() {
     }
     let body = batch([b"\xe9", b"\xe9", b"\xe9"]);
     assert_eq!(only_trouble(&map_bytes(&plain, &body)).2, &body[..]);
-    // What all records share is damaged.
+    // The part that all records share is damaged.
     let mut body = batch([b"Ada", b"Bea", b"Cleo"]);
     body.splice(1..1, b"\"company\":\"\xe9\",".iter().copied());
     assert_eq!(only_trouble(&map_bytes(&plain, &body)).2, &body[..]);

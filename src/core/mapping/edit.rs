@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use super::kept::step;
 use super::path::Path;
 
-/// The body with `value` where `path` leads to from the record at `record_at`. None if the path chooses, consists of
-/// several, or leads through something that is not an object.
+/// The body with `value` at `path` from the record at `record_at`. None if the path chooses an entry, has several
+/// parts, or leads through something other than an object.
 #[must_use]
 pub fn corrected(text: &str, record_at: &str, path: &str, value: &str) -> Option<String> {
     let path = Path::parse(path).ok()?;

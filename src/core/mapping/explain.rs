@@ -50,7 +50,7 @@ pub struct BodyProblem {
 pub struct RecordExplanation {
     /// Where it is: a JSON Pointer from the body.
     pub at: String,
-    /// Field by field, in the order of the mapping's keys. Those that are looked for nowhere are left out.
+    /// Field by field, in the order of the mapping's keys. Fields without lookups are left out.
     pub fields: Vec<FieldExplanation>,
     /// Paths of the record that have a value, the first 100: what the mapping could look at.
     pub paths: Vec<String>,
@@ -80,7 +80,7 @@ pub struct FieldExplanation {
     /// What is wrong with it. A field may be absent without being wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// Why what is there counts for nothing in this record.
+    /// Why the value does not count in this record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_used: Option<&'static str>,
     /// Lookups whose filter, or whose condition's filter, failed; another lookup may have found something.
@@ -101,7 +101,7 @@ pub enum RecordResult {
         #[serde(skip_serializing_if = "Option::is_none")]
         end: Option<Event>,
     },
-    /// It is of no consequence.
+    /// It is ignored.
     Ignored {
         /// Why: `not_named`, `listed`, `condition`, `out_of_scope`, `states_nothing`.
         why: &'static str,
@@ -166,8 +166,7 @@ fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordRes
     }
 }
 
-/// Why a date of a record counts for nothing: it says from when on somebody has left, or is out of scope, and this
-/// record says neither.
+/// Why a date of a record does not count: it says when somebody left, or is out of scope, but this record says neither.
 fn not_used(field: &str, result: &RecordResult) -> Option<&'static str> {
     let RecordResult::Event { event, .. } = result else { return None };
     let is_left = matches!(event.facts.employment, Some((EmploymentState::Left, _)));

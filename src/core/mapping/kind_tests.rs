@@ -1,4 +1,4 @@
-//! What a record is: hire, update, leave, notice, or nothing that is followed.
+//! What a record means: hire, update, leave, notice, or nothing that the bridge follows.
 
 use serde_json::json;
 
@@ -88,7 +88,7 @@ fn a_status_states_employment_and_an_end_beside_it_is_a_second_event() {
     };
     assert_eq!((event.facts.employment, end.facts.employment), (Some((Employed, None)), Some((Left, midnight))));
     assert_eq!((end.kind, end.at), (EventKind::Leave, event.at));
-    // The end of an employment before this one.
+    // The end of an earlier employment.
     assert_eq!(
         stated(&of(r#"{"type":"changed","id":1,"at":"2026-06-01","status":"active","end":"2025-12-31"}"#)),
         Some((Employed, None))
@@ -104,7 +104,7 @@ fn conditions_say_which_records_and_which_people_are_meant() {
     assert_eq!(why(&of(json!({"employee_id": 1, "kind": "contractor", "last_name": "K"}))).0, IgnoredWhy::Condition);
     let inside = of(json!({"employee_id": 1, "kind": "employee", "department": "sales", "last_name": "K"}));
     assert_eq!(only_event(&inside).facts.names(), ["in_scope", "family_name"]);
-    // It may bring somebody back who was out of scope.
+    // It may bring somebody back into scope.
     let nothing_else = of(json!({"employee_id": 1, "kind": "employee", "department": "sales"}));
     assert_eq!(only_event(&nothing_else).facts.names(), ["in_scope"]);
     let outside = of(json!({"employee_id": 1, "kind": "employee", "department": "it", "last_name": "K"}));

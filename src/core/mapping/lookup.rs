@@ -64,7 +64,7 @@ struct Raw {
     jq: Option<Jq>,
     #[serde(default)]
     lower: bool,
-    /// A time at midnight is a day.
+    /// Whether a time at midnight means a day.
     #[serde(default)]
     day: bool,
     split_name: Option<NamePart>,
@@ -432,8 +432,8 @@ impl<'de> Deserialize<'de> for Lookups {
     }
 }
 
-/// A text made of parts: `{/first}.{/last}@example.com`; nothing if a part is nothing. `{{` and
-/// `}}` stand for one brace.
+/// A text made of parts: `{/first}.{/last}@example.com`; none if any part is missing. `{{` and `}}` stand for one
+/// brace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Template {
     text: String,

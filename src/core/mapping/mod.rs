@@ -43,7 +43,7 @@ mod row;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Mapping {
-    /// What a body is.
+    /// The format of a body.
     pub body: BodyFormat,
     /// Where the records are: one object, or an array of them. Empty: the body itself.
     pub records: Path,
@@ -81,7 +81,7 @@ pub struct Mapping {
     pub employee_id: Lookups,
     /// Which people are in scope: all of these must hold, as far as they can be judged.
     pub in_scope_if: Vec<Condition>,
-    /// What becomes of the others.
+    /// What happens to the others.
     pub out_of_scope: OutOfScope,
     /// Where the e-mail address is.
     pub email: Lookups,
@@ -110,7 +110,7 @@ pub struct Mapping {
     pub left_values: Vec<String>,
     /// The values of the status that say neither.
     pub other_values: Vec<String>,
-    /// Where the time of the change is; an empty list where the payload has none worth reading.
+    /// Where the time of the change is; an empty list if the payload has no useful one.
     pub occurred_at: Lookups,
     /// How that time is written.
     pub occurred_at_unit: TimeUnit,
@@ -120,7 +120,7 @@ pub struct Mapping {
     pub effective_at: Lookups,
     /// Where the time is at which a person who works here will leave, in records that are not a leave.
     pub ends_at: Lookups,
-    /// What an end means that is over, beside a status that says employed.
+    /// What a past end means if the status says employed.
     pub past_end: PastEnd,
     /// The time of day at which a leave with only a date takes effect; none: at the end of the day.
     pub leave_at: Option<TimeOfDay>,
@@ -136,7 +136,7 @@ pub struct Mapping {
     pub keeps_status: bool,
 }
 
-/// What a body is.
+/// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BodyFormat {
@@ -158,7 +158,7 @@ pub enum OutOfScope {
     Leave,
 }
 
-/// What an end means that is over, beside a status that says employed.
+/// What a past end means if the status says employed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PastEnd {
@@ -456,7 +456,7 @@ fn field_paths<const N: usize>(names: [&str; N]) -> Lookups {
     enveloped.chain(names.iter().map(|name| Path::names(&[name]))).collect()
 }
 
-/// A field beside the data: of the record, or of the envelope around many.
+/// A field next to the data: in the record, or in the envelope around many.
 fn envelope_paths(name: &str) -> Lookups {
     [Path::names(&[name]), Path::names(&[name]).of_whole_body()].into_iter().collect()
 }

@@ -11,14 +11,14 @@ use crate::core::person::{Event, InvalidField, Person};
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "most are events")]
 pub enum Record {
-    /// It states something about a person. A record that announces an end beside the employment is two events.
+    /// It states something about a person. A record that also announces an end of the employment is two events.
     Event {
         /// What.
         event: Event,
         /// Fields that are there but cannot be used: the event is accepted without them.
         dropped: Vec<InvalidField>,
     },
-    /// Of no consequence.
+    /// To be ignored.
     Ignored(Ignored),
     /// To be kept as a dead letter, and mapped again ([`super::remap`]) with a corrected mapping.
     Unmapped {
@@ -35,7 +35,7 @@ pub enum Record {
     },
 }
 
-/// A record of no consequence.
+/// A record that is ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
     /// Why.
@@ -46,7 +46,7 @@ pub struct Ignored {
     pub dropped: Vec<InvalidField>,
 }
 
-/// Why a record is of no consequence.
+/// Why a record is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IgnoredWhy {
     /// Its type is named under `ignore`.
@@ -57,7 +57,7 @@ pub enum IgnoredWhy {
     Condition,
     /// It is about a person out of scope.
     OutOfScope,
-    /// It says nothing that is followed.
+    /// It says nothing that the bridge follows.
     StatesNothing,
 }
 

@@ -1,4 +1,4 @@
-//! How a delivery becomes events, with the default mapping and with others; and what the other tests of mapping share.
+//! How a delivery becomes events, with the default mapping and others; and helpers for the other tests of mappings.
 
 use bytes::Bytes;
 use serde_json::json;

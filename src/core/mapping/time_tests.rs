@@ -63,11 +63,11 @@ fn a_leave_whose_date_cannot_be_read_is_kept_whole_and_counts_once_it_can() {
     let again = remap(&right, &source(), &Bytes::copy_from_slice(only_trouble(&records).2));
     let ends = UnixMs::parse_rfc3339("2027-01-01T00:00:00Z");
     assert_eq!(only_event(&again).facts.employment, Some((Left, ends)));
-    // Nor is anybody out of scope before they are.
+    // Nor does anybody leave the scope before the date.
     let scoped = mapping("in_scope_if = [{ path = '/data/department', equals = 'Sales' }]\nout_of_scope = 'leave'");
     let moved = json!({"employee_id": "E-1", "department": "IT", "effective_at": "31/12/2026"});
     assert_eq!(only_trouble(&map_json(&scoped, &record("employee.updated", moved))).0, Code::MapField);
-    // A status beside other facts: only the leave waits.
+    // A status with other facts: only the leave waits.
     let status = mapping("status = '/data/status'\nleft_values = ['ended']\nends_at = '/data/end'");
     let ended = json!({"employee_id": "E-1", "status": "ended", "end": "31/12/2026", "last_name": "King"});
     let records = map_json(&status, &record("employee.updated", ended));
@@ -84,7 +84,7 @@ fn an_end_that_never_comes_is_no_end_and_a_leave_then_waits() {
         assert_eq!(only_event(&records).facts.employment, Some((Employed, None)), "{never}");
         let left = map_json(&open, &record("employee.left", json!({"employee_id": 1, "end": never})));
         assert_eq!(only_event(&left).facts.employment, Some((Left, None)), "{never}: it says that they left");
-        // It may put off an end that was announced.
+        // It may postpone an announced end.
         let told = map_json(&open, &record("employee.updated", json!({"employee_id": 1, "end": never})));
         let waits = map_json(&open, &record("employee.left", json!({"employee_id": 1, "effective_at": never})));
         for records in [told, waits] {

@@ -26,12 +26,12 @@ impl Stamp {
     }
 }
 
-/// When a statement became so, as exactly as it was told.
+/// When a statement became so, as exactly as HR said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
     /// Its place in time; of a day, as if the statement were the first of that day.
     pub stamp: Stamp,
-    /// Only the day was told, and this is when it ends.
+    /// HR only gave a day; this is when it ends.
     pub day_ends: Option<UnixMs>,
 }
 
@@ -42,8 +42,8 @@ impl From<Stamp> for Told {
 }
 
 impl Told {
-    /// Its place in time among what was stated of the same before. A day does not say what else happened within it came
-    /// before or after: the order of acceptance does.
+    /// Its place in time among earlier statements of the same fact. A day does not say what else on that day came
+    /// before or after: there the order of acceptance decides.
     #[must_use]
     pub fn among<'s>(&self, known: impl IntoIterator<Item = &'s Stamp>) -> Stamp {
         let Some(day_ends) = self.day_ends else { return self.stamp };
@@ -125,7 +125,7 @@ impl<T: Serialize + PartialEq> Fact<T> {
     }
 }
 
-/// 32 bits are plenty to distinguish a handful of values of one instant.
+/// 32 bits are plenty to distinguish a handful of values for one instant.
 pub(super) fn hash<T: Serialize>(value: &T) -> u32 {
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let digest = Sha256::digest(bytes);
@@ -184,7 +184,7 @@ mod tests {
             (vec![day("b"), day("a")], "a"),
             (vec![("a", 40, None), day("b")], "b"),
             (vec![day("b"), ("a", 40, None)], "a"),
-            // A change back.
+            // The value changes back.
             (vec![day("a"), day("b"), day("a")], "a"),
             // The 40th was known to be over when the day was told, so that of the 30th is older.
             (vec![("a", 40, None), day("b"), ("c", 30, None)], "b"),
@@ -231,7 +231,7 @@ mod tests {
             let chosen = fact.unwrap().value;
             let last = |seq: usize| said(seq).day_ends.map_or(said(seq).stamp.at.0, |ends| ends.0 - 1);
             prop_assert!((0..words.len()).all(|other| last(chosen) >= said(other).stamp.at.0));
-            // Where the times tell, nothing else counts.
+            // If the times decide, nothing else counts.
             let newest = (0..words.len()).filter(|one| {
                 (0..words.len()).all(|other| other == *one || last(other) < said(*one).stamp.at.0)
             });

@@ -60,8 +60,8 @@ pub enum Word {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_another: bool,
     },
-    /// The groups of a member who was handed over: told by the former record, in case that whoever took them over did
-    /// not get to note them.
+    /// The groups of a member who was handed over, sent by the former record in case the new owner could not record
+    /// them.
     Groups {
         /// Whose record it is.
         from: Person,
@@ -86,7 +86,7 @@ pub enum Word {
 }
 
 impl Entry {
-    /// Who it is about, if it says so.
+    /// Who it is about, if it says.
     #[must_use]
     pub fn person(&self) -> Option<Person> {
         match &self.word {

@@ -11,7 +11,7 @@ pub const LABELS_MAX: usize = 50;
 /// Longest value.
 const CHARS_MAX: usize = 100;
 
-/// One value: without blanks at its ends, in one normal form.
+/// One value: trimmed, in one normal form.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Label(String);
@@ -20,7 +20,7 @@ pub struct Label(String);
 pub type FurtherFacts<T> = BTreeMap<String, T>;
 
 impl Label {
-    /// Reads a value; none if it is empty, too long, or has a control character in it.
+    /// Parses a value; none if it is empty, too long, or contains a control character.
     #[must_use]
     pub fn parse(raw: &str) -> Option<Self> {
         let text: String = raw.trim().nfc().collect();
@@ -54,7 +54,7 @@ pub fn key(text: &str) -> String {
     text.trim().nfc().collect::<String>().to_lowercase()
 }
 
-/// The values sorted, each once, up to the maximum.
+/// The values, sorted and without duplicates, up to the maximum.
 #[must_use]
 pub fn distinct(labels: impl IntoIterator<Item = Label>) -> Vec<Label> {
     let mut distinct: Vec<Label> = labels.into_iter().take(LABELS_MAX).collect();

@@ -26,8 +26,7 @@ impl Mark {
         }
     }
 
-    /// The search term that stands for it: begins with a control character, which no name, address or
-    /// employee id has.
+    /// The search term for it: it begins with a control character, which no name, address or employee id contains.
     #[must_use]
     pub fn term(self) -> String {
         format!("\u{1}{}", self.as_str())

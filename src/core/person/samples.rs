@@ -2,7 +2,7 @@
 
 use super::{Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
 
-/// An update by HR of Ada, who goes by `id` and, if one is given, an address.
+/// HR's update about Ada, who is known by `id` and, if one is given, an address.
 pub(crate) fn update_of_ada(id: &str, address: Option<&str>, family: &str, state: EmploymentState) -> Event {
     let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
     let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);

@@ -17,7 +17,7 @@ use crate::core::time::UnixMs;
 /// All figures.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// The present.
+    /// The current time.
     pub now: UnixMs,
     /// When the judging process started: others may still be starting.
     pub up_since: UnixMs,
@@ -165,7 +165,7 @@ pub struct SourceFigures {
     pub name: SourceName,
     /// What all processes counted.
     pub tally: SourceTally,
-    /// So many of its events in a row were outdated, if all were of late.
+    /// This many of its latest events in a row were outdated, if all of them were recent.
     pub outdated: Option<Seen>,
     /// When the last of its secrets expires; none: never.
     pub secret_until: Option<UnixMs>,

@@ -98,7 +98,7 @@ impl Found {
     }
 }
 
-/// What needs attention, most urgent first. `seen` says since when, for problems whose figures do not.
+/// What needs attention, most urgent first. `seen` has the start of problems whose figures lack it.
 #[must_use]
 pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     let mut found: Vec<_> = store::troubles(figures);
@@ -125,7 +125,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.into_iter().map(|found| dated(found, figures.now, seen)).collect()
 }
 
-/// What is wrong with the store, where nothing else is known; since that instant, unless it is known.
+/// What is wrong with the store if nothing else is known; since this instant, unless the start is known.
 #[must_use]
 pub fn store_problems(figures: &Figures, since: UnixMs) -> Vec<Problem> {
     let dated_since = |found: Found| Found { since: found.since.or(Some(since)), ..found };
@@ -150,7 +150,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Takes in what is there now. Whether anything changed.
+    /// Updates it to what is there now. Returns whether anything changed.
     pub fn fold(&mut self, problems: &[Problem]) -> bool {
         let first: BTreeMap<_, _> = problems
             .iter()

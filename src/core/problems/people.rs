@@ -23,7 +23,7 @@ fn letters(dead: &DeadFigure) -> Found {
     Found::new(&dead.code, what, advice, dead.count).in_brief(brief).about("dead").since(one).at(page)
 }
 
-/// People to know of, although nothing blocks them.
+/// People that the operator should know about, although nothing blocks them.
 pub(super) fn marked(figures: &Figures) -> Vec<Found> {
     figures.marked.iter().filter(|marked| marked.count > 0).map(with_mark).collect()
 }

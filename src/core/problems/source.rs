@@ -12,9 +12,9 @@ const QUIET_MS: u64 = 10 * 86_400_000;
 /// What to do about deliveries from elsewhere.
 const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, nothing is to be done.";
 
-/// What to do about deliveries that were put off for what requests may take until they are stored.
+/// What to do about deliveries that were deferred because of the memory that requests may take.
 const NO_MEMORY: &str = "Too much arrived at the same moment; the HR system sends it again. If it comes back, have it send smaller batches, or fewer at once. Strangers may have a part in it: see `scim_bridge_connections_cut_total`, and docs/security.md for the bounds.";
-/// What to do about deliveries that were put off for the number of connections.
+/// What to do about deliveries that were deferred because of the number of connections.
 const NO_CONNECTION: &str = "Too many connections were open at the same moment; the HR system sends it again. See `scim_bridge_connections` and who holds them; raise `[server] connections_max` or `connections_per_peer`, or name the proxy in `trusted_proxies`.";
 
 fn page(source: &SourceFigures) -> String {
@@ -80,7 +80,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
         .at(page(source))
 }
 
-/// Which problem a refusal is.
+/// The problem that a refusal belongs to.
 fn code_of(reason: &str) -> ProblemCode {
     match reason {
         "too_old" | "too_new" | "missing_timestamp" | "malformed_timestamp" => ProblemCode::SourceTime,
@@ -107,7 +107,7 @@ pub(super) fn again(figures: &Figures) -> Vec<Found> {
     figures.sources.iter().filter_map(of_source).collect()
 }
 
-/// Sources of whose events all are older than what is known.
+/// Sources whose events are all older than what is known.
 pub(super) fn outdated(figures: &Figures) -> Vec<Found> {
     let of_source = |source: &SourceFigures| {
         let seen = source.outdated?;

@@ -1,4 +1,4 @@
-//! What the bridge's own parts need from the operator.
+//! What the bridge's own parts need the operator to do: receivers of alerts, secrets, certificates.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::core::processes::FailingSecret;
 /// A single failed try may be a restart on the other side.
 const TRIES_MIN: u32 = 2;
 
-/// Receivers of alerts that are not reached.
+/// Receivers of alerts that could not be reached.
 pub(super) fn alerts(figures: &Figures) -> Vec<Found> {
     figures.alerts.iter().filter(|alert| alert.tries >= TRIES_MIN).map(alert).collect()
 }
@@ -19,7 +19,7 @@ fn alert(AlertFigure { host, since, tries, reason }: &AlertFigure) -> Found {
     Found::new(code, what, code.advice(), u64::from(*tries)).about(host).since(Some(*since)).at("/settings")
 }
 
-/// Secrets whose files cannot be used any more, for any process.
+/// Secrets whose files can no longer be used, in any process.
 pub(super) fn secrets(figures: &Figures) -> Vec<Found> {
     let mut by_key: BTreeMap<&str, Vec<&FailingSecret>> = BTreeMap::new();
     for secret in figures.processes.heard(figures.now).flat_map(|process| &process.failing_secrets) {
@@ -38,7 +38,7 @@ fn secret(key: &str, failing: &[&FailingSecret]) -> Found {
     found.in_brief(format!("{} `{key}`.", code.title()))
 }
 
-/// Certificates that end soon, or have ended.
+/// Certificates that expire soon, or have expired.
 pub(super) fn certificates(figures: &Figures) -> Vec<Found> {
     let ending = figures.certificates.iter().filter(|certificate| certificate.until.ms_since(figures.now) < EXPIRES_MS);
     ending.map(certificate).collect()

@@ -95,7 +95,7 @@ fn failing_calls(figures: &Figures) -> Option<Found> {
     Some(Found::new(code, what, code.advice(), bad).about("target").since(since).at("/people?state=waiting"))
 }
 
-/// The last minute whose calls say something, where no call since was served.
+/// The last minute with calls that say something, unless a later call was served.
 fn telling_minute(figures: &Figures) -> Option<&Bucket> {
     let calls = |minute: &Bucket| minute.count(&Happening::CALLS);
     let newest_first = || figures.activity.minutes.iter().rev();

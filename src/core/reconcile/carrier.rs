@@ -1,6 +1,6 @@
 //! How a change is sent.
 
-/// How a change of one attribute goes out.
+/// How a change of one attribute is sent.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Carrier {
     /// As a PATCH of that attribute.

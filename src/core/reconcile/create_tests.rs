@@ -1,4 +1,4 @@
-//! Creates whose outcome is not known, or of which the reply shows nothing: nobody is made twice.
+//! Creates whose outcome is unknown, or whose reply shows nothing: nobody is created twice.
 
 use super::attempt::AttemptState;
 use super::conclusion::Conclusion;
@@ -24,7 +24,7 @@ fn who_turns_out_to_be_no_member_was_not_made_by_a_worker_that_was_killed() {
     let cut_off = Entry { accepted_at: world.now, word: Word::CutOff, trace: None };
     let ending = world.work(&person("E-1"), &[(100, cut_off)]);
     assert_eq!((ending.standing, ending.document.progress.create_unknown), (Standing::Idle, None));
-    // Known to be nobody of ours: whoever is there belongs to another team.
+    // It is known that the address is nobody of ours: whoever has it belongs to another team.
     world.team.calls.clear();
     world.faults = vec![Fault::Taken];
     let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);
@@ -49,7 +49,7 @@ fn a_create_that_was_lost_is_not_forgotten_with_a_leave() {
 #[test]
 fn a_create_that_a_killed_worker_made_is_not_forgotten_with_a_leave() {
     let mut world = World::new();
-    // An invitation, which no look-up finds; and the worker dies before it notes that.
+    // An invitation, which no look-up finds; and the worker dies before it is recorded.
     world.faults = vec![Fault::Bare];
     world.crashes = vec![1];
     world.arriving = vec![leave(20)];
@@ -81,7 +81,7 @@ fn who_leaves_soon_after_a_create_of_unknown_outcome_is_looked_for_as_long_as_re
 fn another_address_soon_after_a_create_of_unknown_outcome_makes_no_second_member() {
     for fault in [Fault::ErrorAfter, Fault::LostAfter, Fault::BareAfter] {
         let unfiltered = World::of_a_provider(Team { no_filter: true, ..Team::default() });
-        // A provider is asked what it can do first.
+        // A provider is first asked what it can do.
         for (mut world, faults) in [(World::new(), vec![fault]), (unfiltered, vec![Fault::None, fault])] {
             world.team.lag_ms = 25_000;
             world.faults = faults;
@@ -151,7 +151,7 @@ fn a_201_after_which_nobody_is_ever_shown_is_an_invitation_and_no_second_post() 
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     assert_eq!((ending.ended[0].1, world.team.writes()), (Finished::Invited, 1), "{:?}", world.calls());
     assert!(world.now.ms_since(began) >= 60_000);
-    // Under another address by now, nobody says that it is right.
+    // If HR moves to another address in between, nothing confirms the create.
     let mut world = World::new();
     world.faults = vec![Fault::Bare];
     world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));

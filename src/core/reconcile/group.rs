@@ -29,7 +29,7 @@ pub enum GroupCall {
         /// SCIM id.
         id: String,
     },
-    /// The member comes in.
+    /// Adds the member.
     Add {
         /// SCIM id of the group.
         id: String,
@@ -38,7 +38,7 @@ pub enum GroupCall {
         /// How.
         by: Carrier,
     },
-    /// The member goes out.
+    /// Removes the member.
     Remove {
         /// SCIM id of the group.
         id: String,
@@ -82,14 +82,14 @@ pub enum GroupOutcome {
     Rows {
         /// Those that can be read.
         rows: Vec<GroupRow>,
-        /// How many rows the page held.
+        /// How many rows the page had.
         listed: u32,
         /// `totalResults`, if given.
         total: Option<u32>,
     },
     /// The group as it is now.
     Shown(Box<ShownGroup>),
-    /// The write was taken.
+    /// The write was accepted.
     Applied,
     /// The target does not filter groups: page instead.
     NoFilter,
@@ -97,7 +97,7 @@ pub enum GroupOutcome {
     Nobody,
     /// 412: the group is no longer the one that was read.
     Changed,
-    /// It is refused.
+    /// The call is refused.
     Refused {
         /// The HTTP status.
         status: u16,

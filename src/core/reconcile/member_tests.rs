@@ -146,7 +146,7 @@ fn debug_shows_nothing_of_a_member() {
     assert!(!shown.contains("ada") && !shown.contains("Lovelace"), "{shown}");
 }
 
-/// Any JSON value, as somebody else may write it.
+/// Any JSON value, as other systems may write it.
 fn any_json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),

@@ -1,4 +1,4 @@
-//! Whatever the order, the batches, the duplicates, the crashes and the replies: the same record, the same member.
+//! Whatever the order, the batches, the duplicates, the crashes and the replies: same record, same member.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::world_tests::{World, hire, leave, of_department, person, shown, updat
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::{EmploymentState, Event, EventKind, Scope};
 
-/// Kind, and which of three addresses, given names, family names, departments (or none), and of scope.
+/// The kind, and which of three addresses, given names, family names, departments (or none) and states of scope.
 pub(super) type Told = (u8, u8, u8, u8, u8, u8);
 
 pub(super) fn any_event() -> impl Strategy<Value = Told> {
@@ -43,7 +43,7 @@ pub(super) fn any_fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// Postman, and providers that can do all, or as little as the RFC allows.
+/// Postman, providers that can do everything, and providers that do as little as the RFC allows.
 fn any_world() -> impl Strategy<Value = World> {
     let provider =
         |no_patch, no_filter| World::of_a_provider(Team { no_patch, no_filter, ..Team::default() }).with_groups();
@@ -56,7 +56,7 @@ fn any_world() -> impl Strategy<Value = World> {
     ]
 }
 
-/// Address, names, employment and scope as recorded; and the members, each with address, names and whether active, and
+/// Address, names, employment and scope in the record; the members, each with address, names and whether active; and
 /// the groups that have members.
 pub(super) type End = (
     Option<String>,
@@ -68,11 +68,11 @@ pub(super) type End = (
     BTreeSet<String>,
 );
 
-/// What counts of how a story ends: the record's facts, and the member.
+/// The result of a story: the record's facts, and the member.
 pub(super) fn end_of(world: &World) -> End {
     let record = &world.people["hr/E-1"].record;
     let text = |text: Option<&str>| text.map(str::to_owned);
-    // Who has left before anybody was made of them is as good as switched off.
+    // Somebody who left before a member was created counts as switched off.
     let mut team: Vec<_> = world.team.users.iter().map(shown).filter(|(.., active)| *active).collect();
     team.sort();
     (
@@ -89,7 +89,7 @@ pub(super) fn end_of(world: &World) -> End {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// Promise 3, where reads show what was so half a minute ago, and no word waits for them.
+    /// Promise 3, with reads that are half a minute behind, and entries that do not wait for them.
     #[test]
     fn however_far_reads_lag_behind_the_member_ends_as_the_record_says(
         mut events in prop::collection::vec(any_event(), 1..=6),
@@ -110,7 +110,7 @@ proptest! {
         prop_assert_eq!(end_of(&plain), end_of(&lagging));
     }
 
-    /// Promise 3, where addresses of hires cannot be used, and the last word has one that can.
+    /// Promise 3, with hires whose addresses cannot be used, except for the last one's.
     #[test]
     fn whatever_the_order_the_next_address_completes_a_hire_under_one_that_cannot_be_used(
         mut events in prop::collection::vec(any_event(), 1..=4),
@@ -159,7 +159,7 @@ proptest! {
         come_meanwhile in any::<bool>(),
         world in any_world(),
     ) {
-        // Somebody whose address HR never told can be found by nobody.
+        // Somebody whose address HR never sent cannot be found by anybody.
         events[0] = (1, 1, 1, 1, 1, 0);
         let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
         let mut plain = world.clone();
@@ -183,7 +183,7 @@ proptest! {
         }
         other.faults.clear();
         other.crashes.clear();
-        // What was blocked or refused on the way is tried once more, as an operator would.
+        // Whatever was blocked or refused in between is tried once more, as an operator would.
         let retry = Entry { accepted_at: other.now, word: Word::TryAgain { by: "test".to_owned() }, trace: None };
         other.work(&person("E-1"), &[(u64::MAX, retry)]);
         prop_assert!(other.team.users.len() <= 1, "no duplicate member: {:?}", other.team.calls);

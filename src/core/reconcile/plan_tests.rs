@@ -1,4 +1,4 @@
-//! The plan against a team in memory: what is called, and how the member ends.
+//! The plan against a team in memory: which calls are made, and what becomes of the member.
 
 use serde_json::json;
 
@@ -121,7 +121,7 @@ fn a_conflict_without_a_word_is_read_and_tried_again_and_a_dead_letter_only_if_i
     ];
     for (change, finished) in changes {
         for status in [409, 412, 404] {
-            // Of an address it says that somebody has it.
+            // All it says about an address is that somebody has it.
             if status == 409 && change.facts.email.is_some() {
                 continue;
             }
@@ -197,7 +197,7 @@ fn an_address_that_a_worker_wrote_and_did_not_live_to_tell_of_is_the_members() {
         world.tell(&[leave(20)]);
         world.crashes = vec![world.team.calls.len() + 2];
         world.arriving = vec![update(50, "ada.byron@example.com", "-", "-"), end.clone()];
-        // The read that is to show it fails, and what was folded by then counts all the same.
+        // The read that should show it fails, but what was folded by then still counts.
         world.faults = vec![Fault::None, Fault::None, Fault::Error];
         let ending = world.tell(&[update(40, "ada.king@example.com", "-", "-")]);
         assert!(matches!(ending.standing, Standing::Idle), "{:?}", ending.standing);

@@ -40,9 +40,9 @@ pub enum Operation {
     GetGroup,
     /// `POST /Groups`
     CreateGroup,
-    /// `PATCH /Groups/{id}`: a member comes in
+    /// `PATCH /Groups/{id}`: adds a member
     AddToGroup,
-    /// `PATCH /Groups/{id}`: a member goes out
+    /// `PATCH /Groups/{id}`: removes a member
     RemoveFromGroup,
 }
 
@@ -270,7 +270,7 @@ pub enum Active {
     On,
     /// `false`, "False", 0.
     Off,
-    /// Not shown, or not to be read: never taken for "on".
+    /// Not shown, or unreadable: never taken for "on".
     Unknown,
 }
 

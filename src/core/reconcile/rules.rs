@@ -12,7 +12,7 @@ use crate::core::time::UnixMs;
 pub struct PlanRules {
     /// For how long after a write a read may still show what was before it.
     pub read_lag_ms: u64,
-    /// Whether addresses are changed at the target, or differences are only reported.
+    /// Whether addresses are changed at the target; otherwise differences are only reported.
     pub changes_addresses: bool,
     /// Sources whose updates of people whom HR has not called hired create them.
     pub updates_create: BTreeSet<SourceName>,
@@ -38,7 +38,7 @@ impl PlanRules {
     }
 }
 
-/// What HR wants of the membership.
+/// What HR wants for the membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// In the team.

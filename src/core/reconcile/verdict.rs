@@ -39,13 +39,13 @@ const FAILURES_MIN: u32 = 10;
 const PATIENT_MS: u64 = 500;
 /// The longest such wait.
 const PATIENT_MAX_MS: u64 = 15_000;
-/// The first wait after an address was refused as all writes may be; then twice as long, so that a few tries outlast
-/// short trouble.
+/// The first wait after an address was refused in a way that may affect all writes; then twice as long each time, so
+/// that a few tries outlast short trouble.
 const ADDRESS_FIRST_MS: u64 = 1_000;
 /// The first pause after a 429 that says "at once"; then twice as long, up to 64 s.
 const LIMITED_MS: u64 = 1_000;
 const LIMITED_DOUBLINGS_MAX: u32 = 6;
-/// How long until somebody is tried again who wants what another employee has: their account may be gone by then.
+/// How long until a person who wants another employee's account or address is tried again: it may be gone by then.
 const OWNED_AGAIN_MS: u64 = 6 * 3_600_000;
 /// A longer wait is a hold rather than a pause, so that it is reported.
 pub const LONG_WAIT_MS: u64 = 3_600_000;
@@ -387,7 +387,7 @@ impl Ending {
         self.document.trouble = Some(Trouble { id, code, detail, since });
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::Blocked { code });
-        // Nobody tells when an account is removed at the target.
+        // Nothing announces that an account was removed at the target.
         let again = (code == Code::ScimOwned).then(|| now.plus_ms(OWNED_AGAIN_MS));
         let at = announced(&self.document, now).into_iter().chain(again).min();
         self.standing = Standing::Blocked { wants, at };
@@ -493,7 +493,7 @@ impl Ending {
         let person = self.document.person.id();
         let progress = &mut self.document.progress;
         let since = *progress.failing_since.get_or_insert(now);
-        // Told to come back at once: a little later each time.
+        // The target says to come back at once: wait a little longer each time.
         let least_ms = LIMITED_MS << progress.limited_alone.min(LIMITED_DOUBLINGS_MAX);
         let until = if until <= now { now.plus_ms(least_ms) } else { until };
         let is_alone = progress.limited_alone > 0 && suspicions.others_were_served(person, since);
@@ -504,7 +504,7 @@ impl Ending {
             let detail = "answered 429 again and again while others are served".to_owned();
             return self.blocked(Code::ScimRejected, detail, None, now);
         } else {
-            // Told as any other change that keeps failing.
+            // Reported like any other change that keeps failing.
             progress.failures = progress.failures.saturating_add(1);
         }
         if until.ms_since(now) > LONG_WAIT_MS {

@@ -60,7 +60,7 @@ pub struct DriftReport {
     pub deactivate: DriftList,
     /// In other groups than their facts say.
     pub regroup: DriftList,
-    /// They were switched off at the target, which is never undone.
+    /// Members who were switched off at the target, which is never undone.
     pub switched_off: DriftList,
     /// What cannot be repaired: the member was removed, or given another address, at the target.
     pub blocked: DriftList,
@@ -68,7 +68,7 @@ pub struct DriftReport {
     pub strangers: u64,
 }
 
-/// People who differ in one respect.
+/// People with one kind of difference.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DriftList {

@@ -26,7 +26,7 @@ pub struct Fetch {
     pub id: String,
     /// When it was requested.
     pub ordered_at: UnixMs,
-    /// Only who changed since then.
+    /// Only people who changed since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixMs>,
     /// Whether its rows are added to what is staged.
@@ -129,7 +129,7 @@ impl Fetch {
         self.taken_by.is_none() || self.is_abandoned(now)
     }
 
-    /// A process begins it, from the start. Returns whether it may.
+    /// A process begins it from the start. Returns whether it may.
     pub fn take(&mut self, by: &str, now: UnixMs) -> bool {
         if self.end.is_some() || !self.is_free(now) {
             return false;

@@ -1,4 +1,5 @@
-//! A roster: who works here, as an HR system exports it in a file or lists it by its API, and what it would lead to.
+//! A roster: the people who work here, as an HR system exports them in a file or lists them by its API, and the plan
+//! that follows.
 //!
 //! Lives here: reading rows, what a row says, matching people with the list of members, the overall
 //! plan. Not here: where rows are kept, and who reads the list (`crate::roster`).

@@ -8,7 +8,7 @@ pub struct PlannedPerson {
     /// `{source}/{employee id}`; none for a stranger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
-    /// The address that they have, or are to have.
+    /// Their current or future address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// The SCIM id, if the list of members has them.

@@ -154,7 +154,7 @@ pub struct PlanTerms<'t> {
     pub selection: &'t Selection,
     /// Whether people are left out if work is under way for them, or if they are reported elsewhere.
     pub only_idle: bool,
-    /// The present.
+    /// The current time.
     pub now: UnixMs,
 }
 

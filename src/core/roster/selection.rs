@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::planned::PlannedPerson;
 
-/// What can be done for a person, under the names of the plan's lists or those that people use.
+/// What can be done for a person, by the names of the plan's lists or everyday words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -54,7 +54,7 @@ impl Change {
 /// The people of an apply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
-    /// Only people all of whose changes are among these.
+    /// Only people whose changes are all among these.
     pub only: Option<BTreeSet<Change>>,
     /// Only these: `{source}/{employee id}`, an employee id, an address, or a SCIM id.
     pub people: Option<BTreeSet<String>>,

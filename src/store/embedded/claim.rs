@@ -58,9 +58,9 @@ fn lost(work: &Work<'_>, request: &ClaimRequest, from: u64) -> Result<Vec<i64>, 
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// People whose lease expired, then those who are due. Whoever has waited for a time since before the clock was set back
-/// is due, too: how long they still have to wait is not known, and is not to be until the clock has caught up. What HR
-/// announced is left to its day.
+/// People whose lease expired, then those who are due. People whose wait began before the clock was set back are due,
+/// too: nobody knows how long they still have to wait, and they should not wait until the clock has caught up. Instants
+/// that HR announced are kept.
 fn to_be_had(work: &Work<'_>, now: UnixMs, people_max: u64) -> Result<Vec<i64>, StoreError> {
     let mut found: Vec<i64> = Vec::new();
     for (sql, at) in [

@@ -26,10 +26,10 @@ pub(super) struct Control {
     pub(super) last_fence: u64,
     /// The limiters.
     pub(super) tats: Tats,
-    /// When they were last moved; 0: not known.
+    /// When they last changed; 0: not known.
     #[serde(default)]
     pub(super) tats_moved: i64,
-    /// When it was last looked for what is past its time, by the wall's clock; 0: not known.
+    /// When expired rows were last looked for, by the wall clock; 0: not known.
     #[serde(default)]
     pub(super) tidied: i64,
     /// A counter that is written to prove that the store can be written to.
@@ -136,17 +136,17 @@ impl Control {
         self.move_tats(now, |tats| tats.take(options, now, kind))
     }
 
-    /// No token of either kind before `until`.
+    /// Grants no token of either kind before `until`.
     pub(super) fn back_off(&mut self, options: &StoreOptions, now: UnixMs, until: UnixMs) {
         self.move_tats(now, |tats| tats.back_off(options, until));
     }
 
-    /// Until when there is no token of one kind at least.
+    /// Until when tokens of at least one kind are withheld.
     pub(super) fn paused_until(&mut self, options: &StoreOptions, now: UnixMs) -> Option<UnixMs> {
         self.move_tats(now, |tats| tats.paused_until(options, now))
     }
 
-    /// A clock that was set back since they were last moved takes them along: nobody waits until it has caught up.
+    /// If the clock was set back since they last changed, they move along: nobody waits until it has caught up.
     fn move_tats<T>(&mut self, now: UnixMs, change: impl FnOnce(&mut Tats) -> T) -> T {
         let before = self.tats;
         if self.tats_moved != 0 && was_set_back(UnixMs(self.tats_moved), now) {
@@ -163,7 +163,7 @@ impl Control {
         Marks { last_seq: self.last_seq, last_fence: self.last_fence, tats: self.tats }
     }
 
-    /// The figures that are kept here.
+    /// The statistics that are kept here.
     pub(super) fn stats(&self) -> Stats {
         let tally = &self.tally;
         let lanes = LaneState::ALL.into_iter().filter(|state| *state != LaneState::Idle).map(|state| {

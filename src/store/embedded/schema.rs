@@ -77,7 +77,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     // Deleted data is overwritten: it may be about a person.
     db.pragma_update(None, "secure_delete", "ON")?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
-    // 16 MiB of pages in memory at the most.
+    // At most 16 MiB of pages in memory.
     db.pragma_update(None, "cache_size", -16_384)?;
     // A checkpoint stops the writer for some 15 ms. With one for each 64 MiB of log, fewer than one delivery in a
     // hundred meets one, a page that was changed many times is written once, and reading the log after a crash is

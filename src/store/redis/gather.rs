@@ -72,7 +72,7 @@ impl Queue {
         }
     }
 
-    /// Ready when so many wait; false: none will come any more.
+    /// Ready when this many wait; false: none will come any more.
     async fn holds(&self, count: usize) -> bool {
         while self.waiting().len() < count {
             if self.closed.load(Ordering::Acquire) {

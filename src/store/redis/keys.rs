@@ -58,7 +58,7 @@ const BUCKET_BITS: u32 = 50;
 /// Sets of people: see `number_of` in `lua/lane.lua`.
 pub(super) const BUCKETS: u64 = 1 << 12;
 
-/// The set that holds a person, and the number that stands for them there.
+/// The set that contains a person, and the person's number there.
 pub(super) fn bucket_of(person: PersonId) -> (u64, u64) {
     (person.0 >> BUCKET_BITS, person.0 & ((1 << BUCKET_BITS) - 1))
 }

@@ -165,7 +165,7 @@ impl Redis {
         self.page_of(wanted, found).await
     }
 
-    /// The person of this term, unless an earlier term of theirs also begins with the prefix: then they were listed
+    /// The person of this term, unless an earlier term of the same person also begins with the prefix: then they were listed
     /// already.
     async fn first_words(&self, prefix: &str, members: Vec<Vec<u8>>) -> Result<Vec<(String, PersonId)>, StoreError> {
         let mut words = Vec::with_capacity(members.len());

@@ -216,7 +216,7 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(FARTHEST).min(FARTHEST)
 }
 
-/// Some 6,000 years: added to the present, it still fits into the six bytes of a stored time.
+/// Some 6,000 years: added to the current time, it still fits into the six bytes of a stored time.
 const FARTHEST_MS: i64 = 200_000_000_000_000;
 const FARTHEST: i64 = 1 << 52;
 

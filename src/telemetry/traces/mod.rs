@@ -1,6 +1,6 @@
-//! Traces: one span for each genuine delivery, for each attempt at bringing a person in line, and for each call that
-//! it makes. They are sent over OTLP/HTTP to the endpoint that is configured; where none is, or the cargo feature
-//! `otlp` is off, nothing is made at all.
+//! Traces: one span for each genuine delivery, for each attempt at bringing a person in sync, and for each call that it
+//! makes. They are sent over OTLP/HTTP to the configured endpoint. Without an endpoint, or without the cargo feature
+//! `otlp`, no spans are made.
 //!
 //! A delivery's context is kept with its events ([`TraceContext`]) and is the parent of the attempt that they lead
 //! to, whichever process makes it; the contexts of further events that the attempt folds are its links. Spans have
@@ -20,10 +20,10 @@ use crate::core::person::Person;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 
-/// Further events of an attempt that are linked at the most: the newest.
+/// How many further events of an attempt are linked at most; the newest are.
 const LINKS_MAX: usize = 32;
 
-/// Where traces are sent, and as whose.
+/// Where traces are sent, and by which service.
 #[derive(Debug, Clone)]
 pub struct TraceOptions {
     /// The whole URL, such as `http://collector:4318/v1/traces`.
@@ -85,14 +85,14 @@ impl Traces {
         span
     }
 
-    /// Sends spans until [`Traces::finish`]. May be started again where it broke off.
+    /// Sends spans until [`Traces::finish`]. May be started again after a panic.
     pub async fn send(self) {
         if let Some(recorder) = &self.0 {
             recorder.send().await;
         }
     }
 
-    /// Lets what there is be sent, for at most this long, and stops.
+    /// Sends the remaining spans, for at most this long, and stops.
     pub async fn finish(&self, within: Duration) {
         if let Some(recorder) = &self.0 {
             recorder.finish(within).await;
@@ -100,7 +100,7 @@ impl Traces {
     }
 }
 
-/// A span under way; it ends when it is dropped. Of traces that are off: nothing.
+/// A span in progress; it ends when dropped. Nothing, if traces are off.
 #[derive(Debug, Default)]
 pub struct Span(Option<Box<recorder::Span>>);
 
@@ -111,7 +111,7 @@ impl Span {
         self.0.as_ref().map(|span| span.context())
     }
 
-    /// A call to somebody else, as a part of it: `SCIM` and `create`.
+    /// A call to another system, as a child of it: `SCIM` and `create`.
     #[must_use]
     pub fn call(&self, system: &'static str, operation: &'static str) -> Self {
         let mut call = Self(self.0.as_ref().map(|span| Box::new(span.call(format!("{system} {operation}")))));
@@ -119,28 +119,28 @@ impl Span {
         call
     }
 
-    /// Notes a word or an identifier.
+    /// Records a word or an identifier.
     pub fn text(&mut self, key: &'static str, value: &str) {
         if let Some(span) = &mut self.0 {
             span.text(key, value.to_owned());
         }
     }
 
-    /// Notes an identifier as it is shown.
+    /// Records an identifier as it is displayed.
     pub fn text_of(&mut self, key: &'static str, value: &impl std::fmt::Display) {
         if let Some(span) = &mut self.0 {
             span.text(key, value.to_string());
         }
     }
 
-    /// Notes a number.
+    /// Records a number.
     pub fn number(&mut self, key: &'static str, value: u64) {
         if let Some(span) = &mut self.0 {
             span.number(key, i64::try_from(value).unwrap_or(i64::MAX));
         }
     }
 
-    /// Notes what was answered to a call: its status, or the word for why there is none.
+    /// Records the result of a call: its status, or the word for why there is none.
     pub fn answered(&mut self, status: Option<u16>, none: &'static str) {
         match status {
             Some(status) => {

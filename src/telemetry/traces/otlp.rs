@@ -144,7 +144,7 @@ impl Recorder {
 
     pub(super) async fn finish(&self, within: Duration) {
         self.sending.stop.cancel();
-        // Whoever sends lets go of it then.
+        // The sender gives it up then.
         if let Ok(mut outgoing) = tokio::time::timeout(within, self.sending.outgoing.lock()).await {
             // Spans that end from now on are counted as dropped.
             outgoing.queue.close();

@@ -27,25 +27,25 @@ const T0: UnixMs = UnixMs(1_000_000_000);
 pub(super) const LEASE_MS: u64 = 60_000;
 
 thread_local! {
-    /// What [`World::news`] says: many states have the same, and reading it takes most of the time. A thread checks one
-    /// model.
+    /// The results of [`World::news`]: many states share them, and computing them takes most of the time. Each thread
+    /// checks one model.
     static NEWS: RefCell<HashMap<Told, Arc<[bool]>>> = RefCell::default();
 }
 
-/// A step of the engine or of intake that would be wrong.
+/// A deliberately wrong step of the engine or of intake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// As they are.
+    /// No flaw.
     None,
-    /// A commit is taken whatever its fence.
+    /// Commits are accepted whatever their fence.
     NoFence,
-    /// A commit takes what is folded out of the inbox first, and then writes the document.
+    /// A commit first removes folded entries from the inbox, and then writes the document.
     CommitInTwoSteps,
-    /// A delivery is remembered first, and then queued.
+    /// A delivery is first remembered, and then queued.
     RememberBeforeQueue,
 }
 
-/// What may go wrong, and how often still.
+/// What may still go wrong, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Mishaps {
     /// All of them together.
@@ -60,7 +60,7 @@ pub(super) struct Mishaps {
     pub(super) lost_replies: u32,
 }
 
-/// See the module's documentation.
+/// One state of the model; see the module's documentation.
 #[expect(clippy::struct_excessive_bools, reason = "each records something else that happened")]
 pub(super) struct World {
     person: PersonId,
@@ -69,21 +69,21 @@ pub(super) struct World {
     pub(super) team: Team,
     /// Which events were acknowledged to HR.
     pub(super) heard: Vec<bool>,
-    /// An event that is remembered and not queued yet, where that takes two steps.
+    /// An event that is remembered but not queued yet, if that takes two steps.
     pub(super) half: Option<usize>,
     pub(super) hands: Vec<Option<Arc<Hand>>>,
     pub(super) left: Mishaps,
-    /// Up to which entry the stored document has everything.
+    /// Up to which entry the stored document is complete.
     committed_to: u64,
-    /// A commit went back behind an earlier one.
+    /// Whether a commit went back behind an earlier one.
     pub(super) went_back: bool,
-    /// A commit was taken although a newer fence had been given out.
+    /// Whether a commit was accepted although a newer fence had been given out.
     pub(super) stale_taken: bool,
-    /// This step's commit was refused for its fence.
+    /// Whether this step's commit was refused because of its fence.
     pub(super) stale_refused: bool,
-    /// This step took a lane over.
+    /// Whether this step took a lane over.
     pub(super) taken_over: bool,
-    /// This step's delivery was known again.
+    /// Whether this step's delivery was a duplicate.
     pub(super) known_again: bool,
     newest_fence: u64,
 }
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    /// Accepts an event, or one half of that: it is remembered, it is queued, or both.
+    /// Accepts an event, or half of it: it is remembered, queued, or both.
     pub(super) fn accept(&mut self, n: usize, event: &Event, remembers: bool, queues: bool) -> Accepted {
         let job = JobId::about(u128::try_from(n + 1).unwrap() << 64, self.person);
         let word = Word::Event { job, event: Box::new(event.clone()) };
@@ -148,10 +148,10 @@ impl World {
         accepted
     }
 
-    /// A person who is due; or when there may be one.
+    /// A person who is due; otherwise when there may be one.
     pub(super) fn claim(&mut self) -> Result<Claimed, Option<UnixMs>> {
         let request = ClaimRequest {
-            // The name is for claims whose answers are lost: here none is, and workers are all alike.
+            // The name only matters for lost answers, of which there are none here; all workers are alike.
             worker: "worker".into(),
             number: 1,
             lost_from: None,
@@ -216,7 +216,7 @@ impl World {
         Next::Learn(request.clone(), reply)
     }
 
-    /// The person as the store has them.
+    /// The person's row in the store.
     fn row(&self) -> Option<PersonRow> {
         at_once(self.store.person(self.person))
     }
@@ -237,7 +237,7 @@ impl World {
         news.iter().zip(&self.heard).all(|(is_new, heard)| !is_new || !heard)
     }
 
-    /// Which events would say something new to a person's record, with all that is in the inbox.
+    /// Which events would still be news for a person's record, after everything in the inbox.
     fn news(&self, events: &[Event], (document, inbox): &Told) -> Vec<bool> {
         let mut record = document.as_ref().map_or_else(
             || Document::new(events[0].person.clone()).record,
@@ -251,7 +251,7 @@ impl World {
         events.iter().map(|event| !record.clone().fold(event, self.now, u64::MAX).news.is_empty()).collect()
     }
 
-    /// Whether all was sent, and nobody has anything to do any more.
+    /// Whether everything was sent, and nobody has anything left to do.
     pub(super) fn is_done(&self) -> bool {
         let is_idle = |row: &PersonRow| row.lane.state == LaneState::Idle && row.inbox.is_empty();
         self.heard.iter().all(|heard| *heard)
@@ -259,7 +259,7 @@ impl World {
             && self.row().as_ref().is_none_or(is_idle)
     }
 
-    /// The same, before a step.
+    /// A copy for the next step.
     pub(super) fn before_step(&self) -> Self {
         Self { stale_refused: false, taken_over: false, known_again: false, ..self.clone() }
     }
@@ -270,8 +270,8 @@ impl World {
         for user in &self.team.users {
             user.to_string().hash(&mut hasher);
         }
-        // Workers are all alike, and of fences no more matters than which one is the lane's, and which the newest: they
-        // only grow. So states that differ in nothing else are one.
+        // All workers are alike, and about fences it only matters which one is the lane's and which is the newest,
+        // since they only grow. States that differ in nothing else count as one.
         let holds =
             |hand: &Arc<Hand>| (hand.seen, self.store.is_held_by(&hand.lease), hand.lease.fence == self.newest_fence);
         let mut hands: Vec<_> = self.hands.iter().map(|hand| hand.as_ref().map(holds)).collect();
@@ -283,7 +283,7 @@ impl World {
     }
 }
 
-/// What the in-memory engine says at once.
+/// The result of an operation of the in-memory engine, which never waits.
 fn at_once<T>(future: impl Future<Output = Result<T, crate::store::StoreError>>) -> T {
     future.now_or_never().expect("nothing waits in memory").expect("nothing fails in memory")
 }

@@ -38,7 +38,7 @@ pub struct CaptureRowBody {
     pub client: String,
     /// The method.
     pub method: String,
-    /// What became of it, such as `accepted`, `ignored`, `forged`.
+    /// Its result, such as `accepted`, `ignored`, `forged`.
     pub result: String,
     /// Why it was not accepted, in the words of `status`.
     pub reason: Option<String>,
@@ -82,7 +82,7 @@ pub struct CaptureOnBody {
     pub keep: Option<usize>,
 }
 
-/// How many captured deliveries were forgotten.
+/// How many captured deliveries were deleted.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CaptureOffBody {
     /// How many.

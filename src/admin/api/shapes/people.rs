@@ -204,7 +204,7 @@ pub struct FactBody {
 /// A fact of any number of values.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ValuesBody {
-    /// The present values; empty if there are none.
+    /// The current values; empty if there are none.
     pub values: Vec<String>,
     /// When it became so, by HR's clock.
     pub at: String,

@@ -140,7 +140,7 @@ async fn ask(
     if !unknown.is_empty() {
         let texts: Vec<Cmd> = unknown.iter().map(|n| group[*n].script.by_text(&group[*n].call)).collect();
         let (again, again_durable) = send(shared, connection, texts.iter()).await?;
-        // The second `WAITAOF` speaks of all writes of this connection, the first group's, too.
+        // The second `WAITAOF` covers all writes of this connection, including the first group's.
         durable = again_durable;
         for (n, value) in unknown.into_iter().zip(again) {
             values[n] = value;
