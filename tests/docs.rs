@@ -51,7 +51,7 @@ mod pages {
     }
 
     #[test]
-    fn every_preset_is_told_of() {
+    fn every_preset_is_documented() {
         let (systems, configuration) = (page("docs/hr-systems.md"), page("docs/configuration.md"));
         let mut missing = Vec::new();
         for name in presets::names() {

@@ -106,7 +106,7 @@ fn a_private_address_is_taken_only_where_its_domain_is_allowed() {
 }
 
 #[test]
-fn presets_are_listed_and_shown_and_a_misspelt_one_is_told_with_its_like() {
+fn presets_are_listed_and_shown_and_a_misspelt_one_gets_a_suggestion() {
     let empty = tempfile::tempdir().unwrap();
     let list = json(&run(empty.path(), &["presets", "list", "--json"]));
     let names: Vec<_> = list.as_array().unwrap().iter().map(|preset| preset["name"].as_str().unwrap()).collect();
@@ -123,7 +123,7 @@ fn presets_are_listed_and_shown_and_a_misspelt_one_is_told_with_its_like() {
 }
 
 #[test]
-fn a_delivery_that_does_not_become_what_it_should_is_told_and_ends_with_1() {
+fn a_delivery_with_an_unexpected_result_is_reported_and_the_exit_code_is_1() {
     let place = tempfile::tempdir().unwrap();
     let (here, fixtures) = (place.path(), folder("generic-hmac-hex"));
     for file in ["1-hire.http", "2-rename.http", "3-leave.http"] {

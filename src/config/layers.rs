@@ -41,7 +41,7 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
             variables.push((key(rest), name, value));
         }
     }
-    tell_near_misses(env, &tree, findings);
+    report_near_misses(env, &tree, findings);
     // List entries in order, so that each has the next index.
     variables.sort();
     let mut taken = BTreeMap::new();
@@ -52,8 +52,10 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
             }
             Err(problem) => {
                 let problem = format!("{problem} (environment variable {name})");
-                findings
-                    .push(ConfigError::new(key.to_string(), ConfigCode::Value, problem).advise("Number from 0 on."));
+                findings.push(
+                    ConfigError::new(key.to_string(), ConfigCode::Value, problem)
+                        .advise("Number the entries of a list from 0."),
+                );
             }
         }
     }
@@ -62,7 +64,7 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
 
 /// Reports variables that would set keys if they had two underscores instead of one. Others with this prefix are not
 /// ours: Kubernetes sets `SCIM_BRIDGE_SERVICE_HOST`, for example, for a service.
-fn tell_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut Findings) {
+fn report_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut Findings) {
     let near = |name: &&String| name.starts_with(NEAR_PREFIX) && !name.starts_with(PREFIX) && *name != FILE_VARIABLE;
     if !env.keys().any(|name| near(&name)) {
         return;
@@ -85,8 +87,9 @@ fn tell_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut
         if words.iter().any(|word| word.parse::<usize>().is_ok()) {
             right = right.replace("SOURCE__", "SOURCE__0__").replace("TOKEN__", "TOKEN__0__");
         }
-        let problem = "a single underscore parts its words, so it sets nothing";
-        let advice = format!("Write two between the steps, as in {right}; docs/configuration.md says how.");
+        let problem = "its words are separated by single underscores, so it sets nothing";
+        let advice =
+            format!("Write two underscores between the parts of a key, as in {right}; see docs/configuration.md.");
         findings.push(ConfigError::new(name, ConfigCode::UnknownKey, problem).advise(advice));
     }
 }

@@ -101,7 +101,7 @@ async fn a_changed_token_counts_at_once() {
 }
 
 #[tokio::test]
-async fn the_status_tells_figures_and_what_needs_attention() {
+async fn the_status_has_figures_and_what_needs_attention() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
     stage.add_dead_letter(Code::ScimElsewhere, "").await;
@@ -130,7 +130,7 @@ async fn all_dead_letters_are_counted_and_not_a_page_of_them() {
 }
 
 #[tokio::test]
-async fn a_job_is_told_wherever_it_stands() {
+async fn a_job_is_shown_in_every_state() {
     let stage = Stage::set();
     let ids = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
     let told = async |id: &str| stage.api("GET", &format!("/api/v1/jobs/{id}"), "").await.expect(200);
@@ -443,7 +443,7 @@ async fn an_operator_sets_and_lifts_holds() {
 }
 
 #[tokio::test]
-async fn a_hold_that_cannot_be_read_is_told_and_lifted_by_its_scope_only() {
+async fn a_hold_that_cannot_be_read_is_reported_and_lifted_by_its_scope_only() {
     for (stored, scope) in [
         ("neither JSON nor anything else", "all"),
         (r#"{"holds":[{"scope":"deactivations","code":"HOLD-OF-TOMORROW","since":1}]}"#, "deactivations"),
@@ -489,7 +489,7 @@ async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
 }
 
 #[tokio::test]
-async fn somebody_marked_is_told_and_found() {
+async fn a_marked_person_is_shown_and_found() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     stage.leave_next(LaneState::Idle, |document| document.switched_off_elsewhere = true).await;

@@ -290,7 +290,7 @@ async fn all_that_a_filter_takes_are_counted_and_acted_on_together() {
 }
 
 #[tokio::test]
-async fn how_many_match_is_told_exactly_or_as_a_bound() {
+async fn the_number_of_matches_is_exact_or_a_bound() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     // One more than are counted one by one.

@@ -56,7 +56,7 @@ async fn guesses_are_put_off_and_the_right_token_of_another_peer_is_not() {
 }
 
 #[tokio::test]
-async fn peers_behind_a_trusted_proxy_are_told_apart_by_whom_it_names() {
+async fn peers_behind_a_trusted_proxy_are_distinguished_by_the_address_it_names() {
     let stage = Stage::set();
     let guesses = (0..80).map(|_| status_from(&stage, PROXY, "guess", &[("X-Forwarded-For", "198.51.100.1")]));
     let guesses = futures_util::future::join_all(guesses).await;

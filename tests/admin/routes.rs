@@ -75,7 +75,7 @@ async fn nobody_sees_anything_but_the_way_in() {
 }
 
 #[tokio::test]
-async fn whoever_may_only_look_changes_nothing_and_whoever_may_is_kept_from_nothing() {
+async fn viewers_change_nothing_and_operators_are_kept_from_nothing() {
     let stage = Stage::set();
     for (token, may_write) in [(LOOKER, false), (TOKEN, true)] {
         for (method, path, whom) in PAGES {

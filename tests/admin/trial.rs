@@ -12,7 +12,7 @@ fn trial(payload: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_payload_is_told_field_by_field_with_the_calls_that_it_would_lead_to_and_nothing_is_kept() {
+async fn a_payload_is_explained_field_by_field_with_the_calls_it_would_lead_to_and_nothing_is_kept() {
     let stage = Stage::set();
     let tried = stage.api_as(LOOKER, "POST", "/api/v1/explain", &trial(HIRE)).await.expect(200);
     assert_eq!(tried["mapping"]["records"][0]["result"]["result"], "event", "{tried}");
@@ -41,7 +41,7 @@ async fn what_is_known_counts_and_what_is_no_news_leads_to_no_write() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_mapped_and_what_is_no_request_is_told() {
+async fn what_cannot_be_mapped_and_what_is_no_request_is_reported() {
     let stage = Stage::set();
     let tried = stage.api("POST", "/api/v1/explain", &trial("{")).await.expect(200);
     assert_eq!(tried["mapping"]["problem"]["code"], "MAP-NOT-JSON");
@@ -101,7 +101,7 @@ async fn dead_letters_are_downloaded_for_a_spreadsheet_as_they_are_filtered() {
 }
 
 #[tokio::test]
-async fn a_payload_is_tried_on_its_page_by_whoever_may_look() {
+async fn viewers_can_try_a_payload_on_its_page() {
     let stage = Stage::set();
     let looker = Visitor::log_in_with(&stage, LOOKER).await;
     assert!(looker.page("/try?source=hr").await.contains("Payload"));

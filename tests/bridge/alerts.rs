@@ -107,7 +107,7 @@ fn with_alerts(alerts: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_needs_attention_is_told_signed_and_once_over_a_crash_and_a_receiver_that_fails_first() {
+async fn alerts_are_signed_and_sent_once_despite_a_crash_and_a_receiver_that_fails_first() {
     let (receiver, url) = Receiver::start(&[500, 503]);
     let (slack, slack_url) = Receiver::start(&[]);
     let sim = sim();
@@ -176,7 +176,7 @@ async fn each_has_judged_again(bridge: &Bridge) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_nobody_works_any_more_is_told_by_who_is_left_and_by_one_process_at_a_time() {
+async fn a_stopped_worker_is_reported_by_the_processes_left_and_by_one_at_a_time() {
     let (receiver, url) = Receiver::start(&[]);
     let sim = sim();
     let redis = RedisServer::start();
@@ -228,7 +228,7 @@ async fn a_receiver_that_is_not_reached_is_a_problem_itself_and_no_redirect_is_f
 }
 
 #[test]
-fn what_cannot_be_told_is_refused_with_the_key_that_is_wrong() {
+fn alerts_that_cannot_be_sent_are_refused_with_the_wrong_key_named() {
     let sim = sim();
     for (alert, key, word) in [
         (

@@ -70,7 +70,7 @@ fn wrong_arguments_and_wrong_configuration_have_exit_codes_of_their_own() {
 }
 
 #[test]
-fn check_tells_what_works_and_what_to_do_where_it_does_not() {
+fn check_reports_what_works_and_what_to_do_about_what_does_not() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let output = home.command(&["check"]).output().unwrap();

@@ -89,7 +89,7 @@ async fn a_dead_letter_is_a_failure_with_its_code_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_end_in_time_is_told_as_it_stands_and_waited_for_while_there_is_time() {
+async fn what_does_not_end_in_time_is_reported_as_it_stands() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();

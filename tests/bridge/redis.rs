@@ -107,7 +107,7 @@ async fn the_store_of_a_newer_version_is_left_alone_by_who_starts_and_by_who_run
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn settings_of_redis_that_are_changed_while_it_is_in_use_are_told_until_they_are_right_again() {
+async fn redis_settings_changed_in_use_are_reported_until_they_are_right_again() {
     let (sim, redis) = (sim(), RedisServer::start());
     let bridge = Home::new(&sim, &on(&redis)).serve();
     comes_to(&bridge, "/readyz", 200, "").await;

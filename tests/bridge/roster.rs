@@ -135,7 +135,7 @@ async fn a_roster_says_how_it_is_and_withdraws_no_leave_that_is_announced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn drift_is_told_and_repaired_as_far_as_configured_and_what_somebody_removed_stays_so() {
+async fn drift_is_reported_and_repaired_as_far_as_configured_and_removals_stay() {
     let sim = sim();
     let home = Home::new(&sim, "[drift]\nevery_h = 24\nrepair = [\"names\"]");
     let bridge = home.serve();

@@ -50,7 +50,7 @@ fn says(change: &'static str) -> impl Fn(&[crate::alerts::Received]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_that_a_damaged_store_does_not_take_are_told_everywhere() {
+async fn deliveries_that_a_damaged_store_refuses_are_reported_everywhere() {
     let (receiver, url) = Receiver::start(&[]);
     let sim = sim();
     let home = Home::new(&sim, &with_alert(&url));
@@ -77,7 +77,7 @@ async fn deliveries_that_a_damaged_store_does_not_take_are_told_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_whom_a_damaged_store_keeps_from_the_target_are_told() {
+async fn people_whom_a_damaged_store_keeps_from_the_target_are_reported() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = damaged(&home, "owner").await;
@@ -131,7 +131,7 @@ async fn an_index_that_cannot_be_read_hides_nothing_else_and_a_copy_mends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_is_full_is_told_to_receivers_and_so_is_its_end() {
+async fn receivers_hear_of_a_full_disk_and_of_its_end() {
     let (receiver, url) = Receiver::start(&[]);
     let sim = sim();
     let home = Home::new(&sim, &with_alert(&url));
@@ -160,7 +160,7 @@ async fn a_disk_that_is_full_is_told_to_receivers_and_so_is_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_hangs_is_told_to_receivers_and_so_is_its_end() {
+async fn receivers_hear_of_a_hung_redis_and_of_its_end() {
     let (receiver, url) = Receiver::start(&[]);
     let (sim, redis) = (sim(), RedisServer::start());
     let more = format!(
@@ -190,7 +190,7 @@ async fn a_redis_that_hangs_is_told_to_receivers_and_so_is_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_value_of_redis_that_is_damaged_and_passed_over_is_told() {
+async fn a_damaged_redis_value_is_skipped_and_reported() {
     let (sim, redis) = (sim(), RedisServer::start());
     let more = format!("[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\n", redis.url());
     let bridge = Home::new(&sim, &more).serve();

@@ -125,7 +125,7 @@ async fn a_leave_whose_date_cannot_be_read_waits_for_a_mapping_that_can() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_tells_the_time_of_some_events_only_is_reported() {
+async fn a_source_that_sends_a_time_with_only_some_events_is_reported() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();

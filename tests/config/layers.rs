@@ -24,7 +24,7 @@ fn without_a_file_two_variables_are_enough() {
 }
 
 #[test]
-fn a_variable_with_one_underscore_where_two_are_needed_is_told_and_others_are_left_alone() {
+fn a_variable_with_one_underscore_where_two_are_needed_is_reported_and_others_are_left_alone() {
     for (name, right) in [
         ("SCIM_BRIDGE_POSTMAN_TIMEOUT_S", "SCIM_BRIDGE__POSTMAN__TIMEOUT_S"),
         ("SCIM_BRIDGE_POSTMAN__TIMEOUT_S", "SCIM_BRIDGE__POSTMAN__TIMEOUT_S"),
@@ -101,7 +101,7 @@ fn a_named_file_must_be_there_and_may_be_named_by_the_environment() {
 }
 
 #[test]
-fn every_error_is_told_at_once_with_its_key() {
+fn all_errors_are_reported_at_once_with_their_keys() {
     let found = errors(
         "typo = 1\n\
          [server]\nlisten = 'here'\nbody_bytes_max = 1\nbodyy = 2\n\
@@ -178,7 +178,7 @@ fn a_gap_in_a_list_a_name_twice_and_no_source_at_all_are_errors() {
 }
 
 #[test]
-fn keys_without_consequence_are_accepted_and_told() {
+fn keys_without_effect_are_accepted_and_reported() {
     let config = load("[store]\nfinished_keep_days = 30\n[retry]\nnot_found_tries = 'any'\n[[source]]\nname = 'a'\npreset = 'humaans'\nsecrets = ['0123456789abcdef']", &[]).unwrap();
     for told in [
         "store.finished_keep_days has no effect any more",
@@ -191,7 +191,7 @@ fn keys_without_consequence_are_accepted_and_told() {
 }
 
 #[test]
-fn of_a_file_that_cannot_be_read_that_alone_is_told() {
+fn a_file_that_cannot_be_read_is_the_only_error_reported() {
     let folder = Folder::with("[postman\nkey = \"PMAK-1\"\n");
     let nothing_set = || Config::load(Some(&folder.path("c.toml")), std::iter::empty()).unwrap_err().0;
     let told = nothing_set();
@@ -207,7 +207,7 @@ fn of_a_file_that_cannot_be_read_that_alone_is_told() {
 }
 
 #[test]
-fn one_bracket_too_few_is_told_and_what_else_is_wrong_with_the_source() {
+fn a_single_bracket_is_reported_with_whatever_else_is_wrong_with_the_source() {
     let told = load("[source]\nname = \"hr\"\nsecrets = [{ env = \"NOT_SET\" }]\n", &[]).unwrap_err().0;
     assert_eq!(told.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(), ["source", "source[0].secrets[0]"]);
     assert!(told[0].to_string().contains("Write [[source]], with two brackets."), "{}", told[0]);

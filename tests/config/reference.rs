@@ -17,7 +17,7 @@ fn uncommented() -> String {
 }
 
 #[test]
-fn the_reference_file_tells_the_defaults_and_nothing_else() {
+fn the_reference_file_has_the_defaults_and_nothing_else() {
     let text = uncommented();
     let tree: toml::Table = text.parse().unwrap();
     assert!(tree["source"][0].get("dedupe_days").is_some());

@@ -130,7 +130,7 @@ fn a_client_certificate_comes_with_its_key() {
 }
 
 #[test]
-fn a_fetch_that_cannot_work_is_told_by_key_and_never_by_value() {
+fn a_fetch_that_cannot_work_is_reported_by_key_and_never_by_value() {
     let source = |fetch: &str| {
         format!("[[source]]\nname = 'a'\npreset = 'bamboohr'\nsecrets = ['0123456789abcdef']\n[source.fetch]\n{fetch}")
     };

@@ -57,7 +57,7 @@ fn redis_on_another_host_needs_tls_or_a_word_that_it_may_do_without() {
 }
 
 #[test]
-fn what_does_not_fit_together_in_the_store_is_told() {
+fn store_settings_that_contradict_each_other_are_reported() {
     let found = errors(
         "[store]\nurl = 'redis://u:p@host'\nusername = 'u'\npassword = 'p'\nca_file = '/not/there'\ncert_file = '/dev/null'\n\
          key_prefix = '{x}'\ndurability = 'maybe'\ndurable_replicas = 2\n\

@@ -83,7 +83,7 @@ const ALL: &[Notices] = &[
 ];
 
 #[tokio::test]
-async fn somebody_is_hired_renamed_and_leaves_as_each_thin_system_tells_it() {
+async fn somebody_is_hired_renamed_and_leaves_through_each_thin_system() {
     for Notices { preset, hired, changed, left } in ALL {
         let rig = Rig::new(preset);
         let ada = rig.put("E-1", "Ada", "Byron");
@@ -191,7 +191,7 @@ async fn a_read_that_says_again_what_was_so_does_not_undo_what_somebody_switched
 }
 
 #[tokio::test]
-async fn a_story_tells_of_the_read_without_what_was_read() {
+async fn a_story_mentions_the_read_without_what_was_read() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(ALL[0].hired).await;

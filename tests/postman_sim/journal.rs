@@ -41,7 +41,7 @@ async fn every_call_is_written_down_with_what_it_asked_and_got() {
 }
 
 #[tokio::test]
-async fn the_journal_is_read_page_by_page_and_never_tells_a_key() {
+async fn the_journal_is_read_page_by_page_and_never_shows_a_key() {
     let client = Client::new();
     for _ in 0..5 {
         client.get("/Users").await;
@@ -71,7 +71,7 @@ async fn the_journal_keeps_as_many_as_it_may() {
 }
 
 #[tokio::test]
-async fn the_sums_are_told_and_can_start_anew() {
+async fn the_sums_are_shown_and_can_be_reset() {
     let client = Client::new();
     client.create("ada@example.test").await;
     client.create("ada@example.test").await;
@@ -86,7 +86,7 @@ async fn the_sums_are_told_and_can_start_anew() {
 }
 
 #[tokio::test]
-async fn members_are_put_in_place_and_told_over_control() {
+async fn members_are_put_in_place_and_listed_over_control() {
     let client = Client::new();
     let people = json!([
         {"user_name": "ada@example.test", "given_name": "Ada", "family_name": "King", "active": false},

@@ -158,7 +158,7 @@ async fn without_a_seat_nobody_comes_in_until_one_is_free() {
 }
 
 #[tokio::test]
-async fn the_key_is_asked_for_as_it_is_configured_and_may_change() {
+async fn the_key_is_required_as_configured_and_may_change() {
     let client = Client::new();
     let sent = |value: Option<String>| {
         let mut request = client.request("GET", "/Users");
@@ -190,7 +190,7 @@ async fn the_key_is_asked_for_as_it_is_configured_and_may_change() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_in_postmans_several_ways() {
+async fn what_is_not_there_is_answered_in_postmans_several_ways() {
     let client = Client::new();
     let nobody = "0".repeat(48);
     let body = user("ada@example.test", "Ada", "King");
@@ -229,7 +229,7 @@ async fn a_body_that_is_none_is_invalid_syntax() {
 }
 
 #[tokio::test]
-async fn discovery_tells_what_is_documented() {
+async fn discovery_answers_what_is_documented() {
     let client = Client::new();
     let config = client.get("/ServiceProviderConfig").await.json();
     assert_eq!(config["patch"]["supported"], true);

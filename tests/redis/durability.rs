@@ -115,7 +115,7 @@ async fn a_durable_write_survives_forgotten_scripts_and_a_hung_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_operator_is_told_is_as_durable_as_configured() {
+async fn what_an_operator_is_told_was_done_is_as_durable_as_configured() {
     let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let store = open(&primary.url(), &[("durability", "replicated"), ("durable_timeout_ms", "500")]);
     // The question that `check` asks.
@@ -126,7 +126,7 @@ async fn what_an_operator_is_told_is_as_durable_as_configured() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_hangs_while_writes_are_under_way_is_told_within_the_time_of_an_answer() {
+async fn a_server_that_hangs_during_writes_is_reported_within_the_response_timeout() {
     let server = Server::start(Make::Valkey, &["--appendfsync", "everysec"]);
     // Makes writes wait for the disk.
     let slow = [("durability", "fsynced"), ("durable_timeout_ms", "20000"), ("insecure_ok", "true")];

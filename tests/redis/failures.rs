@@ -20,12 +20,12 @@ use crate::stage::{
 };
 
 on_both! {
-    a_server_that_is_not_there_yet_is_used_as_soon_as_it_is
+    a_server_is_used_as_soon_as_it_is_there
     what_was_accepted_outlives_a_server_that_is_killed
-    a_hung_server_is_told_in_time_and_used_again
+    a_hung_server_is_reported_in_time_and_used_again
     a_connection_that_the_server_closed_is_not_used_again
     connections_that_are_killed_in_the_middle_refuse_nobody
-    a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_used
+    a_demoted_primary_is_reported_and_a_promoted_one_is_used
     forgotten_scripts_go_unnoticed
     a_server_without_memory_refuses_and_recovers
     a_full_server_refuses_what_is_new_and_its_backlog_drains
@@ -35,7 +35,7 @@ on_both! {
     a_server_with_too_many_clients_refuses_and_recovers
 }
 
-async fn a_server_that_is_not_there_yet_is_used_as_soon_as_it_is(make: Make) {
+async fn a_server_is_used_as_soon_as_it_is_there(make: Make) {
     let mut server = Server::prepared(make);
     server.arg(&["--appendonly", "yes"]);
     let metrics = Metrics::install().unwrap();
@@ -67,7 +67,7 @@ async fn what_was_accepted_outlives_a_server_that_is_killed(make: Make) {
     assert_eq!(next.iter().map(|claimed| claimed.lease.person).collect::<Vec<_>>(), [later.person()]);
 }
 
-async fn a_hung_server_is_told_in_time_and_used_again(make: Make) {
+async fn a_hung_server_is_reported_in_time_and_used_again(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     accept(store.as_ref()).await.unwrap();
@@ -120,7 +120,7 @@ async fn connections_that_are_killed_in_the_middle_refuse_nobody(make: Make) {
     }
 }
 
-async fn a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_used(make: Make) {
+async fn a_demoted_primary_is_reported_and_a_promoted_one_is_used(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     accept(store.as_ref()).await.unwrap();

@@ -97,7 +97,7 @@ async fn where_sentinels_reach_only_a_replica_that_did_not_acknowledge_one_repli
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_all_replicas_acknowledge_whichever_is_promoted_has_everything() {
+async fn if_all_replicas_acknowledge_any_of_them_has_everything_when_promoted() {
     let outcome = until_another_is_promoted(&BY_ALL, &WITH_A_REPLICA, false).await;
     assert_eq!(outcome.lost, 0, "{outcome:?}");
 }

@@ -14,8 +14,8 @@ use crate::stage::{accept, claim, fold, now, open, person};
 
 on_both! {
     the_rights_that_the_documentation_lists_are_enough
-    a_right_that_is_missing_is_told_before_anything_is_written
-    a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written
+    a_missing_right_is_reported_before_anything_is_written
+    a_revoked_right_is_reported_and_leaves_nothing_half_written
 }
 
 /// What `read.lua` can be asked for.
@@ -122,7 +122,7 @@ fn url(server: &Server) -> String {
     server.url().replace("://", "://bridge:change-me@")
 }
 
-async fn a_right_that_is_missing_is_told_before_anything_is_written(make: Make) {
+async fn a_missing_right_is_reported_before_anything_is_written(make: Make) {
     let (server, rights) = with_documented_user(make);
     let keys: &[_] = if make == Make::Valkey { &[("durability", "fsynced")] } else { &[] };
     let mut removed = 0;
@@ -146,7 +146,7 @@ async fn a_right_that_is_missing_is_told_before_anything_is_written(make: Make) 
     accept(open(&url(&server), keys).as_ref()).await.unwrap();
 }
 
-async fn a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written(make: Make) {
+async fn a_revoked_right_is_reported_and_leaves_nothing_half_written(make: Make) {
     let (server, _) = with_documented_user(make);
     let store = open(&url(&server), &[]);
     accept(store.as_ref()).await.unwrap();

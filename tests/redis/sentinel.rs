@@ -83,7 +83,7 @@ async fn a_fail_over_under_load_loses_nothing_that_was_acknowledged_as_replicate
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sentinels_that_know_no_such_primary_are_told() {
+async fn sentinels_that_do_not_know_the_primary_are_reported() {
     let primary = Server::start(Make::Valkey, &[]);
     let _replicas = [replica_of(&primary), replica_of(&primary)];
     let mut sentinels = sentinels(&primary);
@@ -154,7 +154,7 @@ fn tell(stream: TcpStream, told: u16, pause: std::time::Duration) -> std::io::Re
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sentinel_that_tells_the_primary_of_before_does_not_outdo_one_that_knows_better() {
+async fn a_sentinel_that_names_the_former_primary_does_not_override_one_that_knows_better() {
     let primary = Server::start(Make::Valkey, &[]);
     let former = replica_of(&primary);
     let gone = crate::servers::free_port();

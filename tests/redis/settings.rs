@@ -13,7 +13,7 @@ on_both! {
     a_server_for_trials_is_tolerated_where_that_is_configured
     settings_that_are_changed_under_a_connection_are_found_and_nobody_is_kept_waiting
     a_primary_that_became_a_replica_is_left_although_it_takes_writes
-    a_database_that_is_not_there_is_told
+    a_missing_database_is_reported
 }
 
 async fn a_server_without_an_append_only_file_is_refused_until_it_has_one(make: Make) {
@@ -69,7 +69,7 @@ async fn a_primary_that_became_a_replica_is_left_although_it_takes_writes(make: 
     accepts_at_last(store.as_ref()).await;
 }
 
-async fn a_database_that_is_not_there_is_told(make: Make) {
+async fn a_missing_database_is_reported(make: Make) {
     let server = Server::start(make, &["--databases", "2"]);
     accept(open(&format!("{}/1", server.url()), &[]).as_ref()).await.unwrap();
     assert_eq!(code(open(&format!("{}/2", server.url()), &[]).check().await), Code::StoreDatabase);

@@ -59,7 +59,7 @@ fn an_echo_may_be_json_and_need_no_signature_where_config_says_so() {
 }
 
 #[test]
-fn a_ping_is_told_by_its_header_or_its_body() {
+fn a_ping_is_recognised_by_its_header_or_its_body() {
     let github = preset("github");
     let ping = r#"{"zen":"Keep it logically awesome.","hook_id":1}"#;
     assert_eq!(text(signed_answer(&github, ping, &[("x-github-event", "ping")])).as_deref(), Some("pong"));

@@ -25,7 +25,7 @@ fn judged(scheme: &Scheme, headers: &[(String, String)], now: UnixMs) -> Option<
 }
 
 #[test]
-fn a_header_missing_empty_or_there_twice_is_refused_whichever_it_is() {
+fn any_header_that_is_missing_empty_or_repeated_is_refused() {
     let scheme = preset("standard-webhooks");
     let good = signed(&scheme, SECRET, BODY, "msg_1", SIGNED_AT);
     assert_eq!(judged(&scheme, &good, SIGNED_AT), None);
@@ -80,7 +80,7 @@ fn a_genuine_delivery_outside_its_window_is_stale_either_way() {
 }
 
 #[test]
-fn a_timestamp_of_another_unit_is_told_as_that_and_not_as_a_cut_that_could_be_another() {
+fn a_timestamp_of_another_unit_is_reported_as_such_and_not_as_an_old_one() {
     let scheme = preset("standard-webhooks");
     let unit = scim_bridge::core::signature::scheme::TimeUnit::Rfc3339;
     let timestamp =

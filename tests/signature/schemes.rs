@@ -106,7 +106,7 @@ fn an_address_is_tried_out_by_a_get_and_by_a_text() {
 }
 
 #[test]
-fn a_token_without_a_file_is_answered_and_told() {
+fn a_token_without_a_file_is_answered_and_reported() {
     let gusto = verifier(preset("gusto"), &[SECRET]);
     let offer =
         |token: &str| gusto.unsigned_handshake(&delivery(&[], &format!(r#"{{"verification_token":"{token}"}}"#)));

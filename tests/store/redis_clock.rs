@@ -76,7 +76,7 @@ async fn a_clock_that_is_set_right_again_takes_no_lease_away() {
 }
 
 #[tokio::test]
-async fn a_token_is_had_in_time_by_whoever_only_asks_for_tokens() {
+async fn asking_only_for_tokens_gets_one_in_time() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.with(|options| options.writes = Rate { calls: 10, window_ms: 10_000 }).await;

@@ -66,7 +66,7 @@ async fn holds_that_cannot_be_read_are_not_taken_for_none() {
 }
 
 #[tokio::test]
-async fn refusals_that_nobody_documents_are_the_targets_when_two_people_meet_them() {
+async fn undocumented_refusals_count_against_the_target_when_two_people_get_them() {
     for fault in ["any:401", "any:403", "any:405", "any:415", "any:423", "any:redirect"] {
         let bench = Bench::new();
         // Two people, a harmless read before everything is held, and the same for the first trial.
@@ -85,7 +85,7 @@ async fn refusals_that_nobody_documents_are_the_targets_when_two_people_meet_the
 }
 
 #[tokio::test]
-async fn a_refusal_that_one_person_alone_meets_is_theirs_after_five_tries() {
+async fn a_refusal_that_only_one_person_gets_blocks_them_after_five_tries() {
     let bench = Bench::new();
     order(&bench, "create:403:forever:user=e-1@example.com");
     bench.hire("E-1", "Ada", "Lovelace").await;
@@ -190,7 +190,7 @@ async fn an_operators_hold_is_lifted_by_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_lack_of_seats_that_is_told_to_a_rename_holds_nobody_and_does_not_loop() {
+async fn a_rename_refused_for_lack_of_seats_holds_nobody_and_does_not_loop() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
@@ -217,7 +217,7 @@ async fn two_with_trouble_of_their_own(fault: &str) -> Bench {
 }
 
 #[tokio::test]
-async fn two_whose_addresses_redirect_keep_nobody_waiting_and_are_told() {
+async fn two_whose_addresses_redirect_keep_nobody_waiting_and_end_blocked() {
     let bench = two_with_trouble_of_their_own("get:redirect").await;
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "the list of the team is served");
     assert_eq!(bench.calls().iter().filter(|call| *call == "page 200").count(), 1, "{:?}", bench.calls());
@@ -237,7 +237,7 @@ async fn two_whose_addresses_redirect_keep_nobody_waiting_and_are_told() {
 }
 
 #[tokio::test]
-async fn two_whose_writes_are_refused_keep_others_waiting_for_one_probe_at_the_most_and_are_told() {
+async fn two_whose_writes_are_refused_keep_others_waiting_for_one_probe_at_most_and_end_blocked() {
     let bench = two_with_trouble_of_their_own("replace:403").await;
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes), "this could affect everybody");
     bench.hire("E-3", "Grace", "Hopper").await;
@@ -260,7 +260,7 @@ async fn two_whose_writes_are_refused_keep_others_waiting_for_one_probe_at_the_m
 }
 
 #[tokio::test]
-async fn whoever_is_alone_while_everything_is_refused_is_held_and_not_given_up() {
+async fn a_single_person_is_held_and_not_given_up_while_everything_is_refused() {
     for fault in ["any:401", "any:403", "any:redirect", "any:404"] {
         let bench = Bench::new();
         order(&bench, &format!("{fault}:forever"));
@@ -317,7 +317,7 @@ async fn an_address_that_is_refused_with_all_other_writes_waits_with_them() {
 }
 
 #[tokio::test]
-async fn an_address_that_alone_is_refused_is_told_once_another_write_is_served_or_after_four_tries() {
+async fn an_address_refused_alone_is_blocked_once_another_write_is_served_or_after_four_tries() {
     let bench = readdressed("set_user_name:not-allowed:forever").await;
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused));
     bench.hire("E-2", "Grace", "Hopper").await;
@@ -337,7 +337,7 @@ async fn an_address_that_alone_is_refused_is_told_once_another_write_is_served_o
 }
 
 #[tokio::test]
-async fn a_pause_of_hours_that_one_person_alone_is_told_keeps_nobody_else_waiting() {
+async fn a_pause_of_hours_for_one_person_keeps_nobody_else_waiting() {
     for status in ["429", "403", "503"] {
         let bench = Bench::new();
         bench.hire("E-1", "Ada", "Lovelace").await;
@@ -357,7 +357,7 @@ async fn a_pause_of_hours_that_one_person_alone_is_told_keeps_nobody_else_waitin
 }
 
 #[tokio::test]
-async fn a_pause_of_hours_that_a_harmless_read_is_told_too_or_several_people_are_holds_as_long() {
+async fn a_pause_of_hours_that_a_harmless_read_or_several_people_get_too_holds_as_long() {
     let bench = Bench::new();
     order(&bench, "any:429:2:hint=retry-after=7200");
     bench.hire("E-1", "Ada", "Lovelace").await;

@@ -45,7 +45,7 @@ async fn a_process_that_is_killed_after_its_create_leaves_nobody_in_the_team_who
 }
 
 #[tokio::test]
-async fn an_entry_of_another_version_is_told_and_stays_in_the_inbox() {
+async fn an_entry_of_another_version_is_reported_and_stays_in_the_inbox() {
     let bench = Bench::new();
     let id = new_job_id(person("E-1").id());
     let entries = vec![NewEntry { job: id, person: person("E-1"), bytes: Bytes::from_static(b"another version's") }];

@@ -116,7 +116,7 @@ fn moved(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
 }
 
 #[tokio::test]
-async fn two_who_are_to_change_places_are_told_and_go_on_by_way_of_a_third_address() {
+async fn two_who_swap_addresses_are_blocked_and_go_on_through_a_third_address() {
     let bench = Box::pin(swapped()).await;
     let mut details = Vec::new();
     for id in ["E-1", "E-2"] {
@@ -344,7 +344,7 @@ async fn whose_member_is_taken_over_gives_up_what_else_they_claimed() {
 }
 
 #[tokio::test]
-async fn what_is_given_up_before_who_wants_it_stands_there_to_be_told_heals_them_all_the_same() {
+async fn what_is_given_up_before_its_taker_is_registered_heals_them_all_the_same() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -399,7 +399,7 @@ async fn a_claim_that_a_killed_worker_left_behind_keeps_nobody_else_from_the_add
 }
 
 #[tokio::test]
-async fn a_takeover_that_is_broken_off_is_told_and_leaves_no_part_of_the_member_behind() {
+async fn an_interrupted_takeover_is_reported_and_leaves_no_part_of_the_member_behind() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
     bench.attempt().await;

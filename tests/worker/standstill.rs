@@ -15,12 +15,12 @@ use crate::bench::{Bench, hire, leave, person, rename};
 use crate::engines::on_every_engine;
 
 on_every_engine!(
-    three_who_are_to_change_places_are_told_and_go_on_by_way_of_another_address,
-    who_follows_three_who_change_places_is_told_of_the_one_before,
+    three_who_swap_addresses_are_blocked_and_go_on_through_another_address,
+    whoever_waits_for_three_who_swap_addresses_is_blocked_on_the_one_in_front,
     a_member_whose_id_and_address_two_others_have_is_judged_by_each_of_them,
     what_two_who_have_left_share_is_taken_over_from_both,
-    whoever_waits_for_somebody_who_cannot_be_read_is_told_and_heals,
-    whoever_wants_what_somebody_keeps_who_cannot_be_read_is_told_once,
+    waiting_for_a_record_that_cannot_be_read_is_reported_and_heals,
+    wanting_what_a_record_that_cannot_be_read_keeps_is_reported_once,
 );
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
@@ -80,7 +80,7 @@ async fn three_change_places(bench: &Bench) {
     moves(bench, 2, "a0@example.com", 3).await;
 }
 
-async fn three_who_are_to_change_places_are_told_and_go_on_by_way_of_another_address(bench: Bench) {
+async fn three_who_swap_addresses_are_blocked_and_go_on_through_another_address(bench: Bench) {
     hired(&bench, 3).await;
     three_change_places(&bench).await;
     until_still(&bench).await;
@@ -106,7 +106,7 @@ async fn three_who_are_to_change_places_are_told_and_go_on_by_way_of_another_add
     }
 }
 
-async fn who_follows_three_who_change_places_is_told_of_the_one_before(bench: Bench) {
+async fn whoever_waits_for_three_who_swap_addresses_is_blocked_on_the_one_in_front(bench: Bench) {
     hired(&bench, 4).await;
     three_change_places(&bench).await;
     moves(&bench, 3, "a0@example.com", 4).await;
@@ -195,7 +195,7 @@ async fn unreadable_word(bench: &Bench) {
     assert_eq!(bench.attempt().await, Unreadable);
 }
 
-async fn whoever_waits_for_somebody_who_cannot_be_read_is_told_and_heals(bench: Bench) {
+async fn waiting_for_a_record_that_cannot_be_read_is_reported_and_heals(bench: Bench) {
     hired(&bench, 1).await;
     bench.accept(Event { at: at(1), ..leave("E-0") }).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
@@ -220,7 +220,7 @@ async fn whoever_waits_for_somebody_who_cannot_be_read_is_told_and_heals(bench: 
     assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Adopted), "{:?}", bench.calls());
 }
 
-async fn whoever_wants_what_somebody_keeps_who_cannot_be_read_is_told_once(bench: Bench) {
+async fn wanting_what_a_record_that_cannot_be_read_keeps_is_reported_once(bench: Bench) {
     hired(&bench, 1).await;
     unreadable_word(&bench).await;
     bench.accept(to(hire("E-3", "Joan", "Wood"), "a0@example.com", 3)).await;

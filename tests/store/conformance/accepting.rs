@@ -79,7 +79,7 @@ pub(crate) async fn each_delivery_is_forgotten_in_its_own_time(b: &mut Bench) {
     }
 }
 
-pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_newest_that_the_person_was_told(b: &mut Bench) {
+pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_persons_newest(b: &mut Bench) {
     let tell = async |b: &mut Bench, ms, key, word: &str| {
         let sent = body(key, vec![b.entry("1", word)]);
         let id = sent.entries[0].job;

@@ -137,7 +137,7 @@ async fn a_source_that_went_on_is_caught_up_with(from: &mut Bench, to: &mut Benc
     assert_eq!(views(to).await, source);
 }
 
-async fn who_is_gone_from_the_source_since_is_told(from: &mut Bench, to: &mut Bench) {
+async fn people_who_are_gone_from_the_source_since_are_reported(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     copied_whole(from, to).await;
     assert!(from.s().await.erase(at(9), &person("idle"), &[]).await.unwrap());
@@ -197,7 +197,7 @@ async fn holds_in_force_arrive(from: &mut Bench, to: &mut Bench) {
     assert_eq!(serde_json::from_slice::<Holds>(&there.bytes).unwrap(), holds);
 }
 
-async fn a_target_with_content_of_its_own_is_refused(from: &mut Bench, to: &mut Bench) {
+async fn a_target_that_is_not_empty_is_refused(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     to.accept(at(0), &[("1", "x")]).await;
     assert!(matches!(copied(from, to).await, Err(CopyError::Newer)));
@@ -290,11 +290,11 @@ directions! {
     what_was_delivered_is_known_in_the_copy
     copying_again_changes_nothing
     a_source_that_went_on_is_caught_up_with
-    who_is_gone_from_the_source_since_is_told
+    people_who_are_gone_from_the_source_since_are_reported
     a_copy_that_is_broken_off_is_held_and_goes_on
     the_source_is_held_when_all_is_there
     holds_in_force_arrive
-    a_target_with_content_of_its_own_is_refused
+    a_target_that_is_not_empty_is_refused
     a_copy_that_was_served_since_is_refused
     a_store_that_somebody_works_on_is_neither_copied_nor_copied_into
     a_store_of_another_team_is_refused

@@ -69,7 +69,7 @@ pub(crate) async fn a_long_inbox_is_given_out_in_parts(b: &mut Bench) {
     assert_eq!(b.lane("1").await, idle());
 }
 
-pub(crate) async fn a_lease_that_ran_out_is_taken_over_before_whoever_is_due(b: &mut Bench) {
+pub(crate) async fn an_expired_lease_is_taken_over_before_anybody_who_is_due(b: &mut Bench) {
     b.accept(at(0), &[("1", "a")]).await;
     let before = b.claim_one(at(0)).await;
     b.accept(at(1), &[("2", "b")]).await;

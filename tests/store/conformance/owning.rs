@@ -59,7 +59,7 @@ pub(crate) async fn keys_are_owned_under_the_fence_only(b: &mut Bench) {
     assert_eq!(owner(b, "id:7").await, Some(lease.person));
 }
 
-pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench) {
+pub(crate) async fn keys_are_taken_from_somebody_who_is_notified_once(b: &mut Bench) {
     let (one, two, three) = (leased(b, "1").await, leased(b, "2").await, leased(b, "3").await);
     own(b, &one, &["id:7", "address:a@x"], None).await;
     own(b, &three, &["address:c@x"], None).await;

@@ -4,7 +4,7 @@
 //! whether the connection is alive before every single call, which costs a round trip each (measured with
 //! 32 callers, a script of one SET and one PUBLISH, an unoptimised build on two cores: 37,000 calls a
 //! second shared, 17,000 through the pool). A pool serves the durable
-//! writes, of which each blocks its connection: see `durable`.
+//! writes, each of which blocks its connection: see `durable`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
