@@ -30,7 +30,7 @@ fn the_store_can_be_a_redis_with_its_password_in_a_file() {
 }
 
 #[test]
-fn redis_on_another_host_needs_tls_or_a_word_that_it_may_do_without() {
+fn redis_on_another_host_needs_tls_or_allow_plain() {
     let refused = |url: &str, more: &str| match load(&format!("[store]\nurl = '{url}'\n{more}"), &[]) {
         Ok(_) => Vec::new(),
         Err(errors) => errors.0.into_iter().map(|error| (error.key, error.code.as_str())).collect(),

@@ -1,5 +1,5 @@
-//! Trouble with the target counts against nobody: people wait, uncounted, until a trial is served. Trouble with one
-//! person affects only that person.
+//! Trouble with the target counts against nobody: people wait, without using up attempts, until a probe succeeds.
+//! Trouble with one person affects only that person.
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
