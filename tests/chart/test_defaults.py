@@ -42,11 +42,11 @@ def test_no_default_changes_in_a_minor_version():
     kept = json.loads(KEPT.read_text())
     if kept["version"] == VERSION and unreleased(VERSION):
         # This version is not released yet: its defaults may change, and are recorded at the release.
-        assert kept["defaults"] == defaults(), "write them anew: python3 tests/chart/test_defaults.py"
+        assert kept["defaults"] == defaults(), "record them again: python3 tests/chart/test_defaults.py"
     elif kept["version"].split(".")[0] == VERSION.split(".")[0]:
         assert changed(kept["defaults"], defaults()) == [], f"since {kept['version']}: give it a new major version, or leave them"
     else:
-        assert VERSION.endswith(".0.0"), "a new major version begins with its own defaults: write them anew"
+        assert VERSION.endswith(".0.0"), "a new major version begins with its own defaults: record them again"
 
 
 def test_a_change_is_seen():

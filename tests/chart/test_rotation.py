@@ -24,7 +24,7 @@ from servers import BINARY, http, resp, running, stand_in, valkey
 from waiting import eventually, free_port
 from test_redis import certificates
 
-OLD, NEW = (f"whsec_{base64.b64encode(text).decode()}" for text in (b"the secret of before", b"the secret from now on"))
+OLD, NEW = (f"whsec_{base64.b64encode(text).decode()}" for text in (b"the former secret", b"the secret from now on"))
 
 
 class Bridge:
@@ -121,7 +121,7 @@ def test_a_source_s_secret_is_replaced_without_a_webhook_refused(bridge):
         bridge.put("scim-bridge-hr", next=NEW)
         used[0] = NEW  # The HR system switches.
         before = len(answers)
-        eventually(lambda: len(answers) > before + 5, "webhooks do not come")
+        eventually(lambda: len(answers) > before + 5, "no webhooks arrive")
         bridge.put("scim-bridge-hr", current=NEW)
     assert set(answers) == {200} and len(answers) > 10
     assert bridge.post(OLD) == 401
@@ -141,7 +141,7 @@ def test_redis_password_is_replaced_without_a_webhook_refused(bridge, redis):
         bridge.put("redis", password="new-pass")
         assert resp(redis, login, "ACL SETUSER bridge <redis-pass") == "+OK"
         before = len(answers)
-        eventually(lambda: len(answers) > before + 5, "webhooks do not come")
+        eventually(lambda: len(answers) > before + 5, "no webhooks arrive")
     assert set(answers) == {200}
     # New connections log in with the new password: all current ones are closed.
     assert int(resp(redis, login, "CLIENT KILL USER bridge").removeprefix(":")) > 0
@@ -162,7 +162,7 @@ def test_the_postman_key_is_replaced_and_what_waited_goes_on(tmp_path, redis):
             options = urllib.request.Request(base_url.replace("/scim/v2", "/sim/options"), b'{"key": "the-new-key"}', method="PATCH")
             assert urllib.request.urlopen(options, timeout=5).status == 200
             assert bridge.post(OLD, "E-held") == 200
-            eventually(lambda: "HOLD-KEY" in bridge.api("hold", "the-admin-token-of-the-tests")[1], "no hold comes of the old key")
+            eventually(lambda: "HOLD-KEY" in bridge.api("hold", "the-admin-token-of-the-tests")[1], "the old key causes no hold")
             bridge.put("scim-bridge", **{"postman-key": "the-new-key"})
             eventually(lambda: in_line("E-held"), "the held hire is not done")
             assert "HOLD-KEY" not in bridge.api("hold", "the-admin-token-of-the-tests")[1]
