@@ -21,6 +21,12 @@ impl End {
     pub(super) fn refused(result: DeliveryResult, refusal: Refusal, reason: &'static str) -> Self {
         Self { kept: Kept { reason: Some(reason), ..Kept::default() }, ..Self::new(result, refusal.answer()) }
     }
+
+    /// The store, or this process, cannot take it now.
+    pub(super) fn unavailable(retry_after_s: u64) -> Self {
+        let refusal = Refusal::Unavailable { retry_after_s };
+        Self::refused(DeliveryResult::Unavailable, refusal, refusal.word())
+    }
 }
 
 /// A delivery's entry in the list of the last deliveries.

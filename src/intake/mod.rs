@@ -34,6 +34,7 @@ mod capture;
 mod chunks;
 mod connections;
 mod end;
+mod handshake;
 pub mod head;
 mod keys;
 mod memory;

@@ -11,9 +11,9 @@ use tracing::{debug, error, info, warn};
 use super::Shared;
 use super::answer::{self, Refusal, Response};
 use super::body::{Body, BodyError};
-use super::capture;
 use super::connections::ConnectionPermit;
 use super::end::{End, Kept, answered};
+use super::handshake::{self, Proof};
 use super::head::{Fields, Head, Length, text};
 use super::memory::Bound;
 use super::parsed::parsed_bytes;
@@ -29,7 +29,7 @@ use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
 use crate::core::person::record::AHEAD_MS_MAX;
 use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
-use crate::core::signature::{self, Genuine, HandshakeAnswer};
+use crate::core::signature::{self, Genuine};
 use crate::core::tally::GenuineResult;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
@@ -109,7 +109,7 @@ async fn end(
     if let Some(endpoint) = endpoint.filter(|_| head.method == Method::GET)
         && let Some(answer) = endpoint.verifier.get_handshake(head.query())
     {
-        return handshake(endpoint, answer, Proof::Unsigned, shared).await;
+        return handshake::answer(endpoint, answer, Proof::Unsigned, shared).await;
     }
     match admit(&head, endpoint, shared) {
         Ok(endpoint) => deliver(endpoint, head, body, place, shot, shared).await,
@@ -267,7 +267,7 @@ async fn deliver(
     let delivery = delivery(head, body);
     let ready = endpoint.keys.current(endpoint.verifier.scheme());
     if let Some(answer) = endpoint.verifier.unsigned_handshake(&ready.keys, &delivery) {
-        return handshake(endpoint, answer, Proof::Unsigned, shared).await;
+        return handshake::answer(endpoint, answer, Proof::Unsigned, shared).await;
     }
     let now = shared.services.clock.now();
     let genuine = match endpoint.verifier.verify(&ready.keys, delivery, now) {
@@ -275,7 +275,7 @@ async fn deliver(
         Err(refusal) => return unproven(endpoint, refusal, shared),
     };
     if let Some(answer) = endpoint.verifier.signed_handshake(&ready.keys, &genuine) {
-        return handshake(endpoint, answer, Proof::Signed, shared).await;
+        return handshake::answer(endpoint, answer, Proof::Signed, shared).await;
     }
     // An unauthenticated sender makes no spans.
     let mut span = shared.services.traces.delivery(source, sender, began);
@@ -329,7 +329,7 @@ async fn take_in(
         Ok(mapped) => mapped,
         Err(error) => {
             error!(source, panicked = error.is_panic(), "delivery not mapped: its task ended early");
-            return unavailable(shared);
+            return End::unavailable(shared.options.retry_after_s);
         }
     };
     kept.event_id = event_id;
@@ -346,12 +346,6 @@ async fn take_in(
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
     stored(endpoint, Stored { status, ids, is_whole, kept, at: now }, accepted, shared)
-}
-
-/// The store, or this process, cannot take it now.
-fn unavailable(shared: &Shared) -> End {
-    let refusal = Refusal::Unavailable { retry_after_s: shared.options.retry_after_s };
-    End::refused(DeliveryResult::Unavailable, refusal, refusal.word())
 }
 
 /// The result of mapping a genuine delivery.
@@ -552,13 +546,13 @@ fn stored(
             if let Some(left_out) = shared.seldom.line("not_stored", source) {
                 error!(source, %error, left_out, "delivery not stored");
             }
-            unavailable(shared)
+            End::unavailable(shared.options.retry_after_s)
         }
         Err(error) => {
             if let Some(left_out) = shared.seldom.line("task_ended", source) {
                 error!(source, panicked = error.is_panic(), left_out, "delivery not stored: its task ended early");
             }
-            unavailable(shared)
+            End::unavailable(shared.options.retry_after_s)
         }
     }
 }
@@ -579,64 +573,6 @@ fn unproven(endpoint: &Endpoint, refusal: signature::Refusal, shared: &Shared) -
         warn!(source, reason = refusal.reason(), left_out, "delivery refused: {refusal}");
     }
     End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())
-}
-
-/// Answers a handshake. Anybody can send an unsigned one, so it says nothing about the source.
-async fn handshake(endpoint: &Endpoint, asked: HandshakeAnswer, proof: Proof, shared: &Shared) -> End {
-    let source = endpoint.name.as_str();
-    let kind = asked.as_str();
-    let now = shared.services.clock.now();
-    let answer = match asked {
-        HandshakeAnswer::Pong => answer::taken("ignored", &[]),
-        HandshakeAnswer::Offered => {
-            endpoint.note(|seen| seen.offered_token(now));
-            answer::taken("ignored", &[])
-        }
-        HandshakeAnswer::Text(text) => answer::text(text),
-        HandshakeAnswer::Json(document) => answer::json(&document),
-        HandshakeAnswer::Capture { token, file } => {
-            match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
-                Ok(Ok(capture::Kept::Kept)) => answer::taken("ignored", &[]),
-                Ok(Ok(capture::Kept::Other)) => {
-                    if let Some(left_out) = shared.seldom.line("capture_other", source) {
-                        warn!(
-                            source,
-                            left_out, "a token was offered, but the file of the capture holds another: it stays"
-                        );
-                    }
-                    return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);
-                }
-                Ok(Err(error)) => {
-                    if let Some(left_out) = shared.seldom.line("capture_unwritable", source) {
-                        let kind = error.kind();
-                        error!(source, %kind, left_out, "a token was offered, but its file cannot be written");
-                    }
-                    return unavailable(shared);
-                }
-                Err(_) => {
-                    if let Some(left_out) = shared.seldom.line("capture_stopping", source) {
-                        error!(source, left_out, "a token was offered, but the process is stopping");
-                    }
-                    return unavailable(shared);
-                }
-            }
-        }
-    };
-    match proof {
-        Proof::Signed => endpoint.note(|seen| seen.genuine(now, GenuineResult::Handshake)),
-        Proof::Unsigned if kind == HandshakeAnswer::Offered.as_str() => {}
-        Proof::Unsigned => endpoint.note(|seen| seen.unsigned_handshake(now)),
-    }
-    if let Some(left_out) = shared.seldom.line(kind, source) {
-        info!(source, handshake = kind, left_out, "handshake answered");
-    }
-    End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }
-}
-
-/// Whether the sender is authenticated.
-enum Proof {
-    Signed,
-    Unsigned,
 }
 
 /// Ids as a log shows them.

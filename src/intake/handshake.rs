@@ -1,0 +1,70 @@
+//! Handshakes and pings: what a system sends to find out whether the endpoint is there, instead of a delivery.
+
+use tracing::{error, info, warn};
+
+use super::Shared;
+use super::answer::{self as respond, Refusal};
+use super::capture;
+use super::end::{End, Kept};
+use super::source::Endpoint;
+use crate::core::signature::HandshakeAnswer;
+use crate::core::tally::GenuineResult;
+use crate::telemetry::metrics::DeliveryResult;
+
+/// Whether the sender is authenticated.
+pub(super) enum Proof {
+    Signed,
+    Unsigned,
+}
+
+/// Answers a handshake. Anybody can send an unsigned one, so it says nothing about the source.
+pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: Proof, shared: &Shared) -> End {
+    let source = endpoint.name.as_str();
+    let kind = asked.as_str();
+    let now = shared.services.clock.now();
+    let answer = match asked {
+        HandshakeAnswer::Pong => respond::taken("ignored", &[]),
+        HandshakeAnswer::Offered => {
+            endpoint.note(|seen| seen.offered_token(now));
+            respond::taken("ignored", &[])
+        }
+        HandshakeAnswer::Text(text) => respond::text(text),
+        HandshakeAnswer::Json(document) => respond::json(&document),
+        HandshakeAnswer::Capture { token, file } => {
+            match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
+                Ok(Ok(capture::Kept::Kept)) => respond::taken("ignored", &[]),
+                Ok(Ok(capture::Kept::Other)) => {
+                    if let Some(left_out) = shared.seldom.line("capture_other", source) {
+                        warn!(
+                            source,
+                            left_out, "a token was offered, but the file of the capture holds another: it stays"
+                        );
+                    }
+                    return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);
+                }
+                Ok(Err(error)) => {
+                    if let Some(left_out) = shared.seldom.line("capture_unwritable", source) {
+                        let kind = error.kind();
+                        error!(source, %kind, left_out, "a token was offered, but its file cannot be written");
+                    }
+                    return End::unavailable(shared.options.retry_after_s);
+                }
+                Err(_) => {
+                    if let Some(left_out) = shared.seldom.line("capture_stopping", source) {
+                        error!(source, left_out, "a token was offered, but the process is stopping");
+                    }
+                    return End::unavailable(shared.options.retry_after_s);
+                }
+            }
+        }
+    };
+    match proof {
+        Proof::Signed => endpoint.note(|seen| seen.genuine(now, GenuineResult::Handshake)),
+        Proof::Unsigned if kind == HandshakeAnswer::Offered.as_str() => {}
+        Proof::Unsigned => endpoint.note(|seen| seen.unsigned_handshake(now)),
+    }
+    if let Some(left_out) = shared.seldom.line(kind, source) {
+        info!(source, handshake = kind, left_out, "handshake answered");
+    }
+    End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }
+}
