@@ -4,7 +4,7 @@ from rig import LOOKER, TOKEN, ask
 from waiting import eventually
 
 
-def test_a_wrong_token_is_told_and_the_right_one_opens(visit):
+def test_a_wrong_token_is_refused_and_the_right_one_opens(visit):
     visitor = visit(token=None)
     visitor.go("/")
     assert visitor.page.url.endswith("/login")
@@ -17,7 +17,7 @@ def test_a_wrong_token_is_told_and_the_right_one_opens(visit):
     visitor.check()
 
 
-def test_somebody_is_found_by_name_and_their_story_tells_what_happened(visit):
+def test_somebody_is_found_by_name_and_their_story_shows_what_happened(visit):
     visitor = visit()
     visitor.page.get_by_role("link", name="People", exact=True).click()
     visitor.page.get_by_label("Name, e-mail or employee id").fill("king")
@@ -31,7 +31,7 @@ def test_somebody_is_found_by_name_and_their_story_tells_what_happened(visit):
     visitor.check()
 
 
-def test_who_is_of_another_team_is_blocked_with_postmans_own_words(visit):
+def test_a_member_of_another_team_is_blocked_with_postmans_own_words(visit):
     visitor = visit()
     visitor.go("/people?search=turing")
     assert "SCIM-409-ELSEWHERE" in visitor.page.locator("#answer").inner_text()
@@ -59,7 +59,7 @@ def test_dead_letters_are_filtered_and_replayed_in_bulk(visit, made):
     visitor.check()
 
 
-def test_a_payload_is_masked_until_asked_for_and_the_asking_is_audited(visit, made):
+def test_a_payload_is_masked_until_asked_for_and_asking_is_audited(visit, made):
     letter = made.dead("code=MAP-FIELD")[0]
     visitor = visit()
     visitor.go(f"/dead/{letter['id']}")
@@ -163,12 +163,12 @@ def tab_to(page, locator, tabs_max=80):
         page.keyboard.press("Tab")
         if locator.evaluate("element => element === document.activeElement"):
             outline = locator.evaluate("element => getComputedStyle(element).outlineStyle")
-            assert outline != "none", "where the keyboard is can be seen"
+            assert outline != "none", "the focus is visible"
             return
-    raise AssertionError(f"the keyboard does not come to {locator}")
+    raise AssertionError(f"Tab never reaches {locator}")
 
 
-def test_all_of_it_can_be_done_with_the_keyboard_alone(visit):
+def test_everything_can_be_done_with_the_keyboard_alone(visit):
     visitor = visit(token=None)
     visitor.go("/login")
     page = visitor.page
@@ -187,7 +187,7 @@ def test_all_of_it_can_be_done_with_the_keyboard_alone(visit):
     visitor.check()
 
 
-def test_who_may_only_look_is_offered_nothing_to_do(visit, made):
+def test_viewers_are_offered_no_actions(visit, made):
     visitor = visit(token=LOOKER)
     for path in ("/", "/dead", "/hold"):
         visitor.go(path)
