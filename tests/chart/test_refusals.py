@@ -98,7 +98,7 @@ def test_what_cannot_work_is_refused_with_the_value_and_what_to_do(values, more,
     assert not any("tell-me" in line for line in told), "a secret is shown"
 
 
-def test_a_release_s_name_that_no_service_could_have_is_refused():
+def test_a_release_name_that_no_service_could_have_is_refused():
     message = "fullnameOverride: the release's name makes 1st-scim-bridge, but a Service's name begins with a letter: set one that does"
     assert refused(DEFAULTS, release="1st") == [message]
     assert template(DEFAULTS, {"fullnameOverride": "first"}, release="1st").returncode == 0
@@ -106,7 +106,7 @@ def test_a_release_s_name_that_no_service_could_have_is_refused():
 
 @pytest.mark.parametrize("values", MATRIX)
 @pytest.mark.parametrize("release", ["my.release", "a" * 38 + "--" + "b" * 12])
-def test_any_other_release_s_name_makes_names_that_kubernetes_takes(values, release):
+def test_any_other_release_name_makes_names_that_kubernetes_accepts(values, release):
     for it in render(values, {"extraManifests": []}, release=release).objects:
         assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", it["metadata"]["name"]), it["metadata"]["name"]
 
@@ -143,7 +143,7 @@ def test_what_the_schema_refuses_is_named(more, name):
     assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and name in done.stderr
 
 
-def test_all_is_told_at_once():
+def test_all_problems_are_reported_at_once():
     told = refused(None)
     assert [line.split(":")[0] for line in told] == ["image.repository", "redis.host", "secrets.postmanKey", "secrets.sources.hr"]
     assert len(refused("defaults", {"redis": {"host": ""}, "ingress": {"enabled": True}, "test": {"source": "x"}})) == 3

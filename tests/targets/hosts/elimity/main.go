@@ -18,7 +18,7 @@ import (
 
 type resources struct {
 	lock sync.Mutex
-	// What begins their ids, and the attribute that no two may share.
+	// The prefix of their ids, and the attribute that must be unique.
 	begin, unique string
 	made          int
 	ids           []string
