@@ -48,20 +48,20 @@ impl Server {
     }
 
     pub(super) fn memory(&self) -> Result<u64, Failed> {
-        Ok(self.told("memory", "used_memory")?.parse()?)
+        Ok(self.info("memory", "used_memory")?.parse()?)
     }
 
     pub(super) fn cpu(&self) -> Result<Duration, Failed> {
-        let spent = |field| Ok::<_, Failed>(self.told("cpu", field)?.parse::<f64>()?);
+        let spent = |field| Ok::<_, Failed>(self.info("cpu", field)?.parse::<f64>()?);
         Ok(Duration::try_from_secs_f64(spent("used_cpu_sys")? + spent("used_cpu_user")?)?)
     }
 
     /// A field of a section of `INFO`.
-    fn told(&self, section: &str, field: &str) -> Result<String, Failed> {
+    fn info(&self, section: &str, field: &str) -> Result<String, Failed> {
         let client = redis::Client::open(("127.0.0.1", self.port))?;
         let info: String = redis::cmd("INFO").arg(section).query(&mut client.get_connection()?)?;
-        let told = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        Ok(told.ok_or_else(|| format!("INFO tells no {field}"))?.trim().to_owned())
+        let found = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(found.ok_or_else(|| format!("INFO has no {field}"))?.trim().to_owned())
     }
 }
 
