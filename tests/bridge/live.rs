@@ -29,7 +29,7 @@ async fn counted(bridge: &Bridge, operation: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_look_is_counted_keeps_out_of_holds_and_what_it_is_refused_stops_no_worker() {
+async fn a_look_is_counted_respects_holds_and_its_refusals_stop_no_worker() {
     let sim = sim();
     // Limits under which a 429 would slow all workers.
     let home = Home::new(&sim, "[postman]\nwrites_per_minute = 180\nreads_per_minute = 300");

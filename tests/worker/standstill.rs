@@ -36,7 +36,7 @@ fn to(mut event: Event, address: &str, ms: i64) -> Event {
 
 const NAMES: [(&str, &str); 4] = [("John", "Smith"), ("Jane", "Stone"), ("Jill", "Hill"), ("Joan", "Wood")];
 
-/// Each has an address of their own: `1@example.com` and so on.
+/// Hires this many people, with the addresses `a0@example.com`, `a1@example.com` and so on.
 async fn hired(bench: &Bench, people: usize) {
     for (n, (given, family)) in NAMES.iter().enumerate().take(people) {
         let event = to(hire(&format!("E-{n}"), given, family), &format!("a{n}@example.com"), 0);
