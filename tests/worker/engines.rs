@@ -23,7 +23,7 @@ pub(crate) fn embedded() -> Bench {
 
 pub(crate) fn on(server: &Server) -> Bench {
     let config = format!(
-        "[store]\nurl = 'redis://127.0.0.1:{}'\nkey_prefix = 'test-{}'\ninsecure_ok = true\nresponse_timeout_ms = 10_000",
+        "[store]\nurl = 'redis://127.0.0.1:{}'\nkey_prefix = '{}'\ninsecure_ok = true\nresponse_timeout_ms = 10_000",
         server.port,
         new_token()
     );
