@@ -75,7 +75,7 @@ impl Engine for Part {
 
 /// Each prefix is in another slot, so the cases are spread over all primaries.
 fn part() -> Part {
-    Part { url: SHARED.url(), prefix: format!("test-{}", scim_bridge::clock::new_token()) }
+    Part { url: SHARED.url(), prefix: scim_bridge::clock::new_token() }
 }
 
 static SHARED: std::sync::LazyLock<Cluster> = std::sync::LazyLock::new(|| Cluster::start("any", 0));

@@ -19,7 +19,7 @@ pub(crate) struct Keyspace {
 
 impl Keyspace {
     pub(crate) fn on(server: &Server) -> Self {
-        Self { port: server.port, prefix: format!("test-{}", scim_bridge::clock::new_token()) }
+        Self { port: server.port, prefix: scim_bridge::clock::new_token() }
     }
 
     pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
