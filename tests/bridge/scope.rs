@@ -57,3 +57,32 @@ async fn without_rules_of_scope_the_same_records_switch_nobody_off() {
     let person = bridge.api("/api/v1/people/hr/E-1").await;
     assert!(person["record"]["scope"].is_null(), "{person}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_records_of_others_are_ignored_whoever_was_in_scope_before_leaves_and_nobody_else_is_asked_for() {
+    let sim = sim();
+    let home = Home::new(&sim, &RULES.replace("out_of_scope = 'leave'", "out_of_scope = 'ignore'"));
+    let bridge = home.serve();
+    let of = |id: &str, department: &str| {
+        let email = format!("{}@example.com", id.to_lowercase());
+        json!({"employee_id": id, "email": email, "first_name": "Ada", "last_name": "King", "department": department})
+    };
+    let told = [
+        ("employee.hired", of("E-1", "Sales"), "accepted"),
+        ("employee.updated", of("E-1", "Engineering"), "ignored"),
+        ("employee.left", of("E-1", "Engineering"), "accepted"),
+        ("employee.left", of("E-2", "Engineering"), "accepted"),
+    ];
+    for (n, (kind, data, answered)) in told.into_iter().enumerate() {
+        let body = json!({"type": kind, "data": data}).to_string();
+        let (status, answer) = post(&http(), &bridge.listen, &format!("m{n}"), &body).await.unwrap();
+        assert_eq!((status, &answer["status"]), (200, &json!(answered)), "{answer}");
+        bridge.settled().await;
+    }
+    let members: Vec<_> =
+        sim.members().into_iter().map(|member| (member.user_name.to_string(), member.active)).collect();
+    assert_eq!(members, [("e-1@example.com".to_owned(), false)]);
+    for state in ["dead", "incomplete"] {
+        assert_eq!(bridge.jobs(&[state]).await, 0, "{state}");
+    }
+}
