@@ -43,6 +43,7 @@ pub mod holding;
 pub mod letters;
 mod listing;
 pub mod live;
+pub mod log_outs;
 pub mod overview;
 mod paced;
 pub mod people;

@@ -24,6 +24,7 @@ use crate::telemetry::metrics::Metrics;
 
 use super::certificates::Certificates;
 use super::error::AdminError;
+use super::log_outs::LogOuts;
 use super::planning::{Explain, Live};
 use super::readiness::StoreHealth;
 use super::remap::Remap;
@@ -44,6 +45,8 @@ pub struct AdminState {
     pub clock: Clock,
     /// What opens API and console.
     pub tokens: Tokens,
+    /// Which of the console's sessions have ended early.
+    pub log_outs: LogOuts,
     /// The process's life.
     pub lifecycle: Lifecycle,
     /// The present mappings.

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::admin::log_outs::LogOuts;
 use crate::admin::readiness::StoreHealth;
 use crate::admin::service::AdminState;
 use crate::admin::{self, Admin};
@@ -219,6 +220,7 @@ impl Bridge {
             certificates: options::certificates(&config),
             settings: Arc::new(options::settings(&config)),
             judged: watch::Sender::default(),
+            log_outs: LogOuts::default(),
             failing_secrets: watch::Sender::default(),
             activity: activity.clone(),
             process,

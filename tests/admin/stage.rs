@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use scim_bridge::admin::certificates::Certificates;
+use scim_bridge::admin::log_outs::LogOuts;
 use scim_bridge::admin::planning::{Explain, Live};
 use scim_bridge::admin::readiness::StoreHealth;
 use scim_bridge::admin::remap::{Remap, Remapped, StillUnmapped};
@@ -91,6 +92,7 @@ impl Stage {
             certificates: Certificates::default(),
             settings: Arc::default(),
             judged: tokio::sync::watch::Sender::default(),
+            log_outs: LogOuts::default(),
             failing_secrets: tokio::sync::watch::Sender::default(),
             activity: ActivityLog::default(),
             process: "this".to_owned(),

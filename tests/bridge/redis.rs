@@ -42,6 +42,8 @@ async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_wh
     assert_eq!(sim.members().len(), 1);
 
     // The same for one that goes down while in use.
+    let mut console = Console::of(&bridge);
+    console.log_in(&bridge).await;
     redis.kill();
     assert_eq!(hire(&bridge, "m2").await, 503);
     comes_to(&bridge, "/readyz", 503, "STORE-").await;
@@ -50,12 +52,20 @@ async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_wh
     comes_to(&bridge, "/api/v1/status", 200, "\"code\":\"STORE-UNREACHABLE\"").await;
     let told: serde_json::Value = serde_json::from_str(&bridge.get("/api/v1/status").await.1).unwrap();
     assert_eq!((&told["readable"], &told["problems"][0]["subject"]), (&false.into(), &"store".into()), "{told}");
+    // So does whoever looks at the console, logged in before or only now; a page that has nothing without the store says so.
+    console.shows("/", 200, "STORE-UNREACHABLE").await;
+    console.log_in(&bridge).await;
+    console.shows("/", 200, "STORE-UNREACHABLE").await;
+    console.shows("/people", 503, "That did not work").await;
+    console.log_out().await;
+    console.is_logged_out().await;
     for gone in ["scim_bridge_store_up 0\n", "scim_bridge_store_connections{use=\"shared\"} 0\n"] {
         comes_to(&bridge, "/metrics", 200, gone).await;
     }
     redis.start_again();
     is_accepted_at_last(&bridge, "m2").await;
     comes_to(&bridge, "/readyz", 200, "").await;
+    console.is_logged_out().await;
 }
 
 /// How many scripts the server has run.
@@ -116,4 +126,56 @@ async fn redis_settings_changed_in_use_are_reported_until_they_are_right_again()
     assert_eq!(hire(&bridge, "m1").await, 200);
     redis.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     comes_to(&bridge, "/api/v1/status", 200, "\"problems\":[]").await;
+}
+
+/// A browser at the console.
+struct Console {
+    client: reqwest::Client,
+    url: String,
+    cookie: String,
+}
+
+impl Console {
+    fn of(bridge: &Bridge) -> Self {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { client, url: format!("http://{}", bridge.admin), cookie: String::new() }
+    }
+
+    async fn log_in(&mut self, bridge: &Bridge) {
+        let answer = self.submit("/login", format!("token={}", bridge.token)).await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/".parse().unwrap()));
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        self.cookie = cookie.split(';').next().unwrap().to_owned();
+    }
+
+    async fn submit(&self, path: &str, form: String) -> reqwest::Response {
+        let request = self.client.post(format!("{}{path}", self.url)).header("cookie", &self.cookie);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").header("origin", &self.url);
+        request.body(form).send().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        self.client.get(format!("{}{path}", self.url)).header("cookie", &self.cookie).send().await.unwrap()
+    }
+
+    async fn shows(&self, path: &str, status: u16, words: &str) {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        let page = answer.text().await.unwrap();
+        assert!(page.contains(words), "{path}: {page}");
+    }
+
+    async fn log_out(&self) {
+        let page = self.get("/").await.text().await.unwrap();
+        let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
+        let token = rest.split_once('"').unwrap().0;
+        let answer = self.submit("/logout", format!("form_token={token}")).await;
+        assert_eq!(answer.status().as_u16(), 303);
+    }
+
+    /// The cookie that the browser should have thrown away opens nothing.
+    async fn is_logged_out(&self) {
+        let answer = self.get("/").await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/login".parse().unwrap()));
+    }
 }

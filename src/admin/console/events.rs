@@ -14,12 +14,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::State;
-use super::session::{LoggedOut, Pass};
+use super::session::Pass;
 use crate::admin::error::AdminError;
+use crate::admin::log_outs::LoggedOut;
 use crate::admin::service::AdminState;
 use crate::admin::shared;
 use crate::failpoint;
-use crate::store::{StoreError, documents};
+use crate::store::StoreError;
 
 /// How often the store is checked for changes.
 const EVERY: Duration = Duration::from_secs(1);
@@ -83,7 +84,7 @@ async fn look(state: &AdminState) -> Result<Tick, StoreError> {
     for name in WATCHED {
         store.shared(name).await?.version.hash(&mut hasher);
     }
-    let (ended, version): (LoggedOut, u64) = documents::read(store, shared::LOGGED_OUT).await?;
+    let (ended, version) = state.log_outs.read(store).await?;
     version.hash(&mut hasher);
     Ok(Tick { fingerprint: hasher.finish(), ended: Arc::new(ended) })
 }

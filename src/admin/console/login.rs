@@ -10,12 +10,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Nav};
-use super::session::{COOKIE_NAME, LoggedOut, Pass, Session, is_same_origin, session_of};
+use super::session::{COOKIE_NAME, Pass, Session, is_same_origin, session_of};
 use super::{Done, State, go_to};
+use crate::admin::access;
 use crate::admin::error::{AdminError, decorate};
 use crate::admin::gate::{Caller, Gate, Judged};
 use crate::admin::service::Noted;
-use crate::admin::{access, shared};
 use crate::core::audit::Act;
 
 /// Why a page is not shown.
@@ -56,7 +56,7 @@ impl FromRequest for Session {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { session_of(&request).await?.ok_or(PageError::LoggedOut) })
+        Box::pin(async move { session_of(&request).await.ok_or(PageError::LoggedOut) })
     }
 }
 
@@ -66,7 +66,7 @@ impl FromRequest for Pass {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { Self::of(&request).await?.ok_or(PageError::LoggedOut) })
+        Box::pin(async move { Self::of(&request).await.ok_or(PageError::LoggedOut) })
     }
 }
 
@@ -107,7 +107,8 @@ pub(super) async fn log_in(
         return html_answer(StatusCode::UNAUTHORIZED, form(true));
     };
     if let Err(error) = state.note(&actor, Act::LogIn, Noted::default()).await {
-        return PageError::from(error).error_response();
+        // Whoever is paged because the store is away must get in. The log has it.
+        error.log();
     }
     let mut response = go_to("/");
     set_cookie(&mut response, &request, &session, access::SESSION_MS / 1000);
@@ -117,12 +118,7 @@ pub(super) async fn log_in(
 /// `POST /logout`
 pub(super) async fn log_out(state: State, session: Session, request: HttpRequest, given: web::Form<Bare>) -> Done {
     session.check(&given.form_token)?;
-    let now = state.now();
-    let end = |ended: &mut LoggedOut| {
-        ended.add(now, session.form_token());
-        Some(())
-    };
-    shared::update(&*state.store, shared::LOGGED_OUT, end).await.map_err(AdminError::from)?;
+    state.log_outs.add(&*state.store, state.now(), session.form_token()).await;
     let mut response = go_to("/login");
     set_cookie(&mut response, &request, "", 0);
     Ok(response)

@@ -5,14 +5,13 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{COOKIE, ORIGIN};
-use serde::{Deserialize, Serialize};
 
 use super::State;
+use crate::admin::access;
 use crate::admin::error::AdminError;
 use crate::admin::gate::Caller;
+use crate::admin::log_outs::LoggedOut;
 use crate::admin::tokens::Actor;
-use crate::admin::{access, shared};
-use crate::core::time::UnixMs;
 
 /// The session's cookie.
 pub(super) const COOKIE_NAME: &str = "scim_bridge_session";
@@ -66,9 +65,9 @@ pub(super) struct Pass {
 
 impl Pass {
     /// The session that a request belongs to, if any.
-    pub(super) async fn of(request: &HttpRequest) -> Result<Option<Self>, AdminError> {
-        let (Some(session), Some(cookie)) = (session_of(request).await?, cookie(request)) else { return Ok(None) };
-        Ok(Some(Self { cookie: cookie.to_owned(), form_token: session.form_token }))
+    pub(super) async fn of(request: &HttpRequest) -> Option<Self> {
+        let session = session_of(request).await?;
+        Some(Self { cookie: cookie(request)?.to_owned(), form_token: session.form_token })
     }
 
     /// Whether the session is valid: it has not expired, its token is still configured, and it was not logged out.
@@ -78,42 +77,13 @@ impl Pass {
 }
 
 /// The session of a request.
-pub(super) async fn session_of(request: &HttpRequest) -> Result<Option<Session>, AdminError> {
-    let Some(state) = request.app_data::<State>() else { return Ok(None) };
-    let Some(cookie) = cookie(request) else { return Ok(None) };
-    let Some((actor, form_token)) = state.tokens.session(state.now(), cookie) else { return Ok(None) };
-    let ended: LoggedOut = shared::read(&*state.store, shared::LOGGED_OUT).await?;
-    if ended.has(&form_token) {
-        return Ok(None);
+pub(super) async fn session_of(request: &HttpRequest) -> Option<Session> {
+    let state = request.app_data::<State>()?;
+    let (actor, form_token) = state.tokens.session(state.now(), cookie(request)?)?;
+    if state.log_outs.known(&*state.store).await.has(&form_token) {
+        return None;
     }
-    Ok(Some(Session { actor, form_token, same_origin: is_same_origin(request) }))
-}
-
-/// Sessions that were logged out before they expired, by the token in their forms: their cookie is refused from then
-/// on, by every process.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct LoggedOut {
-    /// When each would have expired.
-    ended: Vec<(UnixMs, String)>,
-}
-
-/// How many log-outs are remembered: far more than operators make in a day.
-const LOGGED_OUT_MAX: usize = 1_000;
-
-impl LoggedOut {
-    fn has(&self, form_token: &str) -> bool {
-        self.ended.iter().any(|(_, ended)| access::same(ended, form_token))
-    }
-
-    /// Remembers one.
-    pub(super) fn add(&mut self, now: UnixMs, form_token: &str) {
-        self.ended.retain(|(until, _)| *until > now);
-        if self.ended.len() >= LOGGED_OUT_MAX {
-            self.ended.remove(0);
-        }
-        self.ended.push((now.plus_ms(access::SESSION_MS), form_token.to_owned()));
-    }
+    Some(Session { actor, form_token, same_origin: is_same_origin(request) })
 }
 
 fn cookie(request: &HttpRequest) -> Option<&str> {
