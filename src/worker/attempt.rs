@@ -302,7 +302,7 @@ impl Worker {
                         let note = Note::TakenFrom { person: person.clone() };
                         run.story.push(StoryEntry { at: self.clock.now(), note });
                     }
-                    state.learn_claim(&keys, claimed, self.clock.now());
+                    state.learn_claim(&self.options.plan, &keys, claimed, self.clock.now());
                 }
                 Step::Send(request) => {
                     if self.held(&request, trial_of).is_some() {

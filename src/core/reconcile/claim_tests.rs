@@ -195,3 +195,35 @@ fn two_of_one_name_keep_their_own_members_whatever_address_is_given_to_one_by_mi
     let active: Vec<_> = world.team.users.iter().map(|user| user["active"] == true).collect();
     assert_eq!(active, [true, false]);
 }
+
+#[test]
+fn a_former_employment_that_is_told_late_takes_nothing_from_the_rehire() {
+    let again = |event: Event| Event { person: person("E-2"), ..event };
+    let former = [hire(10, "ada@example.com", "Ada", "Lovelace"), leave(20)];
+    for batches in [vec![&former[..1], &former[1..]], vec![&former[..]]] {
+        let mut world = World::new();
+        world.tell(&[again(hire(30, "ada@example.com", "Ada", "Lovelace"))]);
+        for batch in batches {
+            world.tell(batch);
+        }
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true), "{:?}", world.calls());
+        let ending = world.tell(&[again(update(40, "ada@example.com", "Ada", "King"))]);
+        assert_eq!(ending.document.trouble, None);
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+    }
+}
+
+#[test]
+fn a_change_of_a_record_that_nobody_was_hired_under_takes_nothing_from_who_was() {
+    let mut world = World::new();
+    world.tell(&[hire(30, "ada@example.com", "Ada", "Lovelace")]);
+    let of_another = |event: Event| Event { person: person("E-2"), ..event };
+    let ending = world.tell(&[of_another(update(40, "ada@example.com", "Ada", "Lovelace"))]);
+    assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::NotAMember, None));
+    // Under another name it is said, as somebody must decide.
+    let ending = world.tell(&[of_another(update(50, "ada@example.com", "Adam", "Smith"))]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
+    let ending = world.tell(&[update(60, "ada@example.com", "Ada", "King")]);
+    assert_eq!(ending.document.trouble, None);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}

@@ -6,6 +6,7 @@ use super::groups;
 use super::owner;
 use super::reply::Outcome;
 use super::request::Request;
+use super::rules::{PlanRules, Standing, standing};
 use super::search::Search;
 use crate::core::code::Code;
 use crate::core::person::document::{Groups, Standstill};
@@ -35,7 +36,7 @@ pub enum Claimed {
 
 impl AttemptState {
     /// Takes in what came of a claim.
-    pub fn learn_claim(&mut self, keys: &[String], claimed: Claimed, now: UnixMs) {
+    pub fn learn_claim(&mut self, rules: &PlanRules, keys: &[String], claimed: Claimed, now: UnixMs) {
         match claimed {
             Claimed::Ours => self.claims.extend_from_slice(keys),
             // Another worker is creating or writing this group, and will soon be done.
@@ -64,6 +65,15 @@ impl AttemptState {
             // There is nothing to switch off: the account belongs to somebody who works there.
             Claimed::Others(owner)
                 if self.leaves_with_nothing(now) && owner.keeps_it() && !owner.may_be_left_by(&self.document, now) =>
+            {
+                self.end = Some(Conclusion::InLine(Finished::NotAMember));
+            }
+            // Another record of the same human being, whom HR does not call employed under this id: it asks for nothing.
+            Claimed::Others(owner)
+                if standing(&self.document, rules, now) == Standing::Unsaid
+                    && self.has_nothing()
+                    && owner.keeps_it()
+                    && owner.has_name_of(&self.document) =>
             {
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
@@ -105,7 +115,12 @@ impl AttemptState {
     /// one.
     fn leaves_with_nothing(&self, now: UnixMs) -> bool {
         let has_left = self.document.record.membership(now) == Some(EmploymentState::Left);
-        has_left && self.document.member.is_none() && !self.may_have_created
+        has_left && self.has_nothing()
+    }
+
+    /// Whether there has never been a member, nor may there be one.
+    fn has_nothing(&self) -> bool {
+        self.document.member.is_none() && !self.may_have_created
     }
 
     /// How the attempt ends if somebody else has the claim.

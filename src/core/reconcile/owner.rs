@@ -222,11 +222,15 @@ impl Owner {
         !self.name.1.is_empty() && self.name == folded_name(document)
     }
 
-    /// Whether what HR says under another id applies to the owner's member: that they work there; or that they worked
-    /// there and leave, if that is newer than what HR says about the owner.
+    /// Whether what HR says under another id applies to the owner's member: that they work there, or that they worked
+    /// there and leave. It must be newer than what HR says about the owner, or else it is about an earlier employment;
+    /// whoever was never called employed takes nothing from somebody who is.
     fn counts_for(&self, document: &Document, now: UnixMs) -> bool {
-        let is_leaver = document.record.membership(now) == Some(EmploymentState::Left);
-        !is_leaver || (was_employed(document) && self.is_asked_to_leave(document, now))
+        let hired = hired(document);
+        if document.record.membership(now) == Some(EmploymentState::Left) {
+            return hired.is_some() && self.is_asked_to_leave(document, now);
+        }
+        self.is_leaving || self.employed.is_none() || hired > self.employed
     }
 
     /// Whether HR asks for a leave that is newer than what it says about the owner. A record that only lists them as
@@ -241,12 +245,14 @@ impl Owner {
     /// owner's, or one that is no longer in use; the bridge cannot know.
     #[must_use]
     pub fn may_be_left_by(&self, document: &Document, now: UnixMs) -> bool {
-        self.is_asked_to_leave(document, now) && !was_employed(document)
+        self.is_asked_to_leave(document, now) && hired(document).is_none()
     }
 }
 
-fn was_employed(document: &Document) -> bool {
-    document.record.employment.words().iter().any(|word| word.state == EmploymentState::Employed)
+/// HR's newest statement that they are employed, in effect or not.
+fn hired(document: &Document) -> Option<Stamp> {
+    let words = document.record.employment.words().iter();
+    words.filter(|word| word.state == EmploymentState::Employed).map(|word| word.stamp).max()
 }
 
 fn id_of(document: &Document) -> Option<&str> {
@@ -303,32 +309,41 @@ mod tests {
         let now = UnixMs(2_000);
         let (works, mut left) = (somebody("E-1", EmploymentState::Employed), somebody("E-2", EmploymentState::Left));
         let key = address_key("ada@example.com");
-        assert!(Owner::of(&works, &key, now).hands_over_to(&somebody("E-3", EmploymentState::Employed), now));
+        let told = |id: &str, at, kind, state| {
+            let facts = Facts { employment: Some((state, None)), ..Facts::default() };
+            Event { person: somebody(id, state).person, kind, at: Some(UnixMs(at)), facts }
+        };
+        let nobody = |id: &str| {
+            let mut nobody = Document { record: Record::default(), ..somebody(id, EmploymentState::Employed) };
+            nobody.record.given_name.clone_from(&works.record.given_name);
+            nobody.record.family_name.clone_from(&works.record.family_name);
+            nobody
+        };
+        let hired_at = |id: &str, at| {
+            let mut hired = nobody(id);
+            hired.record.fold(&told(id, at, EventKind::Hire, EmploymentState::Employed), now, 2);
+            hired
+        };
+        assert!(Owner::of(&works, &key, now).hands_over_to(&hired_at("E-3", 1_100), now));
         assert!(!Owner::of(&works, &key, now).hands_over_to(&left, now));
+        // A former employment whose events come late, and an id that HR has never called employed, take nothing.
+        assert!(!Owner::of(&works, &key, now).hands_over_to(&hired_at("E-3", 500), now));
+        assert!(!Owner::of(&works, &key, now).hands_over_to(&nobody("E-3"), now));
+        assert!(Owner::of(&nobody("E-1"), &key, now).hands_over_to(&nobody("E-3"), now), "neither was called employed");
         // A person with a member of their own is somebody else of that name.
-        let mut namesake = somebody("E-5", EmploymentState::Employed);
+        let mut namesake = hired_at("E-5", 1_100);
         namesake.member = Some(KnownMember { id: Some("5".to_owned()), ..member() });
         assert!(!Owner::of(&works, &key, now).hands_over_to(&namesake, now));
         let owner = Document { member: namesake.member.clone(), ..works.clone() };
         assert!(Owner::of(&owner, &key, now).hands_over_to(&namesake, now), "it is the same member");
         // A person who worked there under another id leaves under it, if that is newer; a row that lists them as gone
         // asks for nothing.
-        let told = |at, kind, state| {
-            let facts = Facts { employment: Some((state, None)), ..Facts::default() };
-            Event { person: left.person.clone(), kind, at: Some(UnixMs(at)), facts }
-        };
-        for (hired_at, left_at, hands_over) in
-            [(Some(1_100), 1_200, true), (Some(500), 600, false), (None, 1_200, false)]
+        for (hired, left_at, hands_over) in [(Some(1_100), 1_200, true), (Some(500), 600, false), (None, 1_200, false)]
         {
-            let mut leaver = Document { record: Record::default(), ..somebody("E-2", EmploymentState::Employed) };
-            leaver.record.given_name.clone_from(&works.record.given_name);
-            leaver.record.family_name.clone_from(&works.record.family_name);
-            if let Some(at) = hired_at {
-                leaver.record.fold(&told(at, EventKind::Hire, EmploymentState::Employed), now, 2);
-            }
-            leaver.record.fold(&told(left_at, EventKind::Leave, EmploymentState::Left), now, 3);
+            let mut leaver = hired.map_or_else(|| nobody("E-2"), |at| hired_at("E-2", at));
+            leaver.record.fold(&told("E-2", left_at, EventKind::Leave, EmploymentState::Left), now, 3);
             let owner = Owner::of(&works, &key, now);
-            let expected = (hands_over, hired_at.is_none());
+            let expected = (hands_over, hired.is_none());
             assert_eq!((owner.hands_over_to(&leaver, now), owner.may_be_left_by(&leaver, now)), expected, "{left_at}");
         }
         // A leaver hands over once they are switched off, or cannot be.

@@ -120,7 +120,7 @@ pub fn preview(
             }
             Step::Own(keys) => {
                 let claimed = claim(claims, &keys, &state.document, now);
-                state.learn_claim(&keys, claimed, now);
+                state.learn_claim(rules, &keys, claimed, now);
             }
             Step::Send(request) => {
                 preview.note_call(&request);

@@ -246,7 +246,7 @@ impl World {
                 Step::Finish(conclusion) => break conclusion,
                 Step::Own(keys) => {
                     let claimed = self.own(&me, &keys, &state);
-                    state.learn_claim(&keys, claimed, self.now);
+                    state.learn_claim(&rules, &keys, claimed, self.now);
                 }
                 Step::Send(request) => {
                     let is_put_by = match self.faults.first() {

@@ -111,7 +111,7 @@ impl Hand {
     /// The claims that were asked for are this person's.
     pub(super) fn learn_claim(mut self, keys: &[String], now: UnixMs) -> Self {
         if let Some(state) = &mut self.state {
-            state.learn_claim(keys, ClaimedKeys::Ours, now);
+            state.learn_claim(&plan_rules(), keys, ClaimedKeys::Ours, now);
         }
         self.seen = digest(self.seen, &(keys, now));
         self.go_on(now)
