@@ -102,7 +102,7 @@ fn expired(config: &Config, now: UnixMs) -> Vec<Checked> {
             source.secrets.iter().map(|secret| secret.not_after).max_by_key(|end| end.unwrap_or(UnixMs(i64::MAX)))?;
         let end = last.filter(|end| *end < now)?;
         let found =
-            format!("source `{}`: the last one expired at {end}, so all its deliveries are answered 401", source.name);
+            format!("source `{}`: the last one expired at {end}, so all its deliveries are answered 503", source.name);
         let action = ProblemCode::SourceSecretExpires.advice().to_owned();
         Some(Checked { what: "secrets", ok: false, found, action })
     });

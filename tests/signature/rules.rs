@@ -122,6 +122,12 @@ fn during_a_rotation_both_secrets_hold_and_afterwards_only_the_new_one() {
     assert_eq!(judged("old", end.plus_ms(1)), Some(Refusal::ExpiredSecret));
     assert_eq!(judged("new", end.plus_ms(1)), None);
     assert_eq!(judged("other", end), Some(Refusal::Mismatch));
+    // Without a new one, the fault is ours: a sender who is answered 401 may never send it again.
+    let verifier = verifier_until(scheme.clone(), &[("old", Some(end))]);
+    let headers = signed(&scheme, "old", BODY, "", SIGNED_AT);
+    assert_eq!(refusal(verifier.verify(delivery(&strs(&headers), BODY), end)), None);
+    let judged = verifier.verify(delivery(&strs(&headers), BODY), end.plus_ms(1));
+    assert_eq!(refusal(judged), Some(Refusal::NoUsableSecret));
 }
 
 #[test]

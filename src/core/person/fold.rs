@@ -170,6 +170,8 @@ fn take_in(
     document.progress.suspicions_alone = 0;
     document.progress.refused_at = None;
     document.progress.username_refused = 0;
+    // What was written so often without showing may be another value, or another thing, by now.
+    document.progress.unconfirmed = None;
     document.not_followed_since = None;
     folding.calls_for_attempt = true;
     let employment = event.facts.employment.and_then(|(_, from)| from);

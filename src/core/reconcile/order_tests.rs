@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::team_tests::{Fault, Team};
 use super::world_tests::{World, hire, leave, of_department, person, shown, update};
+use crate::core::code::Code;
 use crate::core::person::inbox::{Entry, Word};
-use crate::core::person::{EmploymentState, Event, EventKind, Scope};
+use crate::core::person::{Email, EmploymentState, Event, EventKind, Scope};
 
 /// The kind, and which of three addresses, given names, family names, departments (or none) and states of scope.
 pub(super) type Told = (u8, u8, u8, u8, u8, u8);
@@ -188,5 +189,25 @@ proptest! {
         other.work(&person("E-1"), &[(u64::MAX, retry)]);
         prop_assert!(other.team.users.len() <= 1, "no duplicate member: {:?}", other.team.calls);
         prop_assert_eq!(end_of(&plain), end_of(&other));
+    }
+}
+
+#[test]
+fn what_was_answered_but_never_done_keeps_no_newer_word_from_being_followed() {
+    for word in [leave(30), update(30, "-", "Ada", "King"), update(30, "ada.king@example.com", "-", "-")] {
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
+        world.team.ignores_writes = true;
+        let ending = world.tell(&[update(20, "-", "Ada", "Lovelace")]);
+        assert_eq!(ending.document.trouble.unwrap().code, Code::ScimNotApplied);
+        world.team.ignores_writes = false;
+        let ending = world.tell(std::slice::from_ref(&word));
+        assert_eq!(ending.document.trouble, None, "{word:?}: {:?}", world.calls());
+        let email = word.facts.email.as_ref().map_or("ada@example.com", Email::lower);
+        let family = if word.facts.family_name.is_some() { "King" } else { "Lovelace" };
+        let is_left = word.kind == EventKind::Leave;
+        let member = &world.team.users[0];
+        assert_eq!((member["userName"].as_str(), member["active"].as_bool()), (Some(email), Some(!is_left)));
+        assert!(is_left || member["name"]["familyName"] == family, "{member}");
     }
 }

@@ -190,6 +190,12 @@ struct Entry {
     digest: Zeroizing<[u8; 32]>,
 }
 
+impl Entry {
+    fn has_expired(&self, now: UnixMs) -> bool {
+        self.not_after.is_some_and(|not_after| now > not_after)
+    }
+}
+
 impl Keys {
     /// Prepares secrets, each with the time at which it expires. Secrets that cannot be used are skipped: see
     /// [`check_secret`].
@@ -206,6 +212,12 @@ impl Keys {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether none can be used at `now`: there are none, or all have expired.
+    #[must_use]
+    pub fn are_over(&self, now: UnixMs) -> bool {
+        self.0.iter().all(|entry| entry.has_expired(now))
     }
 
     /// Whether `presented` is the text of one of the secrets.
@@ -246,8 +258,7 @@ impl Keys {
         let mut tried = Tried::NoKey;
         for entry in &self.0 {
             let (proof, equal) = prove(&entry.key);
-            let expired = entry.not_after.is_some_and(|not_after| now > not_after);
-            tried = match (tried, equal, expired) {
+            tried = match (tried, equal, entry.has_expired(now)) {
                 (proven @ Tried::Proven(_), _, _) => proven,
                 (_, true, false) => Tried::Proven(proof),
                 (Tried::Expired, _, _) | (_, true, true) => Tried::Expired,

@@ -57,7 +57,7 @@ pub enum Refusal {
     #[error("the timestamp is in the future: a clock is wrong")]
     TooNew,
     /// None of the source's secrets can be used now: our configuration is at fault, not the sender.
-    #[error("the source has no usable secret: see `scim-bridge check`")]
+    #[error("the source has no usable secret, or all have expired: see `scim-bridge check`")]
     NoUsableSecret,
 }
 

@@ -77,7 +77,7 @@ impl Verifier {
 
     /// Checks the signature only. Returns timestamp and id as found in the headers.
     fn prove(&self, keys: &Keys, delivery: &Delivery, now: UnixMs) -> Result<(Option<Vec<u8>>, EventId), Refusal> {
-        if keys.is_empty() {
+        if keys.are_over(now) {
             return Err(Refusal::NoUsableSecret);
         }
         let evidence = self.evidence(delivery)?;
