@@ -183,18 +183,7 @@ impl Bridge {
             end_leases(store.as_ref(), clock.now()).await?;
             background::lift_what_a_key_can_cause(store.as_ref(), background::RESTARTED).await?;
         }
-        let token = match (&config.server.admin_token, &config.store.url) {
-            (Some(token), _) => token.clone(),
-            (None, StoreUrl::Embedded { dir }) => token::kept(&dir.join(TOKEN_FILE))?,
-            (None, StoreUrl::Redis(_)) => {
-                if config.server.tokens.is_empty() {
-                    warn!(
-                        "no `[server] admin_token` is set, so API and console stay shut; health and metrics need none"
-                    );
-                }
-                LiveSecret::new(clock::new_token().into())
-            }
-        };
+        let token = admin_token(&config)?;
         let (activity, process) = (ActivityLog::default(), clock::new_name());
         let traces = options::traces(&config, &process, process_role);
         let systems = if process_role.works() { options::hr_systems(&config)? } else { BTreeMap::new() };
@@ -396,6 +385,20 @@ impl Bridge {
         match life.failed() {
             Some(part) => Err(std::io::Error::other(format!("the {part} has ended, and the process with it"))),
             None => ended,
+        }
+    }
+}
+
+/// What opens API and console: as configured, or kept beside the embedded store.
+fn admin_token(config: &Config) -> Result<LiveSecret, StartError> {
+    match (&config.server.admin_token, &config.store.url) {
+        (Some(token), _) => Ok(token.clone()),
+        (None, StoreUrl::Embedded { dir }) => Ok(token::kept(&dir.join(TOKEN_FILE))?),
+        (None, StoreUrl::Redis(_)) => {
+            if config.server.tokens.is_empty() {
+                warn!("no `[server] admin_token` is set, so API and console stay shut; health and metrics need none");
+            }
+            Ok(LiveSecret::new(clock::new_token().into()))
         }
     }
 }
