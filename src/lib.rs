@@ -9,6 +9,7 @@ pub mod config;
 pub mod core;
 pub mod descriptors;
 pub mod failpoint;
+pub mod files;
 pub mod hr;
 #[cfg(feature = "stand-ins")]
 pub mod hr_sim;

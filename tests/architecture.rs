@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["hr"],
     &["store", "scim", "config"],
     &["supervision"],
-    &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],
+    &["clock", "telemetry", "lifecycle", "secret", "files", "peer", "descriptors"],
     &["failpoint"],
     &["core"],
 ];

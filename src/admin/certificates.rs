@@ -8,11 +8,10 @@ use x509_parser::pem::Pem;
 
 use crate::core::problems::CertificateFigure;
 use crate::core::time::UnixMs;
+use crate::files::{self, PEM_BYTES_MAX};
 
 /// How old what is known may be: a file that was replaced is soon seen.
 const KNOWN_MAX: Duration = Duration::from_secs(10);
-/// A larger file is not a certificate.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// A file with certificates, and the key of the configuration that names it.
 #[derive(Debug, Clone)]
@@ -66,8 +65,7 @@ impl Certificates {
 
 impl CertificateFile {
     fn figure(&self) -> Option<CertificateFigure> {
-        let is_small = std::fs::metadata(&self.path).is_ok_and(|about| about.len() <= FILE_BYTES_MAX);
-        let pem = is_small.then(|| std::fs::read(&self.path).ok()).flatten()?;
+        let pem = files::read(&self.path, PEM_BYTES_MAX).ok()?;
         Some(CertificateFigure { key: self.key, until: until(&pem, self.is_list)? })
     }
 }

@@ -88,7 +88,7 @@ pub enum StartError {
     #[error("`[source.fetch]`: {0}")]
     HrClient(#[from] HrClientError),
     /// `[postman] ca_file` could not be read.
-    #[error("`[postman] ca_file` cannot be read: {0}")]
+    #[error("`[postman] ca_file`: {0}")]
     CaFile(std::io::Error),
     /// The admin listener could not be opened.
     #[error(transparent)]

@@ -1,7 +1,6 @@
 //! Configuration into each component's own options.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +36,7 @@ use crate::core::reconcile::verdict::RetryRules;
 use crate::core::roster::Columns;
 use crate::core::target_name;
 use crate::descriptors;
+use crate::files::{self, PEM_BYTES_MAX};
 use crate::hr::{Credentials, HrSystem};
 use crate::intake::{IntakeOptions, Source, SourceSecret};
 use crate::peer::TrustedProxies;
@@ -65,7 +65,8 @@ pub(super) fn hr_systems(config: &Config) -> Result<BTreeMap<SourceName, HrSyste
 /// Makes the configured SCIM client.
 pub fn scim_client(config: &Config) -> Result<Client, StartError> {
     let postman = &config.postman;
-    let ca_pem = postman.ca_file.as_deref().map(fs::read).transpose().map_err(StartError::CaFile)?;
+    let ca_pem = postman.ca_file.as_deref().map(|file| files::read(file, PEM_BYTES_MAX)).transpose();
+    let ca_pem = ca_pem.map_err(StartError::CaFile)?.map(|pem| pem.to_vec());
     let base_url = Url::parse(&postman.base_url).map_err(|_| ClientError::BaseUrl)?;
     let options = ClientOptions {
         base_url,

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::secret::{Fit, Reader, SecretSpec};
+use crate::files::{self, PEM_BYTES_MAX};
 use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
 
@@ -153,10 +154,9 @@ impl Raw {
             findings.push(ConfigError::new("worker.lease_s", ConfigCode::Value, problem).advise(advice));
         }
         if let Some(path) = &self.ca_file
-            && let Err(error) = std::fs::File::open(path)
+            && let Err(error) = files::read(path, PEM_BYTES_MAX)
         {
-            let problem = format!("{}: {error}", path.display());
-            findings.push(ConfigError::new("postman.ca_file", ConfigCode::File, problem));
+            findings.push(ConfigError::new("postman.ca_file", ConfigCode::File, error.to_string()));
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +17,7 @@ use super::error::{ConfigCode, ConfigError, Findings};
 use crate::core::processes::ProcessRole;
 use crate::core::signature::{Scheme, check_secret};
 use crate::core::time::UnixMs;
+use crate::files::{self, Reading};
 use crate::secret::LiveSecret;
 
 /// Largest file that is taken for a secret, in bytes.
@@ -180,7 +182,7 @@ pub struct SecretFiles(Vec<Watched>);
 #[derive(Debug)]
 struct Watched {
     key: String,
-    path: PathBuf,
+    file: Reading,
     secret: LiveSecret,
     fit: Fit,
     /// What the last look failed with; none if it did not.
@@ -233,11 +235,12 @@ impl Fit {
 
 impl Watched {
     /// The file's secret, if it is one that can be used.
-    fn look(&self) -> Result<SecretString, String> {
-        let value = read_file(&self.path)?;
+    fn look(&mut self) -> Result<SecretString, String> {
+        let read = self.file.again();
+        let value = taken(self.file.path(), read)?;
         match self.fit.check(&value) {
             Ok(()) => Ok(value),
-            Err(problem) => Err(format!("file `{}`: {problem}", self.path.display())),
+            Err(problem) => Err(format!("file `{}`: {problem}", self.file.path().display())),
         }
     }
 }
@@ -271,7 +274,7 @@ impl SecretFiles {
                     }
                 }
                 // A secret that is still to come has no file yet.
-                Err(_) if watched.secret.current().expose_secret().is_empty() && !watched.path.exists() => {}
+                Err(_) if watched.secret.current().expose_secret().is_empty() && !watched.file.path().exists() => {}
                 Err(problem) => {
                     if watched.failing.is_none() {
                         refreshed.failed.push((watched.key.clone(), problem.clone()));
@@ -301,7 +304,7 @@ impl SecretFiles {
         let secret = LiveSecret::new(value);
         self.0.push(Watched {
             key: key.to_owned(),
-            path: path.to_owned(),
+            file: Reading::of(path, FILE_BYTES_MAX),
             secret: secret.clone(),
             fit: Fit::Any,
             failing: None,
@@ -327,18 +330,15 @@ fn unexpanded(secret: &str) -> Option<&str> {
     braced.or(is_bare.then_some(rest)).filter(|name| is_name(name))
 }
 
+fn read_file(path: &Path) -> Result<SecretString, String> {
+    taken(path, files::read(path, FILE_BYTES_MAX))
+}
+
 /// A secret file's text, without the byte-order mark that some editors put before it, and the line break at its end.
 /// The error names the path only.
-fn read_file(path: &Path) -> Result<SecretString, String> {
-    use std::io::Read;
+fn taken(path: &Path, read: io::Result<Zeroizing<Vec<u8>>>) -> Result<SecretString, String> {
     let shown = path.display();
-    let cannot = |error: std::io::Error| format!("file `{shown}` cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("file `{shown}` is too large for a secret"));
-    }
+    let bytes = read.map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("file `{shown}` is not UTF-8 text"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::secret::{Reader, SecretSpec};
 pub use super::store_url::{RedisHost, RedisTopology, RedisUrl, StoreUrl};
+use crate::files::{self, PEM_BYTES_MAX};
 use crate::secret::LiveSecret;
 
 /// `[store]`.
@@ -184,10 +185,9 @@ impl Raw {
             [("store.ca_file", &self.ca_file), ("store.cert_file", &self.cert_file), ("store.key_file", &self.key_file)]
         {
             if let Some(path) = path
-                && let Err(error) = std::fs::File::open(path)
+                && let Err(error) = files::read(path, PEM_BYTES_MAX)
             {
-                let problem = format!("{}: {error}", path.display());
-                findings.push(ConfigError::new(key, ConfigCode::File, problem));
+                findings.push(ConfigError::new(key, ConfigCode::File, error.to_string()));
             }
         }
         if let StoreUrl::Redis(url) = &self.url {

@@ -8,6 +8,11 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use crate::files;
+
+/// Far more than a token has.
+const TOKEN_BYTES_MAX: u64 = 65_536;
+
 /// The result of keeping a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
@@ -29,7 +34,7 @@ pub(super) fn keep(file: &Path, token: &SecretString) -> io::Result<Kept> {
     match linked {
         Ok(()) => removed.and_then(|()| sync_folder(file)).map(|()| Kept::Kept),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let there = fs::read(file)?;
+            let there = files::read(file, TOKEN_BYTES_MAX)?;
             let same: bool = there.trim_ascii_end().ct_eq(token.expose_secret().as_bytes()).into();
             Ok(if same { Kept::Kept } else { Kept::Other })
         }

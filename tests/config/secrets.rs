@@ -117,6 +117,41 @@ fn a_secret_that_is_not_there_is_named_by_where_it_should_be() {
 }
 
 #[test]
+fn what_becomes_of_a_secret_file_holds_up_nothing_and_is_told_with_what_it_is() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let folder = Folder::with("");
+    for name in ["key", "api"] {
+        fs::write(folder.path(name), format!("the-first-value-of-{name}")).unwrap();
+    }
+    let file = |name: &str| folder.path(name).display().to_string();
+    let toml = format!(
+        "[postman]\nkey = {{ file = '{}' }}\n[server]\nadmin_token = {{ file = '{}' }}",
+        file("key"),
+        file("api")
+    );
+    let mut config = load(&toml, &[]).unwrap();
+    let began = std::time::Instant::now();
+    let replaced: [(&str, &dyn Fn()); 4] = [
+        ("is a pipe", &|| mknodat(CWD, folder.path("key"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap()),
+        ("is a directory", &|| fs::create_dir(folder.path("key")).unwrap()),
+        ("is a device", &|| std::os::unix::fs::symlink("/dev/zero", folder.path("key")).unwrap()),
+        ("is too large", &|| fs::write(folder.path("key"), vec![b'a'; 70_000]).unwrap()),
+    ];
+    for (told, replace) in replaced {
+        let _ = fs::remove_file(folder.path("key")).or_else(|_| fs::remove_dir(folder.path("key")));
+        replace();
+        fs::write(folder.path("api"), format!("a-value-while-the-other-{told}")).unwrap();
+        let Refreshed { changed, failing, .. } = config.secret_files.refresh();
+        assert_eq!(changed, ["server.admin_token"], "{told}: others are read");
+        let [(key, problem)] = &failing[..] else { panic!("{told}: {failing:?}") };
+        assert!(key == "postman.key" && problem.contains(told) && problem.contains(&file("key")), "{problem}");
+        assert!(load(&toml, &[]).unwrap_err().to_string().contains(told), "{told}: at the start, too");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "nothing was waited for");
+    assert_eq!(config.postman.key.current().expose_secret(), "the-first-value-of-key");
+}
+
+#[test]
 fn a_secret_file_is_read_again_when_it_changes_however_it_is_replaced() {
     let folder = Folder::with("");
     // As Kubernetes mounts a secret: the name is a link into a folder that is a link itself.

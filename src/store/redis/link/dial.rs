@@ -1,6 +1,5 @@
 //! Makes one connection: address, TLS, login, timeouts.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use secrecy::ExposeSecret;
 use super::options::{Address, LinkOptions, Login, TlsFiles};
 use super::trouble::{LinkError, reply};
 use crate::core::code::Code;
+use crate::files::{self, PEM_BYTES_MAX};
 use crate::peer::is_this_machine;
 
 /// Set when its connection has broken.
@@ -81,16 +81,17 @@ fn settings(login: &Login, database: u32, protocol: ProtocolVersion) -> RedisCon
     settings
 }
 
-fn certificates(files: &TlsFiles) -> Result<TlsCertificates, LinkError> {
+fn certificates(tls: &TlsFiles) -> Result<TlsCertificates, LinkError> {
     let read = |path: &std::path::Path| {
-        fs::read(path).map_err(|error| LinkError::new(Code::StoreTls, format!("{}: {error}", path.display())))
+        let read = files::read(path, PEM_BYTES_MAX);
+        read.map(|pem| pem.to_vec()).map_err(|error| LinkError::new(Code::StoreTls, error.to_string()))
     };
     Ok(TlsCertificates {
-        client_tls: match &files.client {
+        client_tls: match &tls.client {
             Some((cert, key)) => Some(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? }),
             None => None,
         },
-        root_cert: files.ca.as_deref().map(read).transpose()?,
+        root_cert: tls.ca.as_deref().map(read).transpose()?,
     })
 }
 
