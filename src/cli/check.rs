@@ -111,7 +111,11 @@ fn expired(config: &Config, now: UnixMs) -> Vec<Checked> {
 
 async fn store(config: &Config) -> Checked {
     let pinged = match app::open_store(config) {
-        Ok(store) => store.check().await,
+        Ok(store) => match store.check().await {
+            // What a running bridge would tell of in `status`.
+            Ok(()) => store.settings().await,
+            unwell => unwell,
+        },
         Err(error) => Err(error),
     };
     match pinged {

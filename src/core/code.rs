@@ -279,6 +279,9 @@ codes! {
     StoreEverysec = "STORE-EVERYSEC",
         "`[store] durability` waits for disks, and this server answers `WAITAOF` before it has flushed.",
         "Set `appendfsync always` on it and its replicas, or run Redis 8 or later; for trials only, `[store] insecure_ok = true`.";
+    StoreMinReplicas = "STORE-MIN-REPLICAS",
+        "`[store] durability = \"replicated\"`, and this primary takes writes although no replica is connected.",
+        "Set `min-replicas-to-write 1` (and `min-replicas-max-lag 10`) on it and its replicas: `CONFIG SET` each, and in redis.conf; for trials only, `[store] insecure_ok = true`.";
     StoreEviction = "STORE-EVICTION",
         "Redis may evict keys when memory is short: its `maxmemory-policy` is not `noeviction`.",
         "Set `maxmemory-policy noeviction`; for trials only, `[store] insecure_ok = true`.";

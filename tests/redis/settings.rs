@@ -89,6 +89,47 @@ async fn durability_on_a_server_that_answers_before_it_flushes_is_refused_until_
     accepts_at_last(store.as_ref()).await;
 }
 
+/// It loses nothing, so deliveries are taken; but two workers may act at once after a cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replicated_primary_that_takes_writes_without_replicas_is_told_and_serves() {
+    let server = Server::start(Make::Valkey, &["--appendfsync", "always"]);
+    let replicated = [("durability", "replicated"), ("durable_replicas", "0")];
+    let store = open(&server.url(), &replicated);
+    accept(store.as_ref()).await.unwrap();
+    assert_eq!(code(store.settings().await), Code::StoreMinReplicas);
+    accept(store.as_ref()).await.unwrap();
+    for (setting, value, is_well) in [
+        ("min-replicas-to-write", "1", true),
+        ("min-replicas-max-lag", "0", false),
+        ("min-replicas-max-lag", "10", true),
+    ] {
+        server.ask(&["CONFIG", "SET", setting, value]);
+        assert_eq!(store.settings().await.is_ok(), is_well, "{setting} {value}");
+    }
+    server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    for (key, value) in [("durability", "fsynced"), ("insecure_ok", "true")] {
+        let store = open(&server.url(), &[(key, value), replicated[0], replicated[1]]);
+        accept(store.as_ref()).await.unwrap();
+        store.settings().await.unwrap();
+    }
+}
+
+/// Otherwise the server's log of refusals would have another every 20 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_not_see_the_configuration_asks_for_it_once_a_connection() {
+    let server = Server::start(Make::Valkey, &["--appendfsync", "always"]);
+    server.ask(&["ACL", "SETUSER", "bridge", "on", ">change-me", "~*", "&*", "+@all", "-config"]);
+    let url = server.url().replace("://", "://bridge:change-me@");
+    let store = open(&url, &[("durability", "fsynced")]);
+    for _ in 0..3 {
+        accept(store.as_ref()).await.unwrap();
+        store.settings().await.unwrap();
+    }
+    let log = server.ask(&["ACL", "LOG"]);
+    assert_eq!(log.matches("config|get").count(), 1, "{log}");
+    assert!(!log.contains("count 2") && !log.contains("count\n2"), "{log}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn durability_that_the_server_cannot_give_is_refused() {
     let redis = Server::start(Make::Redis, &[]);

@@ -51,7 +51,7 @@ fn fails(code: &str, failing: &[&FailingOperation]) -> Found {
     if passed_over.is_some() {
         what.push_str(" What is damaged is skipped: the log says who is concerned.");
     }
-    if suffers(Suffers::Safety).is_some() {
+    if suffers(Suffers::Safety).is_some() && known != Some(&Code::StoreMinReplicas) {
         what.push_str(" It is so since the bridge connected; another connection, or a restart, would be refused.");
     }
     if upkeep.is_some() {

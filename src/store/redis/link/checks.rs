@@ -1,12 +1,14 @@
 //! Checks that a server is configured not to lose data. On every new connection: after a failover, the server may have
 //! another configuration. And now and then on one in use: somebody may change it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Value};
 use tracing::warn;
 
 use super::dial::ask;
-use super::options::LinkOptions;
+use super::options::{Durability, LinkOptions};
 use super::trouble::LinkError;
 use crate::core::code::Code;
 
@@ -19,6 +21,14 @@ pub(super) enum Look {
     Again,
 }
 
+/// What a connection has shown that its user may not do: it is not tried again, or the server's log of refusals would
+/// fill.
+#[derive(Debug, Default)]
+pub(super) struct Rights {
+    /// `CONFIG GET`.
+    no_config: AtomicBool,
+}
+
 /// Checks a server.
 ///
 /// # Errors
@@ -26,6 +36,7 @@ pub(super) enum Look {
 pub(super) async fn check(
     options: &LinkOptions,
     connection: &mut MultiplexedConnection,
+    rights: &Rights,
     look: Look,
 ) -> Result<(), LinkError> {
     let tolerate = |trouble: LinkError| tolerate(options, look, trouble);
@@ -66,7 +77,16 @@ pub(super) async fn check(
         // Valkey reports a `redis_version` of 7.
         let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
         if major.is_none_or(|major: u32| major < REDIS_THAT_WAITS) {
-            check_appendfsync(connection, look).await?.map_or(Ok(()), tolerate)?;
+            check_appendfsync(connection, rights).await?.map_or(Ok(()), tolerate)?;
+        }
+    }
+    // A primary lists the field only while it counts its replicas before it takes a write.
+    if matches!(options.durability, Durability::Replicated { .. }) && field("min_slaves_good_slaves").is_none() {
+        let trouble = LinkError::new(Code::StoreMinReplicas, "min-replicas-to-write 0");
+        match look {
+            // It loses nothing that was accepted, so it is no reason to accept nothing: the next look tells of it.
+            Look::First => warn!(code = %trouble.code, "{} {}", trouble.code.title(), trouble.code.advice()),
+            Look::Again => tolerate(trouble)?,
         }
     }
     Ok(())
@@ -76,7 +96,13 @@ pub(super) async fn check(
 /// redis/redis#13793 fixed it.
 const REDIS_THAT_WAITS: u32 = 8;
 
-async fn check_appendfsync(connection: &mut MultiplexedConnection, look: Look) -> Result<Option<LinkError>, LinkError> {
+async fn check_appendfsync(
+    connection: &mut MultiplexedConnection,
+    rights: &Rights,
+) -> Result<Option<LinkError>, LinkError> {
+    if rights.no_config.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let mut cmd = redis::cmd("CONFIG");
     cmd.arg("GET").arg("appendfsync");
     match ask(connection, &cmd).await {
@@ -88,13 +114,12 @@ async fn check_appendfsync(connection: &mut MultiplexedConnection, look: Look) -
         },
         // A user with least rights may not run it, and managed Redis often lacks it.
         Err(trouble) if matches!(trouble.code, Code::StoreNoPerm | Code::StoreError) => {
-            if look == Look::First {
-                warn!(
-                    code = %Code::StoreEverysec,
-                    "`[store] durability` needs `appendfsync always` on this server, which cannot be checked: \
-                     `+config|get` is not granted."
-                );
-            }
+            rights.no_config.store(true, Ordering::Relaxed);
+            warn!(
+                code = %Code::StoreEverysec,
+                "`[store] durability` needs `appendfsync always` on this server, which cannot be checked: \
+                 `+config|get` is not granted."
+            );
             Ok(None)
         }
         Err(trouble) => Err(trouble),

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::checks::{self, Look};
+use super::checks::{self, Look, Rights};
 use super::dial::{self, Callee, Dialler, Gone};
 use super::find;
 use super::options::{Address, LinkOptions};
@@ -48,6 +48,7 @@ pub(super) struct Session {
     /// Ends what waits on a connection of the pool when the session is dropped.
     pub(super) closed: CancellationToken,
     connection: MultiplexedConnection,
+    rights: Rights,
     gone: Gone,
 }
 
@@ -115,7 +116,7 @@ impl Shared {
     /// is made.
     pub(super) async fn check_settings(&self) -> Result<(), LinkError> {
         let Some(session) = self.live() else { return Ok(()) };
-        let checked = checks::check(&self.options, &mut session.connection.clone(), Look::Again).await;
+        let checked = checks::check(&self.options, &mut session.connection.clone(), &session.rights, Look::Again).await;
         // Such as a primary that is a replica now, and takes writes that nobody will ever see.
         if let Err(trouble) = &checked
             && trouble.is_of_the_connection()
@@ -208,12 +209,13 @@ async fn open(options: &LinkOptions) -> Result<Session, LinkError> {
 
 async fn open_at(options: &LinkOptions, address: Address) -> Result<Session, LinkError> {
     let (mut connection, gone) = dial::connect(options, &address, Callee::Server).await?;
-    checks::check(options, &mut connection, Look::First).await?;
+    let rights = Rights::default();
+    checks::check(options, &mut connection, &rights, Look::First).await?;
     let pool = match options.durability.disks() {
         Some(_) => Some(pool(options, &address)?),
         None => None,
     };
-    Ok(Session { address, pool, closed: CancellationToken::new(), connection, gone })
+    Ok(Session { address, pool, closed: CancellationToken::new(), connection, rights, gone })
 }
 
 fn pool(options: &LinkOptions, address: &Address) -> Result<Pool, LinkError> {
