@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::clock_watch::TimeRange;
 use super::hold::HoldScope;
 use super::person::PersonId;
 use super::time::UnixMs;
@@ -17,6 +18,8 @@ const STEPS: u64 = 24;
 const REMEMBERED_MAX: usize = 128;
 /// For how long: longer than the pauses between attempts, and any lease.
 const REMEMBERED_MS: u64 = 3_600_000;
+/// Processes' clocks differ by less where they are kept right: what is dated later was dated by a wrong one.
+const AHEAD_MS: u64 = 600_000;
 
 /// What the guard lets through without an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +87,9 @@ pub struct Passed {
 
 impl Guard {
     /// Whether this person's change may be made now; if so, it is counted. Repeated for the same person, it counts
-    /// once.
-    pub fn may(&mut self, now: UnixMs, scope: &HoldScope, who: Passage, options: GuardOptions) -> bool {
+    /// once. A clock that leaps opens no window: what may be within it counts.
+    pub fn may(&mut self, now: impl Into<TimeRange>, scope: &HoldScope, who: Passage, options: GuardOptions) -> bool {
+        let now = now.into();
         let max = options.max(scope, who.people_known);
         let Some(passed) = self.of(scope) else { return true };
         passed.forget(now, options.window_ms);
@@ -93,7 +97,7 @@ impl Guard {
             return true;
         }
         if !who.is_held && passed.in_window() < max {
-            passed.count(now, options.window_ms);
+            passed.count(now.latest, options.window_ms);
         } else if passed.allowed > 0 {
             passed.allowed -= 1;
         } else {
@@ -102,15 +106,15 @@ impl Guard {
         if passed.recent.len() >= REMEMBERED_MAX {
             passed.recent.remove(0);
         }
-        passed.recent.push((who.person.0, now));
+        passed.recent.push((who.person.0, now.latest));
         true
     }
 
     /// Lets `n` more through, within the next window.
     pub fn allow(&mut self, now: UnixMs, scope: &HoldScope, n: u64, options: GuardOptions) {
         if let Some(passed) = self.of(scope) {
-            passed.forget(now, options.window_ms);
-            passed.allowed = passed.allowed.saturating_add(n);
+            let left = if passed.allowed_until > now { passed.allowed } else { 0 };
+            passed.allowed = left.saturating_add(n);
             passed.allowed_until = now.plus_ms(options.window_ms);
         }
     }
@@ -140,11 +144,19 @@ impl Passed {
         self.steps.iter().map(|(_, n)| n).sum()
     }
 
-    fn forget(&mut self, now: UnixMs, window_ms: u64) {
+    fn forget(&mut self, now: TimeRange, window_ms: u64) {
+        let TimeRange { earliest, latest } = now;
+        // By a clock that was ahead: it went through now at the latest, or it would count until that time has come.
+        let ahead = latest.plus_ms(AHEAD_MS);
+        let dates = self.steps.iter_mut().map(|(at, _)| at).chain(self.recent.iter_mut().map(|(_, at)| at));
+        for at in dates.filter(|at| **at > ahead) {
+            *at = latest;
+        }
+        self.allowed_until = self.allowed_until.min(ahead.plus_ms(window_ms));
         let step_ms = step_ms(window_ms);
-        self.steps.retain(|(at, _)| now.ms_since(*at) < window_ms.saturating_add(step_ms));
-        self.recent.retain(|(_, at)| now.ms_since(*at) < REMEMBERED_MS.min(window_ms));
-        if self.allowed_until <= now {
+        self.steps.retain(|(at, _)| earliest.ms_since(*at) < window_ms.saturating_add(step_ms));
+        self.recent.retain(|(_, at)| earliest.ms_since(*at) < REMEMBERED_MS.min(window_ms));
+        if self.allowed_until <= earliest {
             self.allowed = 0;
         }
     }
@@ -212,6 +224,25 @@ mod tests {
         let next_day = UnixMs(0).plus_ms(25 * HOUR_MS);
         assert!(!guard.may(next_day, &LEAVES, who(7, true), OPTIONS));
         assert!(guard.may(next_day, &LEAVES, who(7, false), OPTIONS));
+    }
+
+    #[test]
+    fn a_clock_that_leaps_opens_no_window_and_shuts_none_for_ever() {
+        let through = |guard: &mut Guard, now: TimeRange, people: std::ops::Range<u64>| {
+            people.filter(|n| guard.may(now, &LEAVES, who(*n, false), OPTIONS)).count()
+        };
+        let year = UnixMs(0).plus_ms(365 * 24 * HOUR_MS);
+        let unsure = TimeRange { earliest: UnixMs(0).plus_ms(1_000), latest: year };
+        let mut guard = Guard::default();
+        assert_eq!(through(&mut guard, UnixMs(0).into(), 0..3), 3);
+        assert_eq!(through(&mut guard, unsure, 3..9), 2, "what went through before the leap still counts");
+        // The clock is right again: it counts as of now, for one window and no longer.
+        let soon = UnixMs(0).plus_ms(60_000);
+        assert_eq!(through(&mut guard, soon.into(), 9..20), 0);
+        guard.allow(year, &LEAVES, 2, OPTIONS);
+        assert!(guard.may(soon, &LEAVES, who(30, true), OPTIONS));
+        assert_eq!(through(&mut guard, soon.plus_ms(26 * HOUR_MS).into(), 40..60), 5);
+        assert!(!guard.may(soon.plus_ms(26 * HOUR_MS), &LEAVES, who(31, true), OPTIONS), "it has lapsed");
     }
 
     #[test]

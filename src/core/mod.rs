@@ -7,6 +7,7 @@ pub mod alert;
 pub mod audit;
 pub mod braces;
 pub mod capture;
+pub mod clock_watch;
 pub mod code;
 pub mod csv;
 pub mod deliveries;

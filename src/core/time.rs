@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct UnixMs(pub i64);
 
+/// No clock that is right shows an earlier time: the bridge was not there then. What shows one is mostly a machine that has
+/// just started, and does not know the time yet.
+pub const EARLIEST: UnixMs = UnixMs(1_767_225_600_000);
+
 impl UnixMs {
     /// The instant `ms` milliseconds later; saturates at the end of time.
     #[must_use]
@@ -26,6 +30,13 @@ impl UnixMs {
     #[must_use]
     pub fn ms_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
+    /// An instant at which the bridge did something, seen at `now`: if it is ahead of that, or before there was a bridge,
+    /// it was told by a wrong clock, and counts as now.
+    #[must_use]
+    pub fn set_right(self, now: Self) -> Self {
+        if self < EARLIEST && now >= EARLIEST { now } else { self.min(now) }
     }
 
     /// Parses an RFC 3339 timestamp, such as `2026-11-22T10:00:00Z`.
@@ -48,6 +59,16 @@ impl fmt::Display for UnixMs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_wrong_clock_told_counts_as_now() {
+        assert_eq!(EARLIEST.to_string(), "2026-01-01T00:00:00Z");
+        let now = EARLIEST.plus_ms(1_000);
+        for (told, right) in [(now, now), (EARLIEST, EARLIEST), (now.plus_ms(1), now), (UnixMs(0), now)] {
+            assert_eq!(told.set_right(now), right, "{told}");
+        }
+        assert_eq!(UnixMs(3).set_right(UnixMs(7)), UnixMs(3), "the same clock told both");
+    }
 
     #[test]
     fn an_instant_reads_as_rfc3339_and_back() {

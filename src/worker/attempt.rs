@@ -109,7 +109,7 @@ impl Worker {
             Ok(document) => document,
             Err(unreadable) => return self.set_aside(&guard, &claimed, unreadable).await,
         };
-        document.not_ahead_of(now);
+        document.set_right(now);
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
         let before = Before::of(&document);

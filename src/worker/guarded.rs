@@ -40,7 +40,8 @@ impl Worker {
             self.holds.look().await?;
         }
         let is_held = self.holds.current().get(&scope).is_some();
-        let (now, options) = (self.clock.now(), self.options.guard);
+        let options = self.options.guard;
+        let now = self.time_range(options.window_ms);
         let may = documents::change(self.store.as_ref(), GUARD, |guard: &mut Guard| {
             guard.may(now, &scope, Passage { person, is_held, people_known }, options).then_some(())
         });

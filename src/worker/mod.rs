@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, Clock};
+use crate::core::clock_watch::{ClockWatch, TimeRange};
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
 use crate::core::outdated::Streak;
@@ -88,6 +89,8 @@ pub struct Worker {
     suspicions: Arc<Mutex<Suspicions>>,
     /// What this process saw of each source's events of late.
     streaks: Arc<Mutex<BTreeMap<SourceName, Streak>>>,
+    /// Whether the clock has leapt since the process started.
+    clock_watch: Arc<Mutex<ClockWatch>>,
     released_at_ms: Arc<AtomicU64>,
     token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
@@ -124,6 +127,8 @@ impl Worker {
     pub fn new(store: Arc<dyn Store>, client: Client, clock: Clock, options: WorkerOptions) -> Self {
         let name: Arc<str> = clock::new_name().into();
         let holds = SharedHolds::new(store.clone(), clock.clone(), options.probe_pauses);
+        let mut clock_watch = ClockWatch::default();
+        clock_watch.look(clock.now(), clock.monotonic_ms(), options.guard.window_ms);
         Self {
             store,
             client,
@@ -134,6 +139,7 @@ impl Worker {
             holds: Arc::new(holds),
             suspicions: Arc::default(),
             streaks: Arc::default(),
+            clock_watch: Arc::new(Mutex::new(clock_watch)),
             released_at_ms: Arc::default(),
             token_wait: Arc::default(),
             pace: Arc::default(),
@@ -192,6 +198,12 @@ impl Worker {
             }
             Claim::Nobody { until } => Ok(Stepped::Nothing { until }),
         }
+    }
+
+    /// What the time may be, if the clock has leapt within `settled_ms`.
+    fn time_range(&self, settled_ms: u64) -> TimeRange {
+        let mut watch = self.clock_watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.look(self.clock.now(), self.clock.monotonic_ms(), settled_ms)
     }
 
     /// What this process has seen of undocumented refusals. Never held across an await.

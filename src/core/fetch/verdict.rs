@@ -92,19 +92,14 @@ impl OwedRead {
         (self.tries, self.failing_since, self.not_before) = (0, None, None);
     }
 
-    /// See [`crate::core::person::Document::not_ahead_of`].
-    pub fn not_ahead_of(&mut self, now: UnixMs) {
+    /// See [`crate::core::person::Document::set_right`].
+    pub fn set_right(&mut self, now: UnixMs) {
         let longest = now.plus_ms(SLEEP_MS_MAX);
-        for (at, latest) in [
-            (Some(&mut self.first_at), now),
-            (Some(&mut self.last_at), now),
-            (self.failing_since.as_mut(), now),
-            (self.not_before.as_mut(), longest),
-            (self.turn.as_mut(), longest),
-        ] {
-            if let Some(at) = at {
-                *at = (*at).min(latest);
-            }
+        for at in [&mut self.first_at, &mut self.last_at].into_iter().chain(self.failing_since.as_mut()) {
+            *at = at.set_right(now);
+        }
+        for at in self.not_before.iter_mut().chain(self.turn.as_mut()) {
+            *at = (*at).min(longest);
         }
     }
 

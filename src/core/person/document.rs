@@ -187,6 +187,9 @@ impl Groups {
     }
 }
 
+/// The longest pause before another try to put a member into their groups.
+pub const GROUPS_PAUSE_MS_MAX: u64 = 86_400_000;
+
 /// A wait until the member has joined: only then can they be put into groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupsWait {
@@ -374,9 +377,10 @@ impl Document {
         }
     }
 
-    /// Nothing that the bridge did is later than `now`. Where it seems to be, the clock was set back since, and it counts
-    /// as done now: no pause is to last until the clock has caught up. What HR told is left as it is.
-    pub fn not_ahead_of(&mut self, now: UnixMs) {
+    /// Nothing that the bridge did is later than `now`, or older than the bridge. Where it seems to be, the clock was wrong,
+    /// and it counts as done now: no pause is to last until the clock has caught up, and nothing has gone on for decades.
+    /// What HR told is left as it is.
+    pub fn set_right(&mut self, now: UnixMs) {
         let member = self.member.iter_mut().flat_map(|member| {
             let written = [
                 &mut member.created_at,
@@ -399,10 +403,13 @@ impl Document {
             self.groups_wait.as_mut().map(|wait| &mut wait.since),
         ];
         for at in member.chain(done.into_iter().flatten()) {
-            *at = (*at).min(now);
+            *at = at.set_right(now);
+        }
+        if let Some(wait) = &mut self.groups_wait {
+            wait.due = wait.due.min(now.plus_ms(GROUPS_PAUSE_MS_MAX));
         }
         if let Some(owed) = &mut self.owed_read {
-            owed.not_ahead_of(now);
+            owed.set_right(now);
         }
     }
 
@@ -728,6 +735,7 @@ impl Progress {
 mod tests {
     use super::*;
     use crate::core::person::SourceName;
+    use crate::core::time::EARLIEST;
 
     #[test]
     fn what_was_done_by_a_clock_that_was_ahead_counts_as_done_now() {
@@ -740,13 +748,32 @@ mod tests {
         document.progress.failing_since = Some(ahead);
         OwedRead::note(&mut document.owed_read, ahead, false);
         document.owed_read.as_mut().unwrap().not_before = Some(UnixMs(ahead.0 * 5));
-        document.not_ahead_of(now);
+        document.groups_wait = Some(GroupsWait { since: ahead, due: UnixMs(i64::MAX) });
+        document.set_right(now);
+        let wait = document.groups_wait.unwrap();
+        assert_eq!((wait.since, wait.due), (now, now.plus_ms(GROUPS_PAUSE_MS_MAX)));
         assert_eq!((document.waiting_since, document.paged.map(|(at, _)| at)), (Some(UnixMs(7)), Some(now)));
         assert_eq!(document.progress.create_unknown.map(|unknown| unknown.at), Some(now));
         assert_eq!(document.progress.failing_since, Some(now));
         let owed = document.owed_read.unwrap();
         assert_eq!((owed.first_at, owed.last_at), (now, now));
         assert!(owed.due(0, false) <= now.plus_ms(3_600_000), "no longer than is ever asked for");
+    }
+
+    #[test]
+    fn what_was_done_before_there_was_a_bridge_was_done_by_a_clock_that_did_not_know_the_time() {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+        let (now, before) = (EARLIEST.plus_ms(1_000), UnixMs(60_000));
+        let mut document = Document::new(person);
+        document.progress.failing_since = Some(before);
+        document.progress.create_unknown = Some(UnknownCreate::made(before, true));
+        OwedRead::note(&mut document.owed_read, before, false);
+        document.owed_read.as_mut().unwrap().failing_since = Some(before);
+        document.set_right(now);
+        assert_eq!(document.progress.failing_since, Some(now), "it is not given up");
+        assert_eq!(document.progress.create_unknown.map(|unknown| unknown.at), Some(now));
+        let owed = document.owed_read.unwrap();
+        assert_eq!((owed.first_at, owed.last_at, owed.failing_since), (now, now, Some(now)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::capabilities::Capabilities;
 use super::carrier::Carrier;
 use super::group::{GroupCall, GroupOutcome, GroupRow, ShownGroup};
 use crate::core::person::Document;
-use crate::core::person::document::{GroupsWait, JoinedGroup};
+use crate::core::person::document::{GROUPS_PAUSE_MS_MAX, GroupsWait, JoinedGroup};
 use crate::core::person::label::{self, Label};
 use crate::core::person::record::Record;
 use crate::core::time::UnixMs;
@@ -20,9 +20,7 @@ pub const VALUE: &str = "{value}";
 /// A person who has not joined is tried again after this long, then each time after as long as they have waited so
 /// far,
 const WAIT_FIRST_MS: u64 = 900_000;
-/// up to this,
-const WAIT_PAUSE_MS_MAX: u64 = 86_400_000;
-/// and given up after this: nobody accepts the invitation.
+/// up to [`GROUPS_PAUSE_MS_MAX`], and given up after this: nobody accepts the invitation.
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
 const CHANGED_MAX: u32 = 20;
@@ -92,10 +90,12 @@ pub(super) const NEVER_JOINED: &str = "the member is not taken, for thirty days:
 
 /// Schedules another try for a person who cannot be put into their groups yet; false: time is up.
 pub fn wait(document: &mut Document, now: UnixMs) -> bool {
-    let since = document.groups_wait.map_or(now, |wait| wait.since);
+    // Time in which nobody tried is not time in which they did not join: the bridge was off, or the clock leapt.
+    let untried = |wait: GroupsWait| now.ms_since(wait.due).saturating_sub(GROUPS_PAUSE_MS_MAX);
+    let since = document.groups_wait.map_or(now, |wait| wait.since.plus_ms(untried(wait)));
     let waited_ms = now.ms_since(since);
     let goes_on = waited_ms < WAIT_MS_MAX;
-    let due = now.plus_ms(waited_ms.clamp(WAIT_FIRST_MS, WAIT_PAUSE_MS_MAX));
+    let due = now.plus_ms(waited_ms.clamp(WAIT_FIRST_MS, GROUPS_PAUSE_MS_MAX));
     document.groups_wait = goes_on.then_some(GroupsWait { since, due });
     goes_on
 }

@@ -126,6 +126,19 @@ fn a_try_that_nobody_has_a_use_for_any_more_is_not_due_for_ever() {
 }
 
 #[test]
+fn a_clock_that_leaps_gives_up_no_invitation() {
+    let mut world = World::new().with_groups();
+    let id = world.team.add(ADA, "Ada", "Byron", true, &json!({}));
+    world.team.not_joined.push(id);
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+    world.now = at.plus_ms(400 * 86_400_000);
+    let ending = world.work(&ending.document.person, &[]);
+    assert!(matches!(ending.standing, Standing::Scheduled { .. }), "{:?}", ending.standing);
+    assert_eq!(ending.document.trouble, None);
+}
+
+#[test]
 fn a_claim_on_a_group_is_handed_over_to_nobody() {
     let mut world = World::new().with_groups();
     let ending = world.tell(&[hire(10, ADA, "Ada", "King"), leave(20)]);

@@ -108,6 +108,7 @@ impl Embedded {
             control,
             options,
             clock: clock.clone(),
+            clock_watch: tidy::watch(&clock),
             shared: Arc::clone(&shared),
             presence: Arc::clone(&presence),
             heart,

@@ -6,6 +6,7 @@ use super::control::was_set_back;
 use super::figures::unsigned;
 use super::writer::Work;
 use crate::clock::LeaseClock;
+use crate::core::clock_watch::ClockWatch;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
 
@@ -35,17 +36,30 @@ pub(super) fn tidy(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreError> 
     } + give_space_back(work)?)
 }
 
-/// What is forgotten does not come back. So a leap of the wall's clock is no time that has passed, and none counts for a
-/// while where the clock may have been wrong when the store was opened.
-fn time_that_counts(work: &mut Work<'_>, now: UnixMs) -> Option<UnixMs> {
-    let (before, steady) = (UnixMs(work.control.tidied), work.clock.at(now));
-    if let LeaseClock::Steady { .. } = work.clock
-        && now.ms_since(before) > AWAY_MS
-        && work.clock.running_ms() < DOUBT_MS
-    {
-        return None;
+/// What the wall's clock showed as the store was opened.
+pub(super) fn watch(clock: &LeaseClock) -> ClockWatch {
+    let mut watch = ClockWatch::default();
+    if let LeaseClock::Steady { at, .. } = clock {
+        watch.look(*at, 0, DOUBT_MS);
     }
-    let counts = now.min(steady);
+    watch
+}
+
+/// What is forgotten does not come back. So a leap of the wall's clock is no time that has passed until that clock has run on
+/// evenly for a while; and none counts for a while where the clock may have been wrong when the store was opened.
+fn time_that_counts(work: &mut Work<'_>, now: UnixMs) -> Option<UnixMs> {
+    let before = UnixMs(work.control.tidied);
+    let counts = match work.clock {
+        LeaseClock::Caller => now,
+        LeaseClock::Steady { .. } => {
+            let running_ms = work.clock.running_ms();
+            let range = work.clock_watch.look(now, running_ms, DOUBT_MS);
+            if now.ms_since(before) > AWAY_MS && running_ms < DOUBT_MS {
+                return None;
+            }
+            range.earliest
+        }
+    };
     if counts.ms_since(before) >= NOTED_MS || was_set_back(before, counts) {
         work.control.tidied = counts.0;
     }

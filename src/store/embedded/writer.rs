@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::control::Control;
 use super::presence::Presence;
 use crate::clock::LeaseClock;
+use crate::core::clock_watch::ClockWatch;
 use crate::lifecycle::Heart;
 use crate::store::{StoreError, StoreOptions};
 
@@ -39,6 +40,8 @@ pub(super) struct Work<'a> {
     pub(super) options: &'a StoreOptions,
     /// What leases are measured by.
     pub(super) clock: &'a LeaseClock,
+    /// Whether the wall's clock has leapt since the store was opened.
+    pub(super) clock_watch: &'a mut ClockWatch,
     /// Whether there may be something new to claim.
     pub(super) wake: &'a mut bool,
 }
@@ -228,6 +231,7 @@ pub(super) struct State {
     pub(super) control: Control,
     pub(super) options: StoreOptions,
     pub(super) clock: LeaseClock,
+    pub(super) clock_watch: ClockWatch,
     pub(super) shared: Arc<Published>,
     pub(super) presence: Arc<Presence>,
     pub(super) heart: Heart,
@@ -334,8 +338,14 @@ impl State {
         }
         self.heart.waiting(|| self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([]))?;
         for task in batch {
-            let mut work =
-                Work { db: &self.db, control: &mut self.control, options: &self.options, clock: &self.clock, wake };
+            let mut work = Work {
+                db: &self.db,
+                control: &mut self.control,
+                options: &self.options,
+                clock: &self.clock,
+                clock_watch: &mut self.clock_watch,
+                wake,
+            };
             task.run(&mut work)?;
         }
         self.control.save(&self.db, before)?;
