@@ -7,7 +7,6 @@ use super::service::{AdminState, Noted};
 use super::shared;
 use super::tokens::Actor;
 use crate::core::audit::Act;
-use crate::core::code::Code;
 use crate::core::guard::Guard;
 use crate::core::hold::{Hold, HoldScope, Holds};
 use crate::store::holds::{self, REFRESH_MS};
@@ -29,13 +28,13 @@ pub struct Allowed {
 }
 
 impl AdminState {
-    /// Sets an operator's hold, replacing any other of that scope. Returns once every worker knows of it.
+    /// Sets an operator's hold, replacing any other of that scope that can be read. Returns once every worker knows of it.
     pub async fn set_hold(&self, by: &Actor, scope: HoldScope, reason: Option<&str>) -> Result<Hold, AdminError> {
-        let (now, pauses) = (self.now(), self.pauses);
+        let now = self.now();
         let hold = self
             .change_holds(|holds| {
-                holds.set(now, scope.clone(), Code::HoldOperator, pauses, None);
-                holds.get(&scope).cloned()
+                holds.set_by_hand(now, &scope);
+                holds.get_readable(&scope).cloned()
             })
             .await?
             .ok_or(AdminError::Internal("a hold that was set is not there"))?;
@@ -101,11 +100,7 @@ impl AdminState {
     }
 
     async fn lift_if_same(&self, seen: &Hold) -> Result<(), AdminError> {
-        let lift = |holds: &mut Holds| {
-            let is_same = holds.get(&seen.scope).is_some_and(|hold| hold.since == seen.since);
-            (is_same && holds.lift(&seen.scope)).then_some(())
-        };
-        if self.change_holds(lift).await?.is_some() {
+        if self.change_holds(|holds| holds.lift_same(seen).then_some(())).await?.is_some() {
             tracing::info!(scope = %seen.scope, "the guard's hold is lifted: nobody waits behind it any more");
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::core::alert::Judged;
 use crate::core::audit::{Act, Audit, Line};
 use crate::core::guard::GuardOptions;
-use crate::core::hold::{Holds, ProbePauses};
+use crate::core::hold::Holds;
 use crate::core::person::SourceName;
 use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::processes::{FailingSecret, ProcessRole};
@@ -59,8 +59,6 @@ pub struct AdminState {
     pub mappings: String,
     /// The configured sources.
     pub sources: Vec<SourceFigures>,
-    /// Pauses between probes, for holds.
-    pub pauses: ProbePauses,
     /// The whole roster.
     pub roster: Roster,
     /// What the guard lets through.

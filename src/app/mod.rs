@@ -202,7 +202,6 @@ impl Bridge {
             live: options::live(&config, client.clone()),
             mappings: mappings::mappings_hash(&config.sources),
             sources: options::source_figures(&config.sources),
-            pauses: options::probe_pauses(&config),
             roster,
             guard: options::guard(&config),
             bounds: options::bound_figures(&config),

@@ -183,7 +183,7 @@ pub fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
     }
 }
 
-pub(super) fn probe_pauses(config: &Config) -> ProbePauses {
+fn probe_pauses(config: &Config) -> ProbePauses {
     ProbePauses { first_ms: config.hold.probe_first_s * 1000, max_ms: config.hold.probe_max_s * 1000 }
 }
 

@@ -2,6 +2,7 @@
 //! probe or an operator lifts the hold. One small document, the same for all workers; every change is a pure function
 //! of it, and the store only keeps it with a version.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -199,6 +200,9 @@ pub struct Holds {
     /// Those that a probe lifted recently.
     #[serde(deserialize_with = "read_known")]
     pub lifted: Vec<Lifted>,
+    /// What this version does not know, of a newer one: it is kept as it is.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, Value>,
 }
 
 fn read_each<'de, D: Deserializer<'de>>(stored: D) -> Result<Vec<Hold>, D::Error> {
@@ -222,8 +226,8 @@ fn write_each<S: Serializer>(holds: &[Hold], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(holds.iter().map(|hold| hold.unread.as_ref().map_or(Stored::Read(hold), Stored::Unread)))
 }
 
-/// What is kept of a document that cannot be read at all.
-const UNREAD_CHARS_MAX: usize = 1_000;
+/// What is kept of a document that cannot be read at all: more than any has.
+const UNREAD_BYTES_MAX: usize = 65_536;
 
 impl Holds {
     /// Reads the document. What cannot be read of it is a hold that only an operator lifts.
@@ -234,8 +238,9 @@ impl Holds {
         }
         let stored = serde_json::from_slice::<Value>(bytes).ok().filter(Value::is_object);
         stored.and_then(|stored| Self::deserialize(stored).ok()).unwrap_or_else(|| {
-            let text: String = String::from_utf8_lossy(bytes).chars().take(UNREAD_CHARS_MAX).collect();
-            Self { holds: vec![Hold::unreadable(Value::String(text))], lifted: Vec::new() }
+            let kept = &bytes[..bytes.len().min(UNREAD_BYTES_MAX)];
+            let text = String::from_utf8_lossy(kept).into_owned();
+            Self { holds: vec![Hold::unreadable(Value::String(text))], ..Self::default() }
         })
     }
 
@@ -273,6 +278,48 @@ impl Holds {
         true
     }
 
+    /// Sets an operator's hold, whatever else held this scope. What cannot be read stays beside it: lifting the one must not
+    /// lift the other. Returns whether anything changed: there may be one already.
+    pub fn set_by_hand(&mut self, now: UnixMs, scope: &HoldScope) -> bool {
+        let mut standing = self.holds.iter().filter(|hold| hold.scope == *scope && hold.unread.is_none());
+        if standing.any(|hold| is_lifted_by_hand(hold.code)) {
+            return false;
+        }
+        self.holds.retain(|hold| hold.scope != *scope || hold.unread.is_some());
+        self.holds.push(Hold {
+            scope: scope.clone(),
+            code: Code::HoldOperator,
+            since: now,
+            next_probe_at: None,
+            paused_at: None,
+            probes: 0,
+            probing: None,
+            key: None,
+            unread: None,
+        });
+        true
+    }
+
+    /// The hold of this scope that can be read.
+    #[must_use]
+    pub fn get_readable(&self, scope: &HoldScope) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.scope == *scope && hold.unread.is_none())
+    }
+
+    /// Lifts this very hold, and no other of its scope.
+    pub fn lift_same(&mut self, seen: &Hold) -> bool {
+        let before = self.holds.len();
+        let is_same = |hold: &Hold| hold.scope == seen.scope && hold.since == seen.since && hold.unread == seen.unread;
+        self.holds.retain(|hold| !is_same(hold));
+        self.holds.len() != before
+    }
+
+    /// Whether only an operator lets this scope's work go on: then nothing of it is tried, by a probe either.
+    fn waits_for_operator(&self, scope: &HoldScope) -> bool {
+        let covers = |hold: &Hold| hold.scope == *scope || hold.scope == HoldScope::All;
+        self.holds.iter().any(|hold| is_lifted_by_hand(hold.code) && covers(hold))
+    }
+
     /// Lifts a hold by hand; its pauses are forgotten.
     pub fn lift(&mut self, scope: &HoldScope) -> bool {
         self.lifted.retain(|lifted| lifted.scope != *scope);
@@ -297,7 +344,7 @@ impl Holds {
         let is_over = |since: Option<UnixMs>, until: UnixMs| {
             until <= now || since.is_some_and(|since| since > now.plus_ms(SET_BACK_MS))
         };
-        self.holds.iter().find(|hold| {
+        self.holds.iter().filter(|hold| !self.waits_for_operator(&hold.scope)).find(|hold| {
             hold.next_probe_at.is_some_and(|at| is_over(hold.paused_at, at))
                 && hold.probing.as_ref().is_none_or(|probing| is_over(probing.since, probing.until))
         })
@@ -308,6 +355,7 @@ impl Holds {
     pub fn next_probe_at(&self) -> Option<UnixMs> {
         self.holds
             .iter()
+            .filter(|hold| !self.waits_for_operator(&hold.scope))
             .filter_map(|hold| {
                 let at = hold.next_probe_at?;
                 Some(hold.probing.as_ref().map_or(at, |probing| at.max(probing.until)))
@@ -318,7 +366,7 @@ impl Holds {
     /// Takes a due probe for `worker`. Returns whether it got it.
     pub fn begin_probe(&mut self, now: UnixMs, scope: &HoldScope, by: &str, until: UnixMs) -> bool {
         let is_due = self.due_probe(now).is_some_and(|hold| hold.scope == *scope);
-        let hold = self.holds.iter_mut().find(|hold| hold.scope == *scope && is_due);
+        let hold = self.holds.iter_mut().find(|hold| hold.scope == *scope && hold.unread.is_none() && is_due);
         if let Some(hold) = hold {
             hold.probing = Some(Probing { by: by.to_owned(), until, since: Some(now) });
             return true;
@@ -456,6 +504,51 @@ mod tests {
         assert_eq!(Holds::from_bytes(b"{}"), Holds::default());
         let lifted = r#"{"lifted":[{"scope":"all","code":"HOLD-OF-TOMORROW","at":1,"probes":0}]}"#;
         assert_eq!(Holds::from_bytes(lifted.as_bytes()), Holds::default(), "it is over");
+    }
+
+    #[test]
+    fn an_operators_hold_stands_beside_one_that_cannot_be_read_and_neither_takes_the_other_along() {
+        let newer = r#"{"holds":[{"scope":"all","code":"HOLD-OF-TOMORROW","since":7}],"of_tomorrow":{"x":[1]}}"#;
+        for stored in [newer, "garbage"] {
+            let mut holds = Holds::from_bytes(stored.as_bytes());
+            let unread = holds.holds[0].clone();
+            assert!(holds.set_by_hand(UnixMs(9), &HoldScope::All) && !holds.set_by_hand(UnixMs(11), &HoldScope::All));
+            let set = holds.get_readable(&HoldScope::All).unwrap().clone();
+            assert_eq!((set.code, set.since, holds.holds.len()), (Code::HoldOperator, UnixMs(9), 2));
+            let mut again = Holds::from_bytes(&serde_json::to_vec(&holds).unwrap());
+            assert_eq!(again, holds, "nothing is lost");
+            assert!(again.lift_same(&set) && again.holds == [unread]);
+        }
+        let holds = Holds::from_bytes(newer.as_bytes());
+        assert!(serde_json::to_string(&holds).unwrap().contains(r#""of_tomorrow":{"x":[1]}"#));
+        // It replaces what the target caused.
+        let mut holds = held();
+        assert!(holds.set_by_hand(UnixMs(5), &HoldScope::All));
+        assert_eq!((holds.holds.len(), holds.holds[0].code), (1, Code::HoldOperator));
+    }
+
+    #[test]
+    fn where_only_an_operator_lets_work_go_on_nothing_is_probed() {
+        let end = UnixMs(i64::MAX);
+        for (by_hand, of_target, is_probed) in [
+            (HoldScope::All, HoldScope::Writes, false),
+            (HoldScope::All, HoldScope::All, false),
+            (HoldScope::Writes, HoldScope::Writes, false),
+            (HoldScope::Writes, HoldScope::All, true),
+            (HoldScope::Deactivations, HoldScope::Writes, true),
+        ] {
+            let mut holds = Holds::default();
+            holds.set(UnixMs(0), of_target.clone(), Code::HoldRefused, PAUSES, None);
+            let unread = serde_json::json!({ "scope": by_hand, "code": "HOLD-OF-TOMORROW" });
+            for place in [0, 1] {
+                let mut holds = holds.clone();
+                holds.holds.insert(place, Hold::unreadable(unread.clone()));
+                let told = format!("{by_hand} {of_target} {place}");
+                assert_eq!(holds.due_probe(end).is_some(), is_probed, "{told}");
+                assert_eq!(holds.next_probe_at().is_some(), is_probed, "{told}");
+                assert_eq!(holds.begin_probe(UnixMs(i64::MAX - 1), &of_target, "a", end), is_probed, "{told}");
+            }
+        }
     }
 
     #[test]

@@ -473,7 +473,7 @@ async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
     }
     let (now, scope) = (stage.clock.now(), HoldScope::Deactivations);
     let holds =
-        scim_bridge::store::holds::SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
+        scim_bridge::store::holds::SharedHolds::new(stage.store.clone(), stage.clock.clone(), crate::stage::PAUSES);
     holds.set(&scope, Code::HoldGuard, None).await.unwrap();
     assert!(now <= stage.clock.now());
     stage.api("DELETE", "/api/v1/hold", "").await.expect(200);

@@ -212,7 +212,7 @@ async fn the_first_page_says_what_needs_attention_and_what_to_do_first() {
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
     stage.add_dead_letter(Code::ScimElsewhere, "").await;
     stage.finish_next().await;
-    let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
+    let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), crate::stage::PAUSES);
     holds.set(&HoldScope::All, Code::HoldKey, None).await.unwrap();
     let page = visitor.page("/").await;
     let (hold, dead) = (page.find("HOLD-KEY").unwrap(), page.find("SCIM-409-ELSEWHERE").unwrap());

@@ -46,7 +46,7 @@ async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
     stage.add_dead_letter(Code::ScimElsewhere, "").await;
     stage.accept(vec![hire("E-2", "Grace", "Hopper")]).await;
-    let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
+    let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), crate::stage::PAUSES);
     holds.set(&HoldScope::Creates, Code::HoldSeats, None).await.unwrap();
     stage.clock.advance_ms(30_000);
     stage.state.beat().await;

@@ -86,7 +86,6 @@ impl Stage {
             live: Arc::new(Live { client: None, rules: rules() }),
             mappings: "as they are".to_owned(),
             sources: vec![SourceFigures::new(source("hr"))],
-            pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
             guard: GUARD,
             bounds: BoundFigures { entries_max: 1_000, dead_letters_max: 1_000, dead_bytes_max: 1 << 20 },
             certificates: Certificates::default(),
@@ -386,6 +385,8 @@ pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
 }
 
 /// A narrow one.
+/// Pauses between probes of holds.
+pub(crate) const PAUSES: ProbePauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
 const GUARD: GuardOptions =
     GuardOptions { leaves_max: 5, leaves_percent: 0, address_changes_max: 5, window_ms: 86_400_000 };
 
