@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use super::token::KeptToken;
 use crate::admin::service::AdminState;
 use crate::clock::Clock;
 use crate::config::SecretFiles;
@@ -68,20 +69,25 @@ pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> R
     Ok(())
 }
 
-/// Checks the secret files regularly. A changed key lifts the hold that the old one caused.
+/// Checks the secret files regularly, and that of the admin token. A changed key lifts the hold that the old one caused.
 pub(super) async fn refresh_secrets(
     files: Arc<Mutex<SecretFiles>>,
+    token: Option<KeptToken>,
     store: Option<Arc<dyn Store>>,
     failing: watch::Sender<Vec<FailingSecret>>,
 ) {
-    if files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+    if token.is_none() && files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
         return;
     }
     loop {
         failpoint::at("secrets");
         tokio::time::sleep(SECRETS_EVERY).await;
-        let files = files.clone();
-        let look = move || files.lock().unwrap_or_else(PoisonError::into_inner).refresh();
+        let (files, token) = (files.clone(), token.clone());
+        let look = move || {
+            let mut refreshed = files.lock().unwrap_or_else(PoisonError::into_inner).refresh();
+            refreshed.failing.extend(token.as_ref().and_then(KeptToken::tend));
+            refreshed
+        };
         let refreshed = match tokio::task::spawn_blocking(look).await {
             Ok(refreshed) => refreshed,
             // `supervision` counts it, and starts the task again.

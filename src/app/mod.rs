@@ -47,6 +47,7 @@ pub use self::open::{open_other_store, open_store};
 pub use self::options::{
     link as redis_link, log_options, name_target, plan_rules, scim_client, target_rules, worker as worker_options,
 };
+use self::token::KeptToken;
 pub use self::token::TOKEN_FILE;
 
 /// Least time for the listeners to close: answers that are ready are still sent.
@@ -154,6 +155,8 @@ pub struct Bridge {
     secret_files: SecretFiles,
     grace: Duration,
     token: LiveSecret,
+    /// The same, if it is kept beside the store.
+    kept_token: Option<KeptToken>,
     traces: Traces,
 }
 
@@ -183,7 +186,7 @@ impl Bridge {
             end_leases(store.as_ref(), clock.now()).await?;
             background::lift_what_a_key_can_cause(store.as_ref(), background::RESTARTED).await?;
         }
-        let token = admin_token(&config)?;
+        let (token, kept_token) = token::admin(&config)?;
         let (activity, process) = (ActivityLog::default(), clock::new_name());
         let traces = options::traces(&config, &process, process_role);
         let systems = if process_role.works() { options::hr_systems(&config)? } else { BTreeMap::new() };
@@ -249,6 +252,7 @@ impl Bridge {
             grace: Duration::from_secs(config.server.shutdown_grace_s),
             secret_files: config.secret_files,
             token,
+            kept_token,
             traces,
         })
     }
@@ -295,6 +299,7 @@ impl Bridge {
             alerting,
             secret_files,
             grace,
+            kept_token,
             traces,
             ..
         } = self;
@@ -315,7 +320,7 @@ impl Bridge {
         let files = Arc::new(Mutex::new(secret_files));
         let failing = admin_state.failing_secrets.clone();
         let mut beside = vec![kept(loops, "secrets", move || {
-            background::refresh_secrets(files.clone(), keyed.clone(), failing.clone())
+            background::refresh_secrets(files.clone(), kept_token.clone(), keyed.clone(), failing.clone())
         })];
         if let Some(alerting) = alerting.clone() {
             let judged = admin_state.judged.clone();
@@ -384,20 +389,6 @@ impl Bridge {
         match life.failed() {
             Some(part) => Err(std::io::Error::other(format!("the {part} has ended, and the process with it"))),
             None => ended,
-        }
-    }
-}
-
-/// What opens API and console: as configured, or kept beside the embedded store.
-fn admin_token(config: &Config) -> Result<LiveSecret, StartError> {
-    match (&config.server.admin_token, &config.store.url) {
-        (Some(token), _) => Ok(token.clone()),
-        (None, StoreUrl::Embedded { dir }) => Ok(token::kept(&dir.join(TOKEN_FILE))?),
-        (None, StoreUrl::Redis(_)) => {
-            if config.server.tokens.is_empty() {
-                warn!("no `[server] admin_token` is set, so API and console stay shut; health and metrics need none");
-            }
-            Ok(LiveSecret::new(clock::new_token().into()))
         }
     }
 }

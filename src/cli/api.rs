@@ -172,7 +172,7 @@ impl Api {
         };
         let action = match &self.token_file {
             Some(file) if is_gone(file) => format!(
-                "The file {} is gone: restart `serve`, which makes another token and keeps it there; or set `[server] admin_token`.",
+                "The file {} is gone: a `serve` that runs writes it again within seconds, and one that starts makes it; or set `[server] admin_token`.",
                 file.display()
             ),
             Some(file) => format!(
