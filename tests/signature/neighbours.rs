@@ -63,8 +63,26 @@ fn what_is_signed_besides_the_body_is_found() {
     let template = "header = 'x-sig'\nsigned = '{timestamp}.{body}'\ntimestamp = { from = { header = 'x-hr-time' } }";
     assert_eq!(
         near(template, SECRET, &[("x-sig", "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66")], BODY),
-        ["signed = \"{body}\""]
+        ["signed = \"{body}\" and timestamp = { past_s = \"off\", future_s = \"off\" }"]
     );
+}
+
+/// A preset's id and time stay unless something else is given, and `check` refuses them beside a body that alone is signed.
+#[test]
+fn what_is_told_can_be_written_beside_a_preset_and_is_a_scheme() {
+    let preset = "header = 'x-sig'\nsigned = '{id}.{timestamp}.{body}'\nid = { header = 'x-id' }\n\
+                  timestamp = { from = { header = 'x-time' }, past_s = 300, future_s = 300 }";
+    let headers = [
+        ("x-sig", "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66"),
+        ("x-id", "7"),
+        ("x-time", "1767000000"),
+    ];
+    let told = near(preset, SECRET, &headers, BODY);
+    let off = "timestamp = { past_s = \"off\", future_s = \"off\" }";
+    assert_eq!(told, [format!("signed = \"{{body}}\" and id = \"body_hash\" and {off}")]);
+    let written = "header = 'x-sig'\nsigned = '{body}'\nid = 'body_hash'\n\
+                   timestamp = { from = { header = 'x-time' }, past_s = 'off', future_s = 'off' }";
+    assert_eq!(scheme(written).validate(), []);
 }
 
 #[test]
@@ -73,7 +91,7 @@ fn another_form_of_the_key_is_found() {
     let secret = "whsec_YSBzZWNyZXQgb2YgMTYgYnl0ZXMgb3IgbW9yZQ==";
     assert_eq!(
         near(decoded, secret, &[("x-sig", "65304b7d302dbc674cbfccaed3e9626bbb0625af06132763233dd619b31907d2")], BODY),
-        ["key = { encoding = \"utf8\" }"]
+        ["key = { encoding = \"utf8\", strip_prefix = \"\" }"]
     );
     assert_eq!(
         near(
@@ -123,6 +141,12 @@ fn a_secret_that_is_sent_along_is_found_as_that() {
         ),
         ["auth = \"basic\" and username = \"hr\""]
     );
+    let login = [("authorization", "Basic aHI6YSBzZWNyZXQgb2YgMTYgYnl0ZXMgb3IgbW9yZQ==")];
+    let user_wrong = "auth = 'basic'\nusername = 'bob'";
+    assert_eq!(near(user_wrong, SECRET, &login, BODY), ["username = \"hr\""]);
+    let in_the_secret = format!("bob:{SECRET}");
+    assert_eq!(near("auth = 'basic'", &in_the_secret, &login, BODY), ["the user \"hr\" in the secret, before its `:`"]);
+    assert_eq!(near("auth = 'basic'", "bob:another", &login, BODY), [""; 0]);
 }
 
 #[test]

@@ -16,8 +16,9 @@ use subtle::ConstantTimeEq;
 use self::digests::{Digest, changes_of, digests};
 use self::sent_along::sent_along;
 use self::variants::{Variant, addresses, ids, keys, secrets as secret_variants, templates, times};
+use super::fields::Tolerance;
 use super::keys::Key;
-use super::scheme::{Auth, Scheme};
+use super::scheme::{Auth, IdRule, Scheme, TimestampFrom, TimestampRule};
 use super::seen::Seen;
 use super::template::{Part, Template};
 use crate::core::delivery::Delivery;
@@ -91,6 +92,7 @@ fn signed_otherwise(
                                 if bool::from(proof.as_bytes().ct_eq(&digest.bytes)) {
                                     let mut all = changes_of(scheme, digest, delivery, &template.value);
                                     all.extend(changes.iter().chain(&more).cloned());
+                                    all.extend(left_over(scheme, &template.value));
                                     found.push(all);
                                 }
                             }
@@ -101,6 +103,23 @@ fn signed_otherwise(
         }
     }
     found
+}
+
+/// What such a template has no use for, and `check` therefore refuses beside it: a preset's stays unless it is given.
+fn left_over(scheme: &Scheme, template: &Template) -> Vec<String> {
+    let mut changes = Vec::new();
+    if matches!(scheme.id, IdRule::Header(_)) && !template.has(&Part::Id) {
+        changes.push("id = \"body_hash\"".to_owned());
+    }
+    let is_apart = scheme.timestamp.as_ref().is_some_and(|rule| !matches!(rule.from, TimestampFrom::Json(_)));
+    let is_checked = |rule: &TimestampRule| rule.past_s != Tolerance::Off || rule.future_s != Tolerance::Off;
+    if is_apart && !template.has(&Part::Timestamp) && scheme.timestamp.as_ref().is_some_and(is_checked) {
+        changes.push("timestamp = { past_s = \"off\", future_s = \"off\" }".to_owned());
+    }
+    if !scheme.public_url.is_empty() && !template.has(&Part::Url) {
+        changes.push("public_url = \"\"".to_owned());
+    }
+    changes
 }
 
 /// What a template may have stood for in this delivery, each with the settings that differ from the scheme.

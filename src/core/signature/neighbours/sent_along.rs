@@ -53,6 +53,12 @@ fn static_header(scheme: &Scheme, name: &str, prefix: &str) -> Vec<String> {
     changes
 }
 
+/// Whether only the user in the secret is another one.
+fn of_another(scheme: &Scheme, secret: &str, password: &str) -> bool {
+    let own = secret.split_once(':').filter(|_| scheme.username.is_none()).map_or("", |(_, own)| own);
+    !own.is_empty() && bool::from(own.as_bytes().ct_eq(password.as_bytes()))
+}
+
 /// HTTP Basic with the secret as `user:password`, or as the password of any user.
 fn basic(scheme: &Scheme, value: &str, secret: &str) -> Option<Vec<String>> {
     let (_, coded) = value.split_once(' ').filter(|(word, _)| word.eq_ignore_ascii_case("basic"))?;
@@ -72,6 +78,9 @@ fn basic(scheme: &Scheme, value: &str, secret: &str) -> Option<Vec<String>> {
             if scheme.username.is_some() {
                 changes.push("no `username`: the secret contains the user".to_owned());
             }
+        }
+        Some((user, password)) if of_another(scheme, secret, password) => {
+            changes.push(format!("the user {user:?} in the secret, before its `:`"));
         }
         _ => return None,
     }

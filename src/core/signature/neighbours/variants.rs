@@ -80,19 +80,20 @@ pub(super) fn keys(scheme: &Scheme, secret: &SecretString) -> Vec<Variant<KeyRul
     }
     let mut all = vec![Variant::configured(scheme.key.clone())];
     for rule in rules.into_iter().filter(|rule| *rule != scheme.key) {
-        let change = format!("key = {}", written(&rule));
+        let change = format!("key = {}", written(&rule, &scheme.key));
         all.push(Variant::otherwise(rule, change));
     }
     all
 }
 
-fn written(rule: &KeyRule) -> String {
+/// A preset's prefix stays unless another one is given, or none.
+fn written(rule: &KeyRule, configured: &KeyRule) -> String {
     let encoding = match rule.encoding {
         KeyEncoding::Utf8 => "utf8",
         KeyEncoding::Base64 => "base64",
         KeyEncoding::Hex => "hex",
     };
-    if rule.strip_prefix.is_empty() {
+    if rule.strip_prefix.is_empty() && configured.strip_prefix.is_empty() {
         format!("{{ encoding = {encoding:?} }}")
     } else {
         format!("{{ encoding = {encoding:?}, strip_prefix = {:?} }}", rule.strip_prefix)
