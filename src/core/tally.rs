@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::activity::{Counts, Happening};
 use super::hourly::Hourly;
 use super::mapping::Mapping;
+use super::person::EventKind;
 use super::time::UnixMs;
 
 /// The name of the shared document.
@@ -31,6 +32,8 @@ const RUN_MS: u64 = 60_000;
 const TOLD_MS: u64 = 24 * 3_600_000;
 /// How long refusals are reported if no genuine delivery came after them: an hour without another one.
 const REFUSED_TOLD_MS: u64 = 3_600_000;
+/// How long trouble is reported of which nothing that comes later shows that it is over: an hour without another.
+const UNPROVEN_TOLD_MS: u64 = 3_600_000;
 /// How long unknown types beyond [`WORDS_MAX`] are reported, without their names. The others are reported until the
 /// mapping names them.
 const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
@@ -109,6 +112,10 @@ pub struct SourceTally {
     pub untimed: Seen,
     /// Those that have one.
     pub timed: Seen,
+    /// The former by kind of event…
+    pub untimed_kinds: BTreeMap<String, Seen>,
+    /// …and the latter: which of them are in order by now.
+    pub timed_kinds: BTreeMap<String, Seen>,
     /// A verification token was offered that no file is configured for.
     pub token_offered: Seen,
     /// Genuine deliveries by hour, and how many of them had come before.
@@ -208,9 +215,14 @@ impl SourceTally {
     }
 
     /// An event that states something has a time, or none.
-    pub fn told(&mut self, now: UnixMs, has_time: bool) {
-        let seen = if has_time { &mut self.timed } else { &mut self.untimed };
-        seen.note(now);
+    pub fn told(&mut self, now: UnixMs, kind: EventKind, has_time: bool) {
+        let (all, kinds) = if has_time {
+            (&mut self.timed, &mut self.timed_kinds)
+        } else {
+            (&mut self.untimed, &mut self.untimed_kinds)
+        };
+        all.note(now);
+        word(kinds, kind.as_str()).note(now);
     }
 
     /// When the last genuine delivery came.
@@ -230,6 +242,7 @@ impl SourceTally {
     pub fn forget_named(&mut self, mapping: &Mapping) {
         if mapping.occurred_at.is_empty() {
             self.untimed = Seen::default();
+            self.untimed_kinds.clear();
         }
         self.unnamed_types.retain(|type_value, _| mapping.meaning(type_value).is_none());
     }
@@ -254,6 +267,8 @@ impl SourceTally {
             (&mut self.full, &other.full),
             (&mut self.unnamed_types, &other.unnamed_types),
             (&mut self.dropped, &other.dropped),
+            (&mut self.untimed_kinds, &other.untimed_kinds),
+            (&mut self.timed_kinds, &other.timed_kinds),
         ] {
             for (name, seen) in theirs {
                 word(mine, name).add(*seen);
@@ -283,22 +298,35 @@ impl SourceTally {
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| {
             field != "locale" && is_on(seen, self.whole_at)
         }));
-        // If no event has a time, their arrival orders all of them.
-        let untimed = if self.timed.within(now, TOLD_MS) { self.untimed } else { Seen::default() };
         let whole = [
-            (TroubleKind::TokenOffered, self.token_offered, good_at),
-            (TroubleKind::Ahead, self.ahead, self.in_time_at),
-            // Nothing that comes later shows that these are fixed.
-            (TroubleKind::Untimed, untimed, UnixMs(0)),
-            (TroubleKind::Conflict, self.conflicts, UnixMs(0)),
+            (TroubleKind::TokenOffered, is_on(self.token_offered, good_at), self.token_offered),
+            (TroubleKind::Ahead, is_on(self.ahead, self.in_time_at), self.ahead),
+            (TroubleKind::Untimed, true, self.untimed_now(now)),
+            // Nothing that comes later shows that this is fixed.
+            (TroubleKind::Conflict, self.conflicts.within(now, UNPROVEN_TOLD_MS), self.conflicts),
         ];
         troubles.extend(
             whole
                 .into_iter()
-                .filter(|(_, seen, good_at)| is_on(*seen, *good_at))
-                .map(|(kind, seen, _)| SourceTrouble { kind, what: String::new(), seen }),
+                .filter(|(_, is_on, seen)| *is_on && seen.count > 0)
+                .map(|(kind, _, seen)| SourceTrouble { kind, what: String::new(), seen }),
         );
         troubles
+    }
+
+    /// Events without a time, of the kinds of which none with one came since, while others have one. If no event has a
+    /// time, their arrival orders all of them.
+    fn untimed_now(&self, now: UnixMs) -> Seen {
+        let mut untimed = Seen::default();
+        if self.timed.within(now, TOLD_MS) {
+            for (kind, seen) in &self.untimed_kinds {
+                let is_over = self.timed_kinds.get(kind).is_some_and(|timed| timed.last_at > seen.last_at);
+                if seen.within(now, if is_over { RUN_MS } else { UNPROVEN_TOLD_MS }) {
+                    untimed.add(*seen);
+                }
+            }
+        }
+        untimed
     }
 }
 
@@ -495,18 +523,24 @@ mod tests {
     #[test]
     fn events_without_a_time_are_told_if_others_have_one_and_until_the_mapping_reads_none() {
         let mut tally = SourceTally::default();
-        tally.told(at(0), false);
-        tally.told(at(1), false);
+        tally.told(at(0), EventKind::Leave, false);
+        tally.told(at(1), EventKind::Leave, false);
         assert_eq!(kinds(&tally, at(30)), []);
-        tally.told(at(31), true);
-        assert_eq!(kinds(&tally, at(90)), [(TroubleKind::Untimed, String::new(), 2)]);
+        tally.told(at(31), EventKind::Hire, true);
+        assert_eq!(kinds(&tally, at(50)), [(TroubleKind::Untimed, String::new(), 2)]);
         let mut merged = SourceTally::default();
         merged.add(&tally);
-        assert_eq!(kinds(&merged, at(90)), kinds(&tally, at(90)));
+        assert_eq!(kinds(&merged, at(50)), kinds(&tally, at(50)));
         tally.forget_named(&Mapping::default());
-        assert_eq!(kinds(&tally, at(90)).len(), 1);
+        assert_eq!(kinds(&tally, at(50)).len(), 1);
         tally.forget_named(&toml::from_str("occurred_at = []").unwrap());
-        assert_eq!(kinds(&tally, at(90)), []);
+        assert_eq!(kinds(&tally, at(50)), []);
+        // Nothing shows that it is over.
+        assert_eq!((kinds(&merged, at(61)).len(), kinds(&merged, at(62))), (1, vec![]));
+        merged.told(at(70), EventKind::Leave, false);
+        assert_eq!(kinds(&merged, at(75)).len(), 1);
+        merged.told(at(76), EventKind::Leave, true);
+        assert_eq!(kinds(&merged, at(76)), [], "the next of that kind has a time");
     }
 
     #[test]
@@ -522,12 +556,12 @@ mod tests {
     }
 
     #[test]
-    fn another_word_under_a_known_id_is_told_for_a_day() {
+    fn another_word_under_a_known_id_is_told_for_an_hour() {
         let mut tally = SourceTally::default();
         tally.conflict(at(0));
         tally.genuine(at(5), GenuineResult::Accepted);
         assert_eq!(kinds(&tally, at(60)), [(TroubleKind::Conflict, String::new(), 1)]);
-        assert_eq!(kinds(&tally, at(25 * 60)), []);
+        assert_eq!(kinds(&tally, at(61)), []);
     }
 
     #[test]

@@ -425,7 +425,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 // A time that cannot be used is reported as such.
                 let is_dropped = dropped.iter().any(|problem| problem.field == "occurred_at");
                 if event.kind != EventKind::Notice && !is_dropped {
-                    endpoint.note(|seen| seen.told(now, event.at.is_some()));
+                    endpoint.note(|seen| seen.told(now, event.kind, event.at.is_some()));
                 }
                 event.hash(&mut says);
                 let person = event.person.clone();

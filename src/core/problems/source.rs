@@ -9,6 +9,9 @@ const REGULAR_MIN: u64 = 50;
 /// …and nothing for this long, is reported: above a week of holidays at a small company.
 const QUIET_MS: u64 = 10 * 86_400_000;
 
+/// Only when no delivery went to an unknown name for this long does it count that they go elsewhere.
+const FOUND_MS: u64 = 60_000;
+
 /// What to do about deliveries from elsewhere.
 const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, nothing is to be done.";
 
@@ -24,10 +27,25 @@ fn page(source: &SourceFigures) -> String {
 /// What is wrong according to the tallies.
 pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
     let of_source = |source: &SourceFigures| {
-        let troubles = source.tally.troubles(figures.now);
-        troubles.into_iter().map(|trouble| found(source, &trouble)).collect::<Vec<_>>()
+        let troubles = source.tally.troubles(figures.now).into_iter();
+        troubles
+            .filter(|trouble| !is_found(figures, source, trouble))
+            .map(|trouble| found(source, &trouble))
+            .collect::<Vec<_>>()
     };
     figures.sources.iter().chain(&figures.strangers).flat_map(of_source).collect()
+}
+
+/// Whether deliveries that went to an unknown name go where they should by now: there is a source of that name, or
+/// another one got its first delivery since.
+fn is_found(figures: &Figures, source: &SourceFigures, trouble: &SourceTrouble) -> bool {
+    if trouble.kind != TroubleKind::Refused || trouble.what != tally::UNKNOWN_SOURCE {
+        return false;
+    }
+    let is_configured = figures.sources.iter().any(|known| known.name == source.name);
+    let has_begun =
+        |known: &SourceFigures| known.tally.accepted.count > 0 && known.tally.accepted.since > trouble.seen.last_at;
+    figures.now.ms_since(trouble.seen.last_at) > FOUND_MS && (is_configured || figures.sources.iter().any(has_begun))
 }
 
 fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
@@ -153,7 +171,7 @@ fn expires(figures: &Figures, source: &SourceFigures) -> Option<Found> {
 mod tests {
     use super::super::{Problem, problems};
     use super::*;
-    use crate::core::person::SourceName;
+    use crate::core::person::{EventKind, SourceName};
     use crate::core::tally::{GenuineResult, Seen};
     use crate::core::time::UnixMs;
 
@@ -207,8 +225,8 @@ mod tests {
             source.tally.full(NOW, "dead_letters");
             source.tally.told_ahead(NOW);
             source.tally.conflict(NOW);
-            source.tally.told(NOW, true);
-            source.tally.told(NOW, false);
+            source.tally.told(NOW, EventKind::Hire, true);
+            source.tally.told(NOW, EventKind::Leave, false);
         });
         let texts: Vec<_> = told.iter().map(|problem| format!("{} {}", problem.code, problem.what)).collect();
         for (code, word) in [
@@ -221,6 +239,26 @@ mod tests {
         ] {
             assert!(texts.iter().any(|text| text.starts_with(code) && text.contains(word)), "{texts:?}");
         }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_until_the_deliveries_go_where_they_should() {
+        let minutes = |n: u64| NOW.minus_ms(n * 60_000);
+        let told = |last: u64, name: &str, first: Option<u64>| {
+            let mut astray = SourceFigures::new(SourceName::parse(name).unwrap());
+            astray.tally.refused(minutes(last), tally::UNKNOWN_SOURCE);
+            let mut hr = SourceFigures::new(SourceName::parse("hr").unwrap());
+            for at in first.into_iter().flat_map(|first| [first, 0]) {
+                hr.tally.genuine(minutes(at), GenuineResult::Accepted);
+            }
+            let (sources, strangers) = if name == "hr" { (vec![astray], Vec::new()) } else { (vec![hr], vec![astray]) };
+            let figures = Figures { now: NOW, up_since: NOW, sources, strangers, ..Figures::default() };
+            !problems(&figures, &super::super::Seen::default()).is_empty()
+        };
+        assert!(told(5, "h", None) && told(1, "h", Some(0)), "nothing shows it, or it may not last");
+        assert!(told(5, "h", Some(30)), "that source got its own all the time");
+        assert!(!told(5, "h", Some(3)), "corrected in the HR system");
+        assert!(!told(5, "hr", None), "there is a source of that name now");
     }
 
     #[test]
