@@ -121,7 +121,7 @@ fn what_becomes_of_a_secret_file_holds_up_nothing_and_is_told_with_what_it_is() 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let folder = Folder::with("");
     for name in ["key", "api"] {
-        fs::write(folder.path(name), format!("the-first-value-of-{name}")).unwrap();
+        fs::write(folder.path(name), format!("the-first-value-of-the-file-{name}")).unwrap();
     }
     let file = |name: &str| folder.path(name).display().to_string();
     let toml = format!(
@@ -148,7 +148,7 @@ fn what_becomes_of_a_secret_file_holds_up_nothing_and_is_told_with_what_it_is() 
         assert!(load(&toml, &[]).unwrap_err().to_string().contains(told), "{told}: at the start, too");
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(4), "nothing was waited for");
-    assert_eq!(config.postman.key.current().expose_secret(), "the-first-value-of-key");
+    assert_eq!(config.postman.key.current().expose_secret(), "the-first-value-of-the-file-key");
 }
 
 #[test]
