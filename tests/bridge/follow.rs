@@ -139,7 +139,7 @@ async fn without_a_token_nothing_is_sent_and_another_admin_url_is_asked_instead(
     bridge.settled().await;
     let before = bridge.api("/api/v1/status").await["people"].clone();
     let mut locked_out = sending(&home, &bridge, &["--follow"]);
-    locked_out.env("SCIM_BRIDGE__STORE__URL", home.path().join("elsewhere"));
+    locked_out.env("SCIM_BRIDGE__STORE__URL", format!("embedded:{}", home.path().join("elsewhere").display()));
     let refused = given(locked_out, &payload("employee.hired", "E-2", "Grace", "Hopper"));
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(json(&refused)["error"].as_str().unwrap().contains("no admin token"), "{refused:?}");
