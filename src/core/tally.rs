@@ -62,7 +62,8 @@ impl Seen {
         self.last_at = self.last_at.max(now);
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
         if other.count == 0 {
             return;
         }
@@ -236,6 +237,13 @@ impl SourceTally {
     #[must_use]
     pub fn unknown_at(&self) -> Option<UnixMs> {
         self.refused.get(UNKNOWN_SOURCE).map(|seen| seen.last_at)
+    }
+
+    /// Which unknown name is worth more: one that is still told, then that with more deliveries, then the later one.
+    #[must_use]
+    pub fn unknown_rank(&self, now: UnixMs) -> (bool, u64, UnixMs) {
+        let seen = self.refused.get(UNKNOWN_SOURCE).copied().unwrap_or_default();
+        (seen.within(now, REFUSED_TOLD_MS), seen.count, seen.last_at)
     }
 
     /// Drops types that the mapping names by now, and events without a time if the mapping reads no times.
@@ -421,7 +429,7 @@ impl Ledger {
     }
 
     /// Drops types that a source's mapping names by now and, in `past`, sources that no longer exist. Of those that
-    /// still get deliveries, the latest stay as long as they are reported.
+    /// still get deliveries, those with the most stay as long as they are reported.
     pub fn forget_mended<'m>(&mut self, now: UnixMs, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
         // This is for processes that are gone and had an older mapping; a living one writes its counts again.
         for (source, tally) in self.processes.values_mut().flat_map(|process| &mut process.sources) {
@@ -441,11 +449,11 @@ impl Ledger {
 
     fn forget_unknown(&mut self, now: UnixMs, is_configured: impl Fn(&str) -> bool) {
         let all = self.by_source().into_iter().filter(|(name, _)| !is_configured(name));
-        let mut unknown: Vec<_> = all.filter_map(|(name, tally)| Some((tally.unknown_at()?, name))).collect();
+        let ranked = |(name, tally): (String, SourceTally)| tally.unknown_at().map(|_| (tally.unknown_rank(now), name));
+        let mut unknown: Vec<_> = all.filter_map(ranked).collect();
         unknown.sort_unstable_by(|one, other| other.cmp(one));
-        let is_told = |n: usize, at: UnixMs| n < UNKNOWN_SOURCES_MAX && now.ms_since(at) <= REFUSED_TOLD_MS;
-        for (n, (at, name)) in unknown.into_iter().enumerate() {
-            if !is_told(n, at) {
+        for (n, ((is_told, ..), name)) in unknown.into_iter().enumerate() {
+            if !is_told || n >= UNKNOWN_SOURCES_MAX {
                 self.past.remove(&name);
                 for process in self.processes.values_mut() {
                     // Another process's configuration may have this source.
@@ -594,6 +602,23 @@ mod tests {
         let kept = ledger.by_source();
         assert_eq!(kept.len(), UNKNOWN_SOURCES_MAX);
         assert!(kept.contains_key("guess-4-0") && kept.contains_key("guess-3-14") && !kept.contains_key("guess-3-1"));
+    }
+
+    #[test]
+    fn names_that_strangers_make_up_displace_no_name_that_is_used() {
+        let mut hrr = SourceTally::default();
+        (0..200).for_each(|n| hrr.refused(at(0).plus_ms(n), UNKNOWN_SOURCE));
+        let mut ledger = Ledger::default();
+        ledger.put(at(0), "a", BTreeMap::from([("hrr".to_owned(), hrr)]));
+        let made_up = |n: u64| {
+            let mut tally = SourceTally::default();
+            tally.refused(at(1).plus_ms(n), UNKNOWN_SOURCE);
+            (format!("s{n}"), tally)
+        };
+        ledger.put(at(1), "b", (0..50).map(made_up).collect());
+        ledger.forget_mended(at(2), |_| None);
+        let kept = ledger.by_source();
+        assert_eq!((kept.len(), kept["hrr"].refused[UNKNOWN_SOURCE].count), (UNKNOWN_SOURCES_MAX, 200));
     }
 
     #[test]

@@ -119,13 +119,13 @@ pub(super) struct Sources {
 struct Unknown(BTreeMap<String, SourceTally>);
 
 impl Unknown {
-    /// A client that tries one name after the other must not displace an HR system's misspelt one, so the name that
-    /// has been silent the longest is dropped.
+    /// A client that tries one name after the other must not displace an HR system's misspelt one: a name that is not
+    /// told any more is dropped, or else the one with the fewest deliveries.
     fn note(&mut self, name: &str, now: UnixMs) {
         if self.0.len() >= UNKNOWN_SOURCES_MAX && !self.0.contains_key(name) {
-            let oldest = self.0.iter().min_by_key(|(_, tally)| tally.unknown_at());
-            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
-                self.0.remove(&oldest);
+            let least = self.0.iter().min_by_key(|(_, tally)| tally.unknown_rank(now));
+            if let Some(least) = least.map(|(name, _)| name.clone()) {
+                self.0.remove(&least);
             }
         }
         self.0.entry(name.to_owned()).or_default().refused(now, UNKNOWN_SOURCE);
@@ -180,5 +180,14 @@ mod tests {
         assert_eq!(unknown.0["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
         unknown.note("late", UnixMs(100));
         assert!(unknown.0.contains_key("late") && unknown.0.contains_key("guess-99"));
+        // It is quiet for a while.
+        for n in 0..100 {
+            unknown.note(&format!("next-{n}"), UnixMs(60_000 + n));
+        }
+        assert_eq!(unknown.0["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
+        for n in 0..20 {
+            unknown.note(&format!("hours-later-{n}"), UnixMs(8_000_000));
+        }
+        assert!(!unknown.0.contains_key("misspelt"), "it is not told any more");
     }
 }

@@ -2,7 +2,8 @@
 //! silent.
 
 use super::{EXPIRES_MS, Figures, Found, ProblemCode, SourceFigures, counted, span};
-use crate::core::tally::{self, SourceTrouble, TroubleKind};
+use crate::core::tally::{self, Seen, SourceTrouble, TroubleKind};
+use crate::core::time::UnixMs;
 
 /// A source that delivered at least this much…
 const REGULAR_MIN: u64 = 50;
@@ -11,6 +12,9 @@ const QUIET_MS: u64 = 10 * 86_400_000;
 
 /// Only when no delivery went to an unknown name for this long does it count that they go elsewhere.
 const FOUND_MS: u64 = 60_000;
+
+/// A name with fewer deliveries may be a stranger's guess.
+const SELDOM: u64 = 3;
 
 /// What to do about deliveries from elsewhere.
 const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, nothing is to be done.";
@@ -33,7 +37,34 @@ pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
             .map(|trouble| found(source, &trouble))
             .collect::<Vec<_>>()
     };
-    figures.sources.iter().chain(&figures.strangers).flat_map(of_source).collect()
+    let (seldom, often): (Vec<_>, Vec<_>) = figures.strangers.iter().partition(|stranger| is_seldom(stranger));
+    let mut found: Vec<_> = figures.sources.iter().chain(often).flat_map(of_source).collect();
+    found.extend(seldom_names(figures, &seldom));
+    found
+}
+
+/// Whether so few deliveries went to a name that anybody may have made it up.
+fn is_seldom(stranger: &SourceFigures) -> bool {
+    (1..SELDOM).contains(&stranger.tally.unknown_rank(UnixMs::default()).1)
+}
+
+/// Names to which a delivery or two went are one problem: whoever tries names must not make as many of them.
+fn seldom_names(figures: &Figures, strangers: &[&SourceFigures]) -> Option<Found> {
+    let mut names = Vec::new();
+    let mut all = Seen::default();
+    for stranger in strangers {
+        let troubles = stranger.tally.troubles(figures.now);
+        for trouble in troubles.iter().filter(|trouble| !is_found(figures, stranger, trouble)) {
+            names.push(format!("`{}`", stranger.name));
+            all.add(trouble.seen);
+        }
+    }
+    let code = ProblemCode::SourceUnknown;
+    let deliveries = counted(all.count, "delivery was", "deliveries were");
+    let brief = format!("{deliveries} refused (unknown source). {}", code.title());
+    let what = format!("{brief} They name {}.", names.join(", "));
+    let found = Found::new(code, what, code.advice(), all.count).in_brief(brief);
+    (!names.is_empty()).then(|| found.about(tally::OTHERS).since(Some(all.since)).at("/deliveries"))
 }
 
 /// Whether deliveries that went to an unknown name go where they should by now: there is a source of that name, or
@@ -172,8 +203,7 @@ mod tests {
     use super::super::{Problem, problems};
     use super::*;
     use crate::core::person::{EventKind, SourceName};
-    use crate::core::tally::{GenuineResult, Seen};
-    use crate::core::time::UnixMs;
+    use crate::core::tally::GenuineResult;
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -259,6 +289,27 @@ mod tests {
         assert!(told(5, "h", Some(30)), "that source got its own all the time");
         assert!(!told(5, "h", Some(3)), "corrected in the HR system");
         assert!(!told(5, "hr", None), "there is a source of that name now");
+    }
+
+    #[test]
+    fn names_that_were_tried_once_or_twice_are_one_problem() {
+        let stranger = |name: &str, deliveries: u64| {
+            let mut stranger = SourceFigures::new(SourceName::parse(name).unwrap());
+            (0..deliveries).for_each(|n| stranger.tally.refused(NOW.minus_ms(deliveries - n), tally::UNKNOWN_SOURCE));
+            stranger
+        };
+        let told = |strangers: Vec<SourceFigures>| {
+            let figures = Figures { now: NOW, up_since: NOW, strangers, ..Figures::default() };
+            problems(&figures, &super::super::Seen::default())
+        };
+        let one = &told(vec![stranger("hrr", 1)])[0];
+        assert!(one.code == "SOURCE-UNKNOWN" && one.what.contains("`hrr`") && !one.brief.contains("hrr"), "{one:?}");
+        let all = told(vec![stranger("hrr", 200), stranger("s0", 1), stranger("s1", 2)]);
+        let counts: Vec<_> = all.iter().map(|problem| (problem.key(), problem.count)).collect();
+        assert_eq!(
+            counts,
+            [("SOURCE-UNKNOWN hrr unknown_source".to_owned(), 200), ("SOURCE-UNKNOWN (others)".to_owned(), 3)]
+        );
     }
 
     #[test]
