@@ -7,6 +7,7 @@ use super::service::{AdminState, Noted};
 use super::shared;
 use super::tokens::Actor;
 use crate::core::audit::Act;
+use crate::core::code::Code;
 use crate::core::guard::Guard;
 use crate::core::hold::{Hold, HoldScope, Holds};
 use crate::store::holds::{self, REFRESH_MS};
@@ -49,7 +50,7 @@ impl AdminState {
     pub async fn lift_hold(&self, by: &Actor, scope: Option<HoldScope>) -> Result<Vec<Hold>, AdminError> {
         let is_meant = |hold: &Hold| match &scope {
             Some(scope) => *scope == hold.scope,
-            None => !hold.scope.is_guard() && hold.unread.is_none(),
+            None => hold.code != Code::HoldGuard && hold.unread.is_none(),
         };
         let lifted = self
             .change_holds(|holds| {
@@ -91,7 +92,7 @@ impl AdminState {
     /// is made due by a worker, like everybody whose hold is gone.
     pub(super) async fn tend(&self) -> Result<(), AdminError> {
         let holds = self.holds().await?;
-        for hold in holds.holds.iter().filter(|hold| hold.scope.is_guard() && hold.unread.is_none()) {
+        for hold in holds.holds.iter().filter(|hold| hold.code == Code::HoldGuard) {
             if !self.has_waiting(&hold.scope.to_string()).await? {
                 self.lift_if_same(hold).await?;
             }

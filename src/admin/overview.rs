@@ -70,6 +70,16 @@ impl Reading {
     }
 }
 
+impl Overview {
+    /// Itself, for whoever has nothing to show without the store.
+    pub(super) fn readable(self) -> Result<Self, AdminError> {
+        if self.is_readable {
+            return Ok(self);
+        }
+        Err(StoreError::Unavailable("its figures could not be read".to_owned()).into())
+    }
+}
+
 impl AdminState {
     /// Looks at everything, and judges it. While the store cannot be read, that is what there is to tell.
     pub async fn overview(&self) -> Result<Overview, AdminError> {
@@ -282,20 +292,24 @@ impl AdminState {
         let mut figures = Vec::new();
         for mark in Mark::ALL {
             let mut page = Page { rows_max: 500, after: None };
-            let (mut count, mut since) = (0_u64, None);
+            let (mut count, mut since, mut unread) = (0_u64, None, BTreeMap::<String, u64>::new());
             loop {
                 let listed = self.store.search(&mark.term(), &page).await?;
                 count += u64::try_from(listed.rows.len()).unwrap_or(u64::MAX);
                 let documents = listed.rows.iter().filter_map(|row| row.document.as_deref());
-                let first = documents.filter_map(|bytes| Document::from_bytes(bytes).ok()?.marked_since(mark)).min();
-                since = [since, first].into_iter().flatten().min();
+                for document in documents.filter_map(|bytes| Document::from_bytes(bytes).ok()) {
+                    since = [since, document.marked_since(mark)].into_iter().flatten().min();
+                    if mark == Mark::Failing && document.cannot_be_read() {
+                        *unread.entry(document.person.source.to_string()).or_default() += 1;
+                    }
+                }
                 match listed.next {
                     Some(next) if count < MARKED_MAX => page.after = Some(next),
                     Some(_) | None => break,
                 }
             }
             if count > 0 {
-                figures.push(MarkFigure { mark, count, since });
+                figures.push(MarkFigure { mark, count, since, unread });
             }
         }
         Ok(figures)

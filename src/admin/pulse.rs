@@ -8,7 +8,7 @@ use super::shared;
 use crate::core::activity::{Activity, Counts};
 use crate::core::alert::Judged;
 use crate::core::problems::{Figures, Seen, store_problems};
-use crate::core::processes::{BEAT_MS, Process, Processes};
+use crate::core::processes::{BEAT_MS, Process, Processes, Unsent};
 
 /// How long nothing could be judged before it is reported: four heartbeats. A failover of Redis takes some seconds.
 const OUTAGE_MS: u64 = 4 * BEAT_MS;
@@ -25,6 +25,7 @@ impl AdminState {
             beat_at: self.now(),
             calling_since: told.calling_since,
             answered_at: told.answered_at,
+            unsent: told.unsent.map(Unsent::from),
             store_failing: self.health.failing(self.now()),
             failing_secrets: self.failing_secrets.borrow().clone(),
             others_ahead_ms: 0,

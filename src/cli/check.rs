@@ -14,7 +14,6 @@ use crate::config::{Config, StoreUrl};
 use crate::core::code::Code;
 use crate::core::problems::ProblemCode;
 use crate::core::processes::ProcessRole;
-use crate::core::reconcile::no_reply::NoReply;
 use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::reconcile::target::TargetRules;
@@ -170,28 +169,11 @@ async fn ask(client: &Client, target: TargetRules, what: &'static str, request: 
             let members = listing.total.map_or_else(String::new, |total| format!(", {total} members"));
             return well(what, format!("{seen}: the key is accepted{members}"));
         }
-        Outcome::Hold(_, code, _)
-        | Outcome::Permanent(code)
-        | Outcome::Passing { code, .. }
-        | Outcome::Unknown { code, .. } => code,
-        Outcome::RateLimited { .. } => Code::ScimRateLimited,
-        Outcome::Created(_)
-        | Outcome::Member(_)
-        | Outcome::Applied
-        | Outcome::AlreadyMember
-        | Outcome::NotMember
-        | Outcome::Nowhere { .. }
-        | Outcome::NoFilter
-        | Outcome::NoPatch
-        | Outcome::Group(_)
-        | Outcome::Changed
-        | Outcome::UsernameRefused
-        | Outcome::AddressRefused { .. }
-        | Outcome::Suspect { .. } => Code::HoldRefused,
+        refused => refused.refusal(),
     };
     let action = match &reply {
         Reply::Http(_) if code == Code::HoldRefused => said(REFUSED),
-        Reply::NotSent { reason } | Reply::Lost { reason } => advice(*reason).unwrap_or(code.advice()),
+        Reply::NotSent { reason } | Reply::Lost { reason } => reason.advice().unwrap_or(code.advice()),
         Reply::Http(_) => code.advice(),
     };
     Checked { what, ok: false, found: format!("{seen}: {code} {}", code.title()), action: action.to_owned() }
@@ -199,22 +181,3 @@ async fn ask(client: &Client, target: TargetRules, what: &'static str, request: 
 
 /// What to do about a refusal that is not documented.
 const REFUSED: &str = "See that `[postman] base_url` is the address of SCIM, which ends in `/scim/v2`, and that what answers there is Postman, not a proxy or a login page. Then look at the key, the plan, and SCIM in the team settings.";
-
-/// What to do about a failed connection; none if the code's own advice says it.
-fn advice(reason: NoReply) -> Option<&'static str> {
-    Some(match reason {
-        NoReply::CertificateExpired => "Have the server's certificate renewed.",
-        NoReply::CertificateNotYetValid => "Set the clock of this machine, or of the one that made the certificate.",
-        NoReply::CertificateOtherName => "Let `[postman] base_url` name a host that the certificate is for.",
-        NoReply::CertificateUntrusted => {
-            "Put the certificate of the authority that issued it into `[postman] ca_file`."
-        }
-        NoReply::ClientCertificateWanted => {
-            "The server wants a client certificate, which scim-bridge does not send: use another way to it."
-        }
-        NoReply::ProxyRefused(_) | NoReply::ProxyUnreachable => {
-            "Correct HTTPS_PROXY (user, password, address), or add the host to NO_PROXY."
-        }
-        _ => return None,
-    })
-}

@@ -7,6 +7,7 @@ use super::api::Api;
 use super::failure::Failure;
 use super::{Context, block_on};
 use crate::admin::api::shapes::{AllowedBody, HoldBody, HoldsBody};
+use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 
 /// What to do with holds.
@@ -72,6 +73,9 @@ pub fn run(context: &Context, command: &HoldCommand) -> Result<(), Failure> {
                     [] => say!("No hold was lifted."),
                     scopes => say!("lifted: {}", scopes.join(", ")),
                 }
+                for hold in lifted.holds.iter().filter(|hold| hold.code == Code::HoldGuard.as_str()) {
+                    say!("  The guard holds {scope} again once its window is full: `scim-bridge hold allow {scope} N` lets N through.", scope = hold.scope);
+                }
                 print(&left.holds, "No hold is in force.");
             })
         }
@@ -91,6 +95,9 @@ fn print(holds: &[HoldBody], none: &str) {
     }
     for hold in holds {
         say!("{}: {} {}", hold.scope, hold.code, hold.title);
+        if let Some(detail) = &hold.detail {
+            say!("  answered: {detail}");
+        }
         say!("  what to do: {}", hold.action);
         say!("  since {}, probed {} times", hold.since, hold.probes);
         if let Some(next) = &hold.next_probe_at {

@@ -87,10 +87,10 @@ codes! {
         "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";
     ScimOwned = "SCIM-OWNED",
         "The member belongs to another employee with another name.",
-        "See both employees in the dead letter. Correct the address of one of them in the HR system; its next event heals this.";
+        "See both employees in the dead letter. Where the other one has left, rename or remove their account in Postman's team settings, then replay; else correct the address of one of them in the HR system, whose next event heals this.";
     ScimAddress = "SCIM-ADDRESS",
         "Postman does not accept the new address for this member; names are still applied.",
-        "Verify the address' domain in Postman's team settings, or change the address there by hand; then replay.";
+        "Where the detail says that another account has the address, rename or remove that account in Postman's team settings; else verify the address' domain there, or change the address by hand. Then replay.";
     ScimAddressDiffers = "SCIM-ADDRESS-DIFFERS",
         "HR names another address for this member, and `[postman] email_change = \"report\"` leaves the change to you.",
         "Change the address in Postman's team settings, or set `email_change = \"apply\"`; then replay.";
@@ -202,10 +202,10 @@ codes! {
         "See the team's usage in Postman; work resumes by itself at the time that Postman gave.";
     HoldGuard = "HOLD-GUARD",
         "More people would be switched off, or get another address, than `[guard]` allows.",
-        "Look at who waits. If HR is right, let that many through: `scim-bridge hold allow deactivations N` (or `addresses`).";
+        "Look at who waits. If HR is right, let that many through: `scim-bridge hold allow deactivations N` (or `addresses`); `hold lift --scope deactivations` lets through only what the window still allows.";
     HoldFetch = "HOLD-FETCH",
         "The HR system's API refuses to be read: the people of this source wait, others go on.",
-        "Correct the credentials under `[source.fetch]`; work resumes by itself.";
+        "See what it answers: for 401 or a token that is not given, correct the credentials under `[source.fetch]` of this source; for 403, give that login the right to read people; for anything else, correct `base_url`. Work resumes by itself.";
     HoldRedirect = "HOLD-REDIRECT",
         "The SCIM address answers with a redirect, which is not followed.",
         "Set `[postman] base_url` to the address that answers directly.";

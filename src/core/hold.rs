@@ -100,6 +100,9 @@ pub struct Hold {
     /// The fingerprint of the refused key, if a key can be the cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// What was answered, in a line without personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// As it is in the store, where this version cannot read it: it is kept as it is.
     #[serde(skip)]
     pub unread: Option<Value>,
@@ -119,6 +122,7 @@ impl Hold {
             probes: 0,
             probing: None,
             key: None,
+            detail: None,
             unread: Some(unread),
         }
     }
@@ -226,6 +230,8 @@ fn write_each<S: Serializer>(holds: &[Hold], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(holds.iter().map(|hold| hold.unread.as_ref().map_or(Stored::Read(hold), Stored::Unread)))
 }
 
+/// What is kept of an answer.
+const DETAIL_CHARS_MAX: usize = 200;
 /// What is kept of a document that cannot be read at all: more than any has.
 const UNREAD_BYTES_MAX: usize = 65_536;
 
@@ -273,8 +279,18 @@ impl Holds {
             (!is_lifted_by_hand(code)).then(|| now.plus_ms(pauses.after(probes)).max(not_before.unwrap_or(now)));
         self.holds.retain(|hold| hold.scope != scope);
         let paused_at = next_probe_at.map(|_| now);
-        let (probing, key, unread) = (None, None, None);
-        self.holds.push(Hold { scope, code, since: now, next_probe_at, paused_at, probes, probing, key, unread });
+        self.holds.push(Hold {
+            scope,
+            code,
+            since: now,
+            next_probe_at,
+            paused_at,
+            probes,
+            probing: None,
+            key: None,
+            detail: None,
+            unread: None,
+        });
         true
     }
 
@@ -295,9 +311,20 @@ impl Holds {
             probes: 0,
             probing: None,
             key: None,
+            detail: None,
             unread: None,
         });
         true
+    }
+
+    /// Notes what was answered, for whoever is to do something about it. Returns whether that is news.
+    pub fn say(&mut self, scope: &HoldScope, code: Code, detail: &str) -> bool {
+        let is_it = |hold: &&mut Hold| hold.scope == *scope && hold.code == code;
+        let Some(hold) = self.holds.iter_mut().find(is_it) else { return false };
+        let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
+        let is_news = hold.detail.as_ref() != Some(&detail);
+        hold.detail = Some(detail);
+        is_news
     }
 
     /// The hold of this scope that can be read.
@@ -549,6 +576,15 @@ mod tests {
                 assert_eq!(holds.begin_probe(UnixMs(i64::MAX - 1), &of_target, "a", end), is_probed, "{told}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_answered_is_kept_with_its_hold() {
+        let mut holds = held();
+        assert!(holds.say(&HoldScope::All, Code::HoldKey, "403") && !holds.say(&HoldScope::All, Code::HoldKey, "403"));
+        assert!(!holds.say(&HoldScope::All, Code::HoldPlan, "x") && !holds.say(&HoldScope::Writes, Code::HoldKey, "x"));
+        let again = Holds::from_bytes(&serde_json::to_vec(&holds).unwrap());
+        assert_eq!(again.holds[0].detail.as_deref(), Some("403"));
     }
 
     #[test]

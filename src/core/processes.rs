@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reconcile::no_reply::NoReply;
 use super::store_health::FailingOperation;
 use super::time::UnixMs;
 
@@ -61,6 +62,21 @@ pub struct FailingSecret {
     pub since: UnixMs,
 }
 
+/// Why a call could not be sent, in the words of the process that tried: another version may know other reasons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsent {
+    /// Why: without addresses.
+    pub reason: String,
+    /// What to do about it; empty if the code's own advice is all there is.
+    pub action: String,
+}
+
+impl From<NoReply> for Unsent {
+    fn from(reason: NoReply) -> Self {
+        Self { reason: reason.to_string(), action: reason.advice().unwrap_or_default().to_owned() }
+    }
+}
+
 /// One process, as of its last heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
@@ -80,6 +96,9 @@ pub struct Process {
     /// When the target last answered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<UnixMs>,
+    /// Why its last call to the target could not be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsent: Option<Unsent>,
     /// What fails in the store for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub store_failing: Vec<FailingOperation>,
@@ -152,6 +171,7 @@ mod tests {
             beat_at: UnixMs(beat_at),
             calling_since: None,
             answered_at: None,
+            unsent: None,
             store_failing: Vec::new(),
             failing_secrets: Vec::new(),
             others_ahead_ms: 0,

@@ -110,6 +110,19 @@ impl SharedHolds {
         Ok(is_new)
     }
 
+    /// The same, with what was answered.
+    pub async fn set_saying(
+        &self,
+        scope: &HoldScope,
+        code: Code,
+        not_before: Option<UnixMs>,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        self.set(scope, code, not_before).await?;
+        self.change(|holds| holds.say(scope, code, detail)).await?;
+        Ok(())
+    }
+
     /// Lifts a hold by hand, and makes those due who waited for it.
     pub async fn lift(&self, scope: &HoldScope) -> Result<bool, StoreError> {
         let was_there = self.change(|holds| holds.lift(scope)).await?;

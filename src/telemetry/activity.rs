@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::core::activity::{Counts, Happening};
 use crate::core::limiter::CallKind;
+use crate::core::reconcile::no_reply::NoReply;
 use crate::core::time::UnixMs;
 
 /// Counts what happens; clones share it.
@@ -18,6 +19,7 @@ struct Inner {
     calls: BTreeMap<u64, UnixMs>,
     next_call: u64,
     answered_at: Option<UnixMs>,
+    unsent: Option<NoReply>,
 }
 
 /// What happened, and what is in progress.
@@ -29,6 +31,8 @@ pub struct ActivityDelta {
     pub calling_since: Option<UnixMs>,
     /// When the target last answered anything at all.
     pub answered_at: Option<UnixMs>,
+    /// Why the last call could not be sent; none if it was.
+    pub unsent: Option<NoReply>,
 }
 
 impl ActivityLog {
@@ -60,6 +64,7 @@ impl ActivityLog {
             counts: std::mem::take(&mut inner.counts),
             calling_since: inner.calls.values().min().copied(),
             answered_at: inner.answered_at,
+            unsent: inner.unsent,
         }
     }
 
@@ -84,9 +89,17 @@ impl Call {
     pub fn ended(self, now: UnixMs, what: Happening) {
         self.log.happened(what);
         let is_answer = !matches!(what, Happening::Unreachable | Happening::Unanswered);
+        let mut inner = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.unsent = None;
         if is_answer {
-            self.log.0.lock().unwrap_or_else(PoisonError::into_inner).answered_at = Some(now);
+            inner.answered_at = Some(now);
         }
+    }
+
+    /// The same for one that could not be sent.
+    pub fn not_sent(self, why: NoReply) {
+        self.log.happened(Happening::Unreachable);
+        self.log.0.lock().unwrap_or_else(PoisonError::into_inner).unsent = Some(why);
     }
 }
 
@@ -112,6 +125,12 @@ mod tests {
         assert_eq!(told.counts, Counts::from([(Happening::Served, 1), (Happening::Unanswered, 1)]));
         assert_eq!((told.calling_since, told.answered_at), (None, Some(UnixMs(20))));
         assert!(log.take().counts.is_empty());
+        log.call(UnixMs(40), CallKind::Read).not_sent(NoReply::CertificateExpired);
+        let unsent = log.take();
+        assert_eq!(unsent.unsent, Some(NoReply::CertificateExpired));
+        assert_eq!(unsent.counts[&Happening::Unreachable], 1);
+        log.call(UnixMs(50), CallKind::Read).ended(UnixMs(60), Happening::Served);
+        assert_eq!(log.take().unsent, None);
         log.add(&told.counts);
         assert_eq!(log.take().counts, told.counts);
     }

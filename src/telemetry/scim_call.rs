@@ -35,7 +35,10 @@ impl ScimCall {
             Reply::NotSent { .. } => (Happening::Unreachable, metric::STATUS_UNREACHABLE.to_owned()),
             Reply::Lost { .. } => (Happening::Unanswered, metric::STATUS_UNKNOWN.to_owned()),
         };
-        self.under_way.ended(now, happening);
+        match reply {
+            Reply::NotSent { reason } => self.under_way.not_sent(*reason),
+            Reply::Http(_) | Reply::Lost { .. } => self.under_way.ended(now, happening),
+        }
         let operation = self.operation.as_str();
         metrics::histogram!(metric::SCIM_REQUEST_DURATION_SECONDS, metric::OPERATION => operation).record(took);
         metrics::counter!(metric::SCIM_REQUESTS_TOTAL, metric::OPERATION => operation, metric::STATUS => status)

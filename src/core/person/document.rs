@@ -464,6 +464,12 @@ impl Document {
         self.progress.failures.max(self.owed_read.as_ref().map_or(0, |owed| owed.tries))
     }
 
+    /// Whether it is the reads at the HR system that fail, and not the target.
+    #[must_use]
+    pub fn cannot_be_read(&self) -> bool {
+        self.progress.failures < FAILURES_TOLD && self.failures() >= FAILURES_TOLD
+    }
+
     /// The terms by which the person can be found: addresses, the folded words of their names, and their marks.
     #[must_use]
     pub fn search_terms(&self) -> Vec<String> {

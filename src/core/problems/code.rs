@@ -14,7 +14,7 @@ codes! {
         "See the workers' logs: is the store slow, or do they hang? Restarting a worker loses nothing.";
     WorkFailing = "WORK-FAILING",
         "Changes for these people keep failing, and are tried again.",
-        "Look at their stories for what Postman answers; what cannot succeed becomes a dead letter in the end.";
+        "Look at their stories for what Postman, or the HR system that is read, answers; what cannot succeed becomes a dead letter in the end.";
     SourceSignature = "SOURCE-SIGNATURE",
         "Deliveries are refused because their sender is not authenticated.",
         "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be made to.";

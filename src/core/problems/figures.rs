@@ -148,7 +148,7 @@ pub struct BoundFigures {
 }
 
 /// People with a mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkFigure {
     /// Which.
     pub mark: Mark,
@@ -156,6 +156,8 @@ pub struct MarkFigure {
     pub count: u64,
     /// Since when, as far as known.
     pub since: Option<UnixMs>,
+    /// For how many of them it is the reads at the HR system that fail, by source.
+    pub unread: BTreeMap<String, u64>,
 }
 
 /// A source and the results of its deliveries.

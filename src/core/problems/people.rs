@@ -28,13 +28,16 @@ pub(super) fn marked(figures: &Figures) -> Vec<Found> {
     figures.marked.iter().filter(|marked| marked.count > 0).map(with_mark).collect()
 }
 
-fn with_mark(MarkFigure { mark, count, since }: &MarkFigure) -> Found {
+fn with_mark(MarkFigure { mark, count, since, unread }: &MarkFigure) -> Found {
     let code = match mark {
         Mark::AfterClose => ProblemCode::PeopleAfterClose,
         Mark::SwitchedOff => ProblemCode::PeopleSwitchedOff,
         Mark::Failing => ProblemCode::WorkFailing,
     };
-    let what = format!("{} {}.", code.title(), counted(*count, "person", "people"));
+    let mut what = format!("{} {}.", code.title(), counted(*count, "person", "people"));
+    for (source, n) in unread {
+        what.push_str(&format!(" {n} of them cannot be read at the HR system of `{source}`."));
+    }
     Found::new(code, what, code.advice(), *count).since(*since).at(format!("/people?mark={}", mark.as_str()))
 }
 
@@ -154,8 +157,18 @@ mod tests {
     fn the_incomplete_and_the_marked_are_told_with_since_when() {
         let mut figures = Figures { now: UnixMs(50), oldest_incomplete_at: Some(UnixMs(3)), ..Figures::default() };
         figures.people.insert("incomplete".to_owned(), 2);
-        figures.marked.push(MarkFigure { mark: Mark::SwitchedOff, count: 1, since: None });
-        figures.marked.push(MarkFigure { mark: Mark::Failing, count: 0, since: None });
+        figures.marked.push(MarkFigure {
+            mark: Mark::SwitchedOff,
+            count: 1,
+            since: None,
+            unread: std::collections::BTreeMap::new(),
+        });
+        figures.marked.push(MarkFigure {
+            mark: Mark::Failing,
+            count: 0,
+            since: None,
+            unread: std::collections::BTreeMap::new(),
+        });
         let told = problems(&figures, &Seen::default());
         let told: Vec<_> = told.iter().map(|problem| (problem.code.as_str(), problem.since)).collect();
         assert_eq!(told, [("PEOPLE-SWITCHED-OFF", UnixMs(50)), ("PEOPLE-INCOMPLETE", UnixMs(3))]);

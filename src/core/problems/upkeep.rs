@@ -74,6 +74,7 @@ mod tests {
             beat_at: now,
             calling_since: None,
             answered_at: None,
+            unsent: None,
             store_failing: Vec::new(),
             failing_secrets: secrets,
             others_ahead_ms: 0,

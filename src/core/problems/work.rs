@@ -4,7 +4,7 @@ use super::{Figures, Found, ProblemCode, counted, span};
 use crate::core::activity::{Bucket, Happening};
 use crate::core::code::Code;
 use crate::core::hold::{Hold, HoldScope};
-use crate::core::processes::{Process, SILENT_MS};
+use crate::core::processes::{Process, SILENT_MS, Unsent};
 use crate::core::target_name::said;
 
 /// Over how long calls are judged.
@@ -41,7 +41,12 @@ fn hold_found(figures: &Figures, hold: &Hold) -> Found {
     let due = if hold.scope == HoldScope::All { people(figures, "waiting") } else { 0 };
     let waiting = behind + due;
     let who = counted(waiting, "person waits", "people wait");
-    let what = format!("{} Hold `{}`: {who}.", hold.code.title(), hold.scope);
+    let whose = match (&hold.scope, &hold.detail) {
+        (HoldScope::Fetch(source), Some(detail)) => format!(" The HR system of `{source}`: {detail}."),
+        (_, Some(detail)) => format!(" Answered: {detail}."),
+        (_, None) => String::new(),
+    };
+    let what = format!("{} Hold `{}`: {who}.{whose}", hold.code.title(), hold.scope);
     Found::new(hold.code, what, hold.code.advice(), waiting).about(&hold.scope).since(Some(hold.since)).at("/hold")
 }
 
@@ -90,9 +95,22 @@ fn failing_calls(figures: &Figures) -> Option<Found> {
     }
     let worst = BAD.into_iter().max_by_key(|of| count(&[*of]))?;
     let code = code_of(worst);
-    let what = format!("{} {bad} of the last {} went so.", code.title(), counted(all, "call", "calls"));
+    let mut what = format!("{} {bad} of the last {} went so.", code.title(), counted(all, "call", "calls"));
+    let mut action = code.advice();
+    if let Some(unsent) = unsent(figures).filter(|_| worst == Happening::Unreachable) {
+        what.push_str(&format!(" The last one: {}.", unsent.reason));
+        if !unsent.action.is_empty() {
+            action = &unsent.action;
+        }
+    }
     let since = figures.activity.since(is_mostly_bad);
-    Some(Found::new(code, what, code.advice(), bad).about("target").since(since).at("/people?state=waiting"))
+    Some(Found::new(code, what, action, bad).about("target").since(since).at("/people?state=waiting"))
+}
+
+/// Why calls cannot be sent, as the process says that was heard last.
+fn unsent(figures: &Figures) -> Option<&Unsent> {
+    let heard = figures.processes.heard(figures.now).filter(|process| process.unsent.is_some());
+    heard.max_by_key(|process| process.beat_at)?.unsent.as_ref()
 }
 
 /// The last minute with calls that say something, unless a later call was served.
@@ -271,6 +289,7 @@ mod tests {
     use super::*;
     use crate::core::activity::Counts;
     use crate::core::processes::ProcessRole;
+    use crate::core::reconcile::no_reply::NoReply;
     use crate::core::time::UnixMs;
 
     const NOW: UnixMs = UnixMs(1_000_000);
@@ -284,6 +303,7 @@ mod tests {
             beat_at: NOW,
             calling_since: None,
             answered_at: None,
+            unsent: None,
             store_failing: Vec::new(),
             failing_secrets: Vec::new(),
             others_ahead_ms: 0,
@@ -412,6 +432,37 @@ mod tests {
         let told = told(&figures);
         assert_eq!((told[0].code.as_str(), told[0].count), ("SCIM-UNREACHABLE", 39));
         assert_eq!(told[0].since, NOW.minus_ms(20_000));
+    }
+
+    #[test]
+    fn why_the_target_cannot_be_reached_is_told_with_what_to_do_about_that() {
+        let unreachable = |why: Option<NoReply>| {
+            let mut figures = figures(1);
+            happened(&mut figures, 10_000, Happening::Unreachable, 5);
+            figures.processes.beat(Process { unsent: why.map(Unsent::from), ..process(ProcessRole::All) });
+            told(&figures).remove(0)
+        };
+        let expired = unreachable(Some(NoReply::CertificateExpired));
+        assert!(expired.what.ends_with("The last one: the server's certificate has expired."), "{}", expired.what);
+        assert_eq!(
+            (expired.code.as_str(), expired.action.as_str()),
+            ("SCIM-UNREACHABLE", "Have the server's certificate renewed.")
+        );
+        for why in [None, Some(NoReply::ConnectTimedOut)] {
+            assert_eq!(unreachable(why).action, Code::ScimUnreachable.advice());
+        }
+    }
+
+    #[test]
+    fn what_an_hr_system_answered_is_told_as_its_own() {
+        let mut figures = figures(0);
+        let scope = HoldScope::parse("fetch:hr").unwrap();
+        let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
+        figures.holds.set(NOW, scope.clone(), Code::HoldFetch, pauses, None);
+        figures.holds.say(&scope, Code::HoldFetch, "the login may not read this (403)");
+        let told = &told(&figures)[0];
+        assert!(told.what.ends_with("The HR system of `hr`: the login may not read this (403)."), "{}", told.what);
+        assert!(told.action.contains("for 403"), "{}", told.action);
     }
 
     #[test]

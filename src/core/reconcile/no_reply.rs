@@ -47,6 +47,39 @@ pub enum NoReply {
     NotHttp,
 }
 
+impl NoReply {
+    /// What to do about it; none if the code of the trouble says it.
+    #[must_use]
+    pub fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoSuchHost => "Correct `[postman] base_url`, or see why DNS does not know the host from here.",
+            Self::Refused => "See that what is to answer there runs, and that `[postman] base_url` names its port.",
+            Self::CertificateExpired => "Have the server's certificate renewed.",
+            Self::CertificateNotYetValid => "Set the clock of this machine, or of the one that made the certificate.",
+            Self::CertificateOtherName => "Let `[postman] base_url` name a host that the certificate is for.",
+            Self::CertificateUntrusted => {
+                "Put the certificate of the authority that issued it into `[postman] ca_file`."
+            }
+            Self::CertificateRevoked | Self::CertificateInvalid => "Have the server's certificate replaced.",
+            Self::ClientCertificateWanted => {
+                "The server wants a client certificate, which scim-bridge does not send: use another way to it."
+            }
+            Self::NotTls => "See that `[postman] base_url` has the right port, and `http://` if it is to be plain.",
+            Self::ProxyRefused(_) | Self::ProxyUnreachable => {
+                "Correct HTTPS_PROXY (user, password, address), or add the host to NO_PROXY."
+            }
+            Self::KeyUnusable => "Put the SCIM key alone, on one line, where `[postman] key` points.",
+            Self::Unreachable
+            | Self::ConnectTimedOut
+            | Self::TlsFailed
+            | Self::UrlUnusable
+            | Self::TimedOut
+            | Self::Closed
+            | Self::NotHttp => return None,
+        })
+    }
+}
+
 impl fmt::Display for NoReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -149,6 +149,34 @@ impl Outcome {
         )
     }
 
+    /// The code of a refusal or of trouble, for calls that are about nobody in particular: what says nothing clear is a
+    /// refusal that nobody documents.
+    #[must_use]
+    pub fn refusal(&self) -> Code {
+        match self {
+            Self::Hold(_, code, _)
+            | Self::Permanent(code)
+            | Self::Passing { code, .. }
+            | Self::Unknown { code, .. } => *code,
+            Self::RateLimited { .. } => Code::ScimRateLimited,
+            Self::Created(_)
+            | Self::Member(_)
+            | Self::Applied
+            | Self::Members(_)
+            | Self::Served(_)
+            | Self::AlreadyMember
+            | Self::NotMember
+            | Self::Nowhere { .. }
+            | Self::NoFilter
+            | Self::NoPatch
+            | Self::Group(_)
+            | Self::Changed
+            | Self::UsernameRefused
+            | Self::AddressRefused { .. }
+            | Self::Suspect { .. } => Code::HoldRefused,
+        }
+    }
+
     /// A word or code for the person's story and the logs.
     #[must_use]
     pub fn meaning(&self) -> &'static str {

@@ -355,6 +355,8 @@ impl Worker {
             ReadVerdict::Hold { detail, not_before } => {
                 error!(source = %person.source, status, detail, "the HR system's API refuses to be read");
                 document.owed_read = Some(owed);
+                let scope = HoldScope::Fetch(person.source.clone());
+                self.holds.set_saying(&scope, Code::HoldFetch, not_before, &detail).await?;
                 Some(ReadWait::Held { code: Code::HoldFetch, not_before })
             }
             ReadVerdict::Block { code, detail } => {

@@ -60,6 +60,9 @@ pub struct HoldBody {
     pub next_probe_at: Option<String>,
     /// How often it tried.
     pub probes: u32,
+    /// What was answered, where that is kept.
+    #[serde(default)]
+    pub detail: Option<String>,
 }
 
 impl From<&Hold> for HoldBody {
@@ -72,6 +75,7 @@ impl From<&Hold> for HoldBody {
             since: hold.since.to_string(),
             next_probe_at: hold.next_probe_at.map(|at| at.to_string()),
             probes: hold.probes,
+            detail: hold.detail.clone(),
         }
     }
 }
