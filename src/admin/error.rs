@@ -54,6 +54,14 @@ pub enum AdminError {
         /// What to do about it.
         action: &'static str,
     },
+    /// The target does not serve what is needed.
+    #[error("{what}")]
+    Target {
+        /// What it answered.
+        what: String,
+        /// What to do about it.
+        action: &'static str,
+    },
     /// What the user saw has changed meanwhile.
     #[error("{0}")]
     OutOfDate(String),
@@ -122,7 +130,7 @@ impl AdminError {
             Self::ForeignHost => "foreign_host",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::BadRequest(_) | Self::BadFile { .. } => "bad_request",
+            Self::BadRequest(_) | Self::BadFile { .. } | Self::Target { .. } => "bad_request",
             Self::OutOfDate(_) => "out_of_date",
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
@@ -165,6 +173,7 @@ impl AdminError {
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
             | Self::BadFile { .. }
+            | Self::Target { .. }
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
@@ -186,17 +195,15 @@ impl AdminError {
             Self::Several(_) => "Name one of them as SOURCE/EMPLOYEE-ID.",
             Self::PutOff => "Wait some seconds, and give the right token.",
             Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
-            Self::NotFound(_) => {
-                "Check the id: it may have been replayed or discarded, or dropped because it was too old."
-            }
+            Self::NotFound(what) => not_found(what),
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
-            Self::BadFile { action, .. } => action,
+            Self::BadFile { action, .. } | Self::Target { action, .. } => action,
             Self::OutOfDate(_) => "Make the plan again, look at it, and apply that one.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::NoKey => "Ask a process whose role is `all` or `worker`.",
             Self::Held(_) => {
-                "`hold show` says since when and why; ask again once the hold is lifted (`hold lift all` if the cause is fixed)."
+                "`hold show` says since when and why; ask again once the hold is lifted (`hold lift --scope all` if the cause is fixed)."
             }
             Self::RateUsedUp => "Try again in some seconds.",
             Self::ForeignForm => "Go back, reload the page and try again.",
@@ -244,6 +251,7 @@ impl AdminError {
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
             | Self::BadFile { .. }
+            | Self::Target { .. }
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
@@ -263,7 +271,7 @@ impl ResponseError for AdminError {
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) | Self::BadFile { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BadFile { .. } | Self::Target { .. } => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::Several(_) | Self::OutOfDate(_) | Self::NoKey | Self::Held(_) => StatusCode::CONFLICT,
@@ -293,6 +301,21 @@ impl ResponseError for AdminError {
     }
 }
 
+/// What to do where there is none.
+fn not_found(what: &str) -> &'static str {
+    match what {
+        "person" => {
+            "HR has told of nobody by that id, address or name. `scim-bridge people search TEXT` finds people by the beginning of a word."
+        }
+        "job" => "Check the id: a job is kept as long as its person's story.",
+        "source" => "Check the name: `scim-bridge status` lists the sources.",
+        "fetch" => "Ask for a list first: `scim-bridge import --source SOURCE --fetch`.",
+        "captured delivery" => "`scim-bridge capture list` shows those that are kept, each for an hour at the most.",
+        "page" => "See /api/openapi.json for what is served.",
+        _ => "Check the id: it may have been replayed or discarded, or dropped because it was too old.",
+    }
+}
+
 /// Adds an error's headers to its answer.
 pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
     match error {
@@ -316,6 +339,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::ForeignHost
         | AdminError::BadRequest(_)
         | AdminError::BadFile { .. }
+        | AdminError::Target { .. }
         | AdminError::OutOfDate(_)
         | AdminError::StillUnmapped { .. }
         | AdminError::SourceGone(_)

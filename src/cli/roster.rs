@@ -113,6 +113,8 @@ struct Imported {
     left_out: u64,
     #[serde(default)]
     unjudged: Vec<String>,
+    #[serde(default)]
+    not_followed: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     applied: Option<u64>,
 }
@@ -183,6 +185,9 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
                 "No column for {}, by which the mapping chooses people: everybody counts.",
                 imported.unjudged.join(", ")
             );
+        }
+        if !imported.not_followed.is_empty() {
+            say!("Not followed, since the mapping names no such column: {}.", imported.not_followed.join(", "));
         }
         match imported.applied {
             Some(applied) => tell_applied(applied),

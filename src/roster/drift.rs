@@ -51,7 +51,7 @@ impl Roster {
 
     async fn claim_and_compare(&self, every_ms: u64) -> Result<Option<DriftReport>, RosterError> {
         if self.client.is_none() {
-            return Err(RosterError::Members("this process does not know the key: ask a worker".to_owned()));
+            return Err(RosterError::NoKey);
         }
         let begun_at = self.clock.now();
         let claim = |drift: &mut Drift| drift.claim(begun_at, every_ms).then_some(());

@@ -3,7 +3,7 @@
 //! An import replaces the one before it, and counts once it is complete: an import that a dead process or a
 //! full store left unfinished is never applied.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,12 @@ pub const IMPORTS: &str = "imports";
 const STAGED_AT_ONCE: usize = 500;
 /// Rows whose refusal is kept, for `status`.
 const REFUSED_KEPT: usize = 100;
+
+/// Columns that are looked at.
+const COLUMNS_MAX: usize = 1_000;
+/// Columns that nothing follows that are kept, and how much of each name.
+const NOT_FOLLOWED_MAX: usize = 50;
+const COLUMN_CHARS_MAX: usize = 60;
 
 /// A row that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +65,9 @@ pub struct Imported {
     /// What the mapping chooses people by, and no row has a column for.
     #[serde(default)]
     pub unjudged: Vec<String>,
+    /// Columns that nothing in the mapping follows; of many, the first.
+    #[serde(default)]
+    pub not_followed: Vec<String>,
     /// Whether it was complete.
     #[serde(default = "yes")]
     pub is_whole: bool,
@@ -107,11 +116,18 @@ impl Roster {
         let at = as_of.map_or(now, |as_of| as_of.min(now));
         let mut staging = self.stage(source, added, at, None, Duration::ZERO).await?;
         let mut lacking = None;
+        // By name, whether it is followed.
+        let mut known = BTreeMap::<String, bool>::new();
         for row in rows {
             let (number, event) = match row {
                 Ok(row) => {
                     let lacks = columns.lacking(&row);
                     lacking.get_or_insert_with(|| lacks.clone()).retain(|name| lacks.contains(name));
+                    for column in row.columns() {
+                        if known.len() < COLUMNS_MAX && !known.contains_key(column) {
+                            known.insert(column.to_owned(), columns.follows(column));
+                        }
+                    }
                     (row.number, columns.event(source, &row, at, &unjudged).map_err(|problem| problem.to_string()))
                 }
                 Err((number, problem)) => (number, Err(problem)),
@@ -124,6 +140,9 @@ impl Roster {
         let lacking = lacking.unwrap_or_default();
         staging.imported.missing_columns = lacking.into_iter().map(str::to_owned).collect();
         staging.imported.unjudged = unjudged;
+        let not_followed = known.into_iter().filter(|(_, is_followed)| !is_followed).map(|(column, _)| column);
+        let short = |column: String| column.chars().take(COLUMN_CHARS_MAX).collect();
+        staging.imported.not_followed = not_followed.take(NOT_FOLLOWED_MAX).map(short).collect();
         staging.end().await
     }
 
@@ -158,6 +177,7 @@ impl Roster {
             missing_columns: Vec::new(),
             left_out: 0,
             unjudged: Vec::new(),
+            not_followed: Vec::new(),
             is_whole: false,
             is_part: whole_at.is_none(),
             whole_at,

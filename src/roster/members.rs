@@ -5,11 +5,14 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::{PEOPLE_AT_ONCE, Roster, RosterError};
+use crate::core::code::Code;
+use crate::core::hold::is_caused_by_key;
 use crate::core::limiter::CallKind;
 use crate::core::reconcile::listing::everybody;
 use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::roster::{ListedMember, MemberList};
+use crate::core::target_name::said;
 use crate::scim::Client;
 use crate::store::{Page as StorePage, Token};
 
@@ -44,7 +47,7 @@ impl Roster {
     /// The list of members, with what is missing in it, if anything.
     pub(super) async fn members(&self) -> Result<MemberList, RosterError> {
         let Some(client) = &self.client else {
-            return Err(RosterError::Members("this process does not know the key: ask a worker".to_owned()));
+            return Err(RosterError::NoKey);
         };
         let mut seen: Option<MemberList> = None;
         let mut total = None;
@@ -103,7 +106,7 @@ impl Roster {
                 return Ok(pass);
             }
         }
-        Err(RosterError::Members(format!("more than {PAGES_MAX} pages")))
+        Err(RosterError::Members { what: format!("more than {PAGES_MAX} pages"), code: None })
     }
 
     async fn page(
@@ -111,18 +114,20 @@ impl Roster {
         client: &Client,
         start_index: u32,
     ) -> Result<(Vec<ListedMember>, u32, Option<u32>), RosterError> {
-        let mut problem = String::new();
+        let (mut problem, mut code) = (String::new(), None);
         for attempt in 0..PAGE_TRIES {
             while let Token::NotBefore(at) = self.store.take_token(self.clock.now(), CallKind::Read).await? {
                 tokio::time::sleep(Duration::from_millis(at.ms_since(self.clock.now()).max(1))).await;
             }
             let asked = Request::Page { start_index };
             let (reply, now) = (client.send(&asked).await, self.clock.now());
-            if let Outcome::RateLimited { until } = self.rules.target.classify(&asked, &[], &reply, now) {
+            let outcome = self.rules.target.classify(&asked, &[], &reply, now);
+            if let Outcome::RateLimited { until } = outcome {
                 // As for a worker: nobody asks before then.
                 self.store.back_off(now, until).await?;
                 if until.ms_since(now) > BACK_OFF_MS_MAX {
-                    return Err(RosterError::Members(format!("the rate limit allows no call before {until}")));
+                    let what = format!("the rate limit allows no call before {until}");
+                    return Err(RosterError::Members { what, code: Some(Code::ScimRateLimited) });
                 }
             }
             match reply {
@@ -132,12 +137,20 @@ impl Roster {
                     }
                     problem = "a page is not what SCIM promises".to_owned();
                 }
-                Reply::Http(http) => problem = format!("status {}", http.status),
+                Reply::Http(http) => problem = format!("{} {}", said("Postman answered"), http.status),
                 Reply::NotSent { reason } | Reply::Lost { reason } => problem = reason.to_string(),
+            }
+            code = (!matches!(outcome, Outcome::Members(_))).then(|| outcome.refusal());
+            // A key that is refused is not accepted a moment later.
+            if code.is_some_and(is_caused_by_key) && matches!(outcome, Outcome::Hold(..)) {
+                break;
             }
             warn!(start_index, problem, "a page of members did not come");
             tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
         }
-        Err(RosterError::Members(problem))
+        if let Some(code) = code {
+            problem = format!("{problem} ({code}: {})", code.title());
+        }
+        Err(RosterError::Members { what: problem, code })
     }
 }

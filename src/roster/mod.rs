@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use crate::clock::{self, Clock};
+use crate::core::code::Code;
 use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
 use crate::core::person::fold::fold;
@@ -72,8 +73,16 @@ pub enum RosterError {
     #[error("too much waits in the store: import again when there is less")]
     Full,
     /// The list of members cannot be read.
-    #[error("the list of members cannot be read: {0}")]
-    Members(String),
+    #[error("the list of members cannot be read: {what}")]
+    Members {
+        /// Why.
+        what: String,
+        /// What the target's answer means.
+        code: Option<Code>,
+    },
+    /// Only a process that calls the target can tell.
+    #[error("this process does not know the target's key, so it cannot read the list of members")]
+    NoKey,
     /// What was planned is not what would be done by now.
     #[error("nothing was applied, because the plan is out of date: {0}")]
     Changed(String),
@@ -198,6 +207,11 @@ impl Roster {
         let unjudged = whole.iter().filter(|(_, imported)| !imported.unjudged.is_empty());
         let unjudged: Vec<_> =
             unjudged.map(|(source, imported)| (source.clone(), imported.unjudged.join(", "))).collect();
+        let passed_over: Vec<_> = whole
+            .iter()
+            .filter(|(_, imported)| !imported.not_followed.is_empty())
+            .map(|(source, imported)| (source.clone(), imported.not_followed.join(", ")))
+            .collect();
         let parts: Vec<_> =
             whole.iter().filter(|(_, imported)| imported.is_part).map(|(source, _)| source.clone()).collect();
         let unlisted = if is_drift { Vec::new() } else { self.unlisted(&whole).await? };
@@ -221,6 +235,9 @@ impl Roster {
         for (source, columns) in unjudged {
             planner
                 .warn(format!("the last import of {source} has no column for {columns}: nobody was left out by that"));
+        }
+        for (source, columns) in passed_over {
+            planner.warn(format!("of the last import of {source}, nothing follows these columns: {columns}"));
         }
         for source in parts {
             planner.warn(format!("the import of {source} may not contain everybody: import everybody once"));

@@ -488,6 +488,33 @@ async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
     assert!(stage.problems().await.is_empty());
 }
 
+/// `hold lift` lifts it, as its advice says, and nothing else does: not that nobody waits.
+#[tokio::test]
+async fn an_operators_hold_of_a_guarded_scope_is_no_guards() {
+    let stage = Stage::set();
+    for scope in ["deactivations", "addresses"] {
+        stage.api("PUT", "/api/v1/hold", &format!(r#"{{"scope":"{scope}"}}"#)).await.expect(200);
+        stage.state.beat().await;
+        assert_eq!(stage.problems().await, ["HOLD-OPERATOR"], "{scope}");
+        let lifted = stage.api("DELETE", "/api/v1/hold", "").await.expect(200);
+        assert_eq!(lifted["holds"][0]["scope"], scope);
+        assert!(stage.problems().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_with_what_to_do_about_that() {
+    let stage = Stage::set();
+    for (path, action) in [
+        ("/api/v1/person?who=nobody@example.com", "people search"),
+        ("/api/v1/dead/00000000000000000000000000000001", "replayed or discarded"),
+        ("/api/v1/roster/fetch?source=hr", "import --source"),
+    ] {
+        let told = stage.api("GET", path, "").await.expect(404);
+        assert!(told["action"].as_str().unwrap().contains(action), "{path}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn a_marked_person_is_shown_and_found() {
     let stage = Stage::set();

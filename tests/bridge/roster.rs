@@ -49,6 +49,43 @@ fn named(sim: &PostmanSim) -> Vec<String> {
     named
 }
 
+/// Whoever is `active` = false there would be invited in silence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_that_nothing_follows_are_named_by_import_and_plan() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let file = "Employee_ID,email,first_name,last_name,active,Department\nE-1,p1@example.com,Ada,King,false,\"Sales\"\n\
+                \"E-2\",p2@example.com,Bob,\"King\",no,\n";
+    let imported = import(&home, &bridge, file);
+    assert_eq!((&imported["staged"], &imported["not_followed"]), (&json!(2), &json!(["Department", "active"])));
+    let plan = said(&home, &bridge, &["plan"]);
+    assert!(
+        plan["warnings"][0].as_str().unwrap().contains("nothing follows these columns: Department, active"),
+        "{plan}"
+    );
+    let imported = import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
+    assert_eq!(imported["not_followed"], json!([]));
+    assert_eq!(said(&home, &bridge, &["plan"])["warnings"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_the_target_refuses_says_what_it_answered_and_what_to_do() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
+    sim.set_key("another");
+    for command in [&["plan"][..], &["apply", "--yes"]] {
+        let refused = run(&home, &bridge, command);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{told}");
+        for word in ["answered 401", "HOLD-KEY", "Put a valid SCIM key where `[postman] key` points"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_roster_is_applied_in_parts_and_strangers_only_where_told() {
     let sim = sim();

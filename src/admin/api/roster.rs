@@ -11,6 +11,7 @@ use super::handlers::{ApiResult, By, State};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::service::Noted;
 use crate::core::audit::Act;
+use crate::core::code::Code;
 use crate::core::person::SourceName;
 use crate::core::roster::{Change, PlanReport, Selection};
 use crate::core::time::UnixMs;
@@ -86,6 +87,8 @@ pub(in crate::admin) struct ImportedBody {
     left_out: u64,
     /// What the mapping chooses people by, and no row has a column for: nobody was left out by that.
     unjudged: Vec<String>,
+    /// Columns that nothing in the mapping follows; at most the first fifty.
+    not_followed: Vec<String>,
 }
 
 /// A row that was refused.
@@ -138,6 +141,7 @@ impl From<Imported> for ImportedBody {
             missing_columns: imported.missing_columns,
             left_out: imported.left_out,
             unjudged: imported.unjudged,
+            not_followed: imported.not_followed,
         }
     }
 }
@@ -150,7 +154,12 @@ impl From<RosterError> for AdminError {
                 Self::OutOfDate(error.to_string())
             }
             RosterError::File(problem) => Self::BadFile { what: problem.to_string(), action: problem.advice() },
-            RosterError::NoSource(_) | RosterError::NoList { .. } | RosterError::Full | RosterError::Members(_) => {
+            RosterError::Members { code, .. } => Self::Target {
+                what: error.to_string(),
+                action: code.map_or("Run `scim-bridge check`, and ask again.", Code::advice),
+            },
+            RosterError::NoKey => Self::Target { what: error.to_string(), action: Self::NoKey.action() },
+            RosterError::NoSource(_) | RosterError::NoList { .. } | RosterError::Full => {
                 Self::BadRequest(error.to_string())
             }
         }

@@ -51,7 +51,7 @@ pub(super) struct Bare {
 
 /// `GET /roster`
 pub(super) async fn show(state: State, session: Session, query: web::Query<Query>) -> Page {
-    let overview = state.overview().await?;
+    let overview = state.overview().await?.readable()?;
     let (stats, now) = (&overview.stats, state.now());
     let of = |lane: LaneState| stats.lanes.get(lane.as_str()).copied().unwrap_or(0);
     let left = of(LaneState::Waiting) + of(LaneState::Running);
@@ -98,6 +98,7 @@ fn staged(now: UnixMs, imports: &Imports) -> Markup {
                     @if !imported.is_whole { ", and it did not finish: import it again" }
                     @if !imported.missing_columns.is_empty() { "; no column for " (imported.missing_columns.join(", ")) }
                     @if imported.left_out > 0 { "; " (imported.left_out) " left out by the mapping's conditions" }
+                    @if !imported.not_followed.is_empty() { "; not followed: " (imported.not_followed.join(", ")) }
                     @if !imported.unjudged.is_empty() { "; everybody counts, as there is no column for " (imported.unjudged.join(", ")) }
                 }
                 @for refused in imported.refused.iter().take(SHOWN) { p .quiet { "row " (refused.row) ": " (refused.reason) } }

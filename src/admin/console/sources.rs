@@ -19,7 +19,7 @@ use crate::core::time::UnixMs;
 pub(super) async fn show(state: State, session: Session, query: web::Query<DeliveriesQuery>) -> Page {
     let page = listing::page(query.limit, query.after.as_deref())?;
     let listed = state.deliveries(&query.filter()?, &page).await?;
-    let overview = state.overview().await?;
+    let overview = state.overview().await?.readable()?;
     let figures = &overview.figures;
     Ok(layout::page(
         "Deliveries",

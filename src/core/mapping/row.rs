@@ -61,6 +61,12 @@ impl RowRules {
         lacking
     }
 
+    /// Whether a column of this name is looked at.
+    #[must_use]
+    pub fn follows(&self, column: &str) -> bool {
+        self.paths.iter().any(|path| names(path).iter().any(|name| name.eq_ignore_ascii_case(column)))
+    }
+
     /// What a row says as of `at`, if this is its status; none if the mapping leaves such people out. `value` gives a
     /// column's text. Conditions on columns that are `unasked`, since no row of the file has them, are not asked.
     ///

@@ -114,6 +114,14 @@ impl Columns {
         unasked.unwrap_or_default()
     }
 
+    /// Whether anything follows a column of this name: else what it says of somebody is passed over.
+    #[must_use]
+    pub fn follows(&self, column: &str) -> bool {
+        let fields = self.names.iter().map(|(_, names)| names);
+        let mut names = fields.chain(self.facts.iter().map(|(_, names)| names)).flatten();
+        names.any(|name| name.eq_ignore_ascii_case(column)) || self.rules.follows(column)
+    }
+
     /// The first column of a field with a value; otherwise an empty one, if there is one.
     fn value<'r>(&self, row: &'r Row, field: Field, key: &'static str) -> Result<Option<&'r str>, InvalidField> {
         let (mut empty, mut wrong) = (None, None);

@@ -48,6 +48,12 @@ impl Row {
         }
     }
 
+    /// The columns that have a value, or one that cannot be read.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let objects = |cell: &Cell| *cell == Cell::Other("object");
+        self.cells.iter().filter(move |(_, cell)| !objects(cell)).map(|(name, _)| name.as_str())
+    }
+
     /// Whether it has this column.
     #[must_use]
     pub fn has(&self, column: &str) -> bool {
@@ -224,14 +230,14 @@ fn reader_of(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
     csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes())
 }
 
-/// Whether the last record ends within quotes: then one more quote closes them, and changes nothing.
+/// Whether the last record ends within quotes: then one more delimiter is part of its last field, and begins no other.
 fn ends_in_quotes(record: &str, delimiter: u8) -> bool {
     let record = record.trim_matches(['\r', '\n']);
     let fields = |text: &str| {
         let reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(text.as_bytes());
-        reader.into_records().next().and_then(Result::ok)
+        reader.into_records().next().and_then(Result::ok).map(|record| record.len())
     };
-    record.contains('"') && fields(record) == fields(&format!("{record}\""))
+    record.contains('"') && fields(record) == fields(&format!("{record}{}", char::from(delimiter)))
 }
 
 /// A header with more semicolons, tabs or bars than commas is separated by them, as spreadsheets do in places.
@@ -388,11 +394,18 @@ mod tests {
         let open = all("employee_id,last_name\nE-1,\"King\nE-2,Stone\n");
         assert_eq!(open.len(), 1);
         assert!(open[0].as_ref().unwrap_err().1.contains("rest of the file"), "{open:?}");
+        for cut in ["E-1,\"Say \"\"", "E-1,\"King,", "E-1,\""] {
+            let read = all(&format!("employee_id,last_name\n{cut}"));
+            assert!(read[0].as_ref().unwrap_err().1.contains("quotes do not close"), "{cut}: {read:?}");
+        }
         for whole in [
             "employee_id,last_name\nE-1,5\" King\nE-2,Stone\n",
             "employee_id,last_name\nE-1,Stone\nE-2,5\" King",
             "employee_id,last_name\nE-1,\"Two\nlines\"",
             "employee_id,last_name\nE-1,\"say \"\"King\"\"\"",
+            "employee_id,last_name,department\nE-1,\"King\",\n",
+            "employee_id;last_name;department\r\n\"E-1\";\"O\"\"Brien\";\r\n",
+            "employee_id,last_name,department\nE-1,\"King\",\"\"",
         ] {
             assert!(all(whole).iter().all(Result::is_ok), "{whole}");
         }
