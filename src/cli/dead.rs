@@ -11,6 +11,7 @@ use super::{Context, block_on, person};
 use crate::admin::api::shapes::{
     BulkBody, BulkDoneBody, CSV_COLUMNS, DeadBody, DeadListBody, DeadRowBody, DiscardedBody, ReplayBody,
 };
+use crate::core::code::Code;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -162,12 +163,15 @@ fn act(context: &Context, api: &Api, args: &ActArgs, verb: Verb) -> Result<(), F
     }
     let done = match &args.id {
         Some(_) if args.filter.is_given() || args.all || args.dry_run => {
-            return Err(Failure::Usage("an id, or a filter, and not both".to_owned()));
+            return Err(Failure::Usage(
+                "give an id, or a filter (--code, …, --all, --dry-run), and not both".to_owned(),
+            ));
         }
         Some(id) => one(api, id, args, verb)?,
         None if !args.filter.is_given() && !args.all => {
-            let advice = "an id, one of --code, --source, --event and --older-than, or --all".to_owned();
-            return Err(Failure::Usage(advice));
+            let which =
+                "say which dead letters: an id, one or more of --code, --source, --event and --older-than, or --all";
+            return Err(Failure::Usage(which.to_owned()));
         }
         None => block_on(all(api, args, verb))?,
     };
@@ -176,6 +180,10 @@ fn act(context: &Context, api: &Api, args: &ActArgs, verb: Verb) -> Result<(), F
         let counted = if args.dry_run { "would be" } else { "are" };
         let n = if args.dry_run { done.matched } else { n };
         say!("{n} of {} {counted} {}", done.matched, verb.done());
+        let unknown = args.filter.code.as_ref().filter(|code| Code::ALL.iter().all(|known| known.as_str() != **code));
+        if let Some(code) = unknown.filter(|_| done.matched == 0) {
+            say!("`{code}` is no code that this version knows: `scim-bridge dead list` shows those that there are");
+        }
         if done.still_unmapped > 0 {
             say!("{} still cannot be mapped: see `scim-bridge dead list`", done.still_unmapped);
         }

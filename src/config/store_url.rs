@@ -97,13 +97,23 @@ impl TryFrom<String> for StoreUrl {
             "rediss+sentinel" => (true, Kind::Sentinel),
             "redis-cluster" => (false, Kind::Cluster),
             "rediss-cluster" => (true, Kind::Cluster),
-            _ => {
-                return Err("no such store: give `embedded:` and a directory, or a URL that begins with redis://, \
-                            rediss://, redis+sentinel:// or redis-cluster://"
-                    .to_owned());
-            }
+            _ => return Err(no_such_store(&url)),
         };
         read(kind, tls, rest).map(Self::Redis).map_err(str::to_owned)
+    }
+}
+
+/// What is wrong with a URL of another kind. It may be a secret that was put into the wrong place, so of it only a scheme
+/// is repeated.
+fn no_such_store(url: &str) -> String {
+    const KINDS: &str = "there are two kinds: a file on this machine, `embedded:` and a directory; and Redis or Valkey, a URL \
+                         that begins with redis://, rediss://, redis+sentinel:// or redis-cluster://";
+    let is_word = |scheme: &&str| scheme.len() <= 16 && scheme.bytes().all(|b| b.is_ascii_lowercase() || b == b'+');
+    let is_path = url.starts_with(['/', '.', '~']);
+    match url.split_once("://").map(|(scheme, _)| scheme).filter(is_word) {
+        Some(scheme) => format!("`{scheme}` is no kind of store; {KINDS}"),
+        None if is_path => format!("a path alone is no store: put `embedded:` before it; {KINDS}"),
+        None => format!("no such store; {KINDS}"),
     }
 }
 
@@ -197,6 +207,23 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+
+    #[test]
+    fn a_store_of_another_kind_is_told_the_two_that_there_are() {
+        for (url, told) in [
+            ("postgres://app:hunter2@db/bridge", "`postgres` is no kind of store"),
+            ("http://redis:6379", "`http` is no kind of store"),
+            ("/var/lib/scim-bridge", "put `embedded:` before it"),
+            ("./data", "put `embedded:` before it"),
+            ("embedded:", "no such store"),
+            ("hunter2", "no such store"),
+        ] {
+            let error = StoreUrl::try_from(url.to_owned()).unwrap_err();
+            assert!(error.starts_with(told) || error.contains(told), "{url}: {error}");
+            assert!(error.contains("`embedded:` and a directory") && error.contains("redis://"), "{url}: {error}");
+            assert!(!error.contains("hunter2"), "{url}: {error}");
+        }
+    }
 
     fn redis(url: &str) -> RedisUrl {
         match StoreUrl::try_from(url.to_owned()) {

@@ -59,7 +59,7 @@ fn redis_on_another_host_needs_tls_or_allow_plain() {
 #[test]
 fn store_settings_that_contradict_each_other_are_reported() {
     let found = errors(
-        "[store]\nurl = 'redis://u:p@host'\nusername = 'u'\npassword = 'p'\nca_file = '/not/there'\ncert_file = '/dev/null'\n\
+        "[store]\nurl = 'redis://u:p@host'\nusername = 'u'\npassword = 'p'\nca_file = '/not/there'\ncert_file = '/etc/passwd'\n\
          key_prefix = '{x}'\ndurability = 'maybe'\ndurable_replicas = 2\n\
          response_timeout_ms = 1",
         &[],

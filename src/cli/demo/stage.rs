@@ -158,7 +158,14 @@ impl Stage {
 
     /// How many jobs are in each state.
     pub(super) async fn jobs(&self) -> Result<BTreeMap<String, u64>, Failure> {
-        Ok(self.api.get::<StatusBody>("/api/v1/status").await?.jobs)
+        let status = self.api.get::<StatusBody>("/api/v1/status").await?;
+        match status.problems.first() {
+            // Without its store the bridge counts none.
+            Some(problem) if !status.readable => {
+                Err(Failure::advise(format!("{}: {}", problem.code, problem.what), &problem.action))
+            }
+            Some(_) | None => Ok(status.jobs),
+        }
     }
 
     /// What the bridge knows of a person; none where it knows nothing.

@@ -139,7 +139,8 @@ impl AttemptState {
             return blocked(format!("{me} and {} change places: each is to have the other's address", owner.person));
         }
         if !owner.gives_it_up() {
-            return blocked(format!("{me} is to have the member of {}", owner.person));
+            let left = if owner.has_left { ", who has left" } else { "" };
+            return blocked(format!("{me} is to have the member of {}{left}", owner.person));
         }
         let looked = if owner.stands_still { Some(Standstill::again(standstill, &owner.key, now)) } else { standstill };
         let is_over = owner.stands_still && looked.as_ref().is_some_and(|looked| looked.is_over(now));

@@ -87,7 +87,12 @@ impl AttemptState {
             }
             Outcome::AddressRefused { is_taken, status } => {
                 self.address_is_in_doubt = !is_taken && status == 403;
-                self.refuse(Aspect::Address, Code::ScimAddress, operation);
+                if is_taken {
+                    let detail = format!("after {}: another account has this address", operation.as_http());
+                    self.refused.push((Aspect::Address, Code::ScimAddress, detail));
+                } else {
+                    self.refuse(Aspect::Address, Code::ScimAddress, operation);
+                }
             }
             Outcome::Permanent(code) => self.learn_refusal(operation, code),
             Outcome::Hold(scope, code, not_before) => {
