@@ -197,6 +197,7 @@ impl RunningBridge {
             active: member.active,
             seen_at: now,
             created_at: None,
+            is_unshown: false,
             user_name_written_at: None,
             user_names_before: Vec::new(),
             names_before: Vec::new(),

@@ -71,8 +71,8 @@ codes! {
         "Several members' userNames differ from the person's e-mail only in case.",
         "Remove the surplus member in Postman, then replay.";
     ScimInvited = "SCIM-INVITED",
-        "This person has left, and an invitation may be open: Postman has never shown them as a member.",
-        "Withdraw the invitation in Postman's team settings, then discard. If they have joined meanwhile, replay.";
+        "This person has left, or has another address, and an invitation may be open: Postman has never shown them as a member.",
+        "Withdraw the invitation in Postman's team settings, then discard; under a new address, HR's next hire invites them. If they have joined meanwhile, replay.";
     ScimLookUp = "SCIM-LOOK-UP",
         "This person has left, and not all members could be looked at to find them.",
         "See the detail: raise `[postman] look_up_pages_max`, or look for them in Postman's team settings; then replay.";

@@ -302,6 +302,7 @@ fn member(document: &Document, seen_at: UnixMs) -> KnownMember {
         active: Some(true),
         seen_at,
         created_at: Some(seen_at),
+        is_unshown: false,
         user_name_written_at: None,
         user_names_before: Vec::new(),
         names_before: Vec::new(),

@@ -532,6 +532,9 @@ pub struct KnownMember {
     /// When we created them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<UnixMs>,
+    /// Only the reply to our own create has shown them: they may be invited and not have joined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unshown: bool,
     /// When we last wrote the address and a reply showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name_written_at: Option<UnixMs>,

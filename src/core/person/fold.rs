@@ -509,6 +509,7 @@ mod tests {
             active: Some(true),
             seen_at: UnixMs(0),
             created_at: None,
+            is_unshown: false,
             user_name_written_at: None,
             user_names_before: Vec::new(),
             names_before: Vec::new(),

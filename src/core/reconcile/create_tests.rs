@@ -156,7 +156,7 @@ fn a_201_after_which_nobody_is_ever_shown_is_an_invitation_and_no_second_post() 
     world.faults = vec![Fault::Bare];
     world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
     let ending = world.tell(&[update(20, "ada.king@example.com", "-", "-")]);
-    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimNotMember);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimInvited);
     assert_eq!(world.team.writes(), 1, "{:?}", world.calls());
 }
 
@@ -173,4 +173,46 @@ fn the_outcome_of_a_lost_post_is_looked_for_before_another() {
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     assert_eq!(world.team.writes(), 2);
     assert!(world.now.ms_since(began) >= 10_000, "nobody found soon after a create is no proof");
+}
+
+#[test]
+fn whoever_has_not_accepted_the_invitation_is_invited_whatever_id_the_201_had() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
+    let invited = world.team.users.pop().unwrap();
+    world.now = world.now.plus_ms(3_600_000);
+    for word in [update(20, "-", "Ada", "King"), hire(30, "ada@example.com", "Ada", "Lovelace")] {
+        let ending = world.tell(&[word]);
+        assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::Invited, None), "{:?}", world.calls());
+    }
+    for (word, at) in [(update(40, "ada.king@example.com", "-", "-"), 50), (leave(60), 70)] {
+        assert_eq!(world.tell(&[word]).document.trouble.unwrap().code, Code::ScimInvited);
+        let ending = world.tell(&[hire(at, "ada@example.com", "Ada", "Lovelace")]);
+        assert_eq!((ending.ended.last().unwrap().1, ending.document.trouble), (Finished::Invited, None));
+    }
+    assert_eq!(world.team.writes(), 1, "each invitation is a mail: {:?}", world.calls());
+    world.team.users.push(invited);
+    world.tell(&[update(80, "-", "Ada", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+    // From here on they are known as a member, so somebody removes them.
+    world.team.users.clear();
+    world.now = world.now.plus_ms(3_600_000);
+    let ending = world.tell(&[update(90, "-", "Ada", "Lovelace")]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimNotMember);
+}
+
+#[test]
+fn a_hire_long_after_an_invitation_that_was_never_accepted_makes_another_one() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
+    world.team.users.clear();
+    world.now = world.now.plus_ms(2 * 86_400_000);
+    world.tell(&[hire(20, "ada@example.com", "Ada", "Byron")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Byron", true));
+    // Where the old one is still open after all, that is no other team's member.
+    world.team.users.clear();
+    world.now = world.now.plus_ms(2 * 86_400_000);
+    world.faults = vec![Fault::Taken];
+    let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "Byron")]);
+    assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::Invited, None), "{:?}", world.calls());
 }

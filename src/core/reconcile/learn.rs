@@ -137,6 +137,7 @@ impl AttemptState {
                 active: Some(true),
                 seen_at: now,
                 created_at: Some(now),
+                is_unshown: true,
                 user_name_written_at: Some(now),
                 user_names_before: Vec::new(),
                 names_before: Vec::new(),
@@ -166,6 +167,7 @@ impl AttemptState {
         self.note_shown(member, Shown::Written, now);
         if let Some(known) = &mut self.document.member {
             known.created_at = Some(now);
+            known.is_unshown = true;
             known.user_name_written_at = Some(now);
             known.names_written_at = Some(now);
         }

@@ -296,6 +296,7 @@ mod tests {
             active: Some(true),
             seen_at: UnixMs(1),
             created_at: None,
+            is_unshown: false,
             user_name_written_at: None,
             user_names_before: Vec::new(),
             names_written_at: None,

@@ -35,6 +35,9 @@ const LEFT_ROWS: u32 = 5;
 const LOOKS_MAX: u32 = 5;
 /// How long to wait before paging through all members for the same person again.
 const PAGED_AGAIN_MS: u64 = 86_400_000;
+/// How long after an invitation HR must say employed again for another one to be made.
+const INVITED_AGAIN_MS: u64 = 86_400_000;
+const INVITED_BEFORE: &str = "invited under the address before, and no look-up shows them";
 /// How often a write is repeated that was answered with a success but that no read shows.
 const UNCONFIRMED_WRITES_MAX: u32 = 4;
 
@@ -147,6 +150,7 @@ fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
         || state.nowhere.is_some()
         || state.already_member
         || state.may_have_created
+        || is_invited(&state.document)
         || is_nameless
         || record.email().is_none()
         || is_removed
@@ -338,7 +342,7 @@ fn nobody(
         // They should be switched on again, but nobody is created whom HR has not reported as employed.
         Standing::Employed if is_unsaid => not_a_member(state),
         Standing::Employed if made_unshown && is_of_another_address(&state.document, email) => {
-            blocked(Code::ScimNotMember, "made under the address before, and no look-up shows them")
+            blocked(Code::ScimInvited, INVITED_BEFORE)
         }
         Standing::Employed if made_unshown => invited(state, rules, now),
         Standing::Employed if state.already_member && state.may_have_created => {
@@ -351,6 +355,7 @@ fn nobody(
                 active: None,
                 seen_at: now,
                 created_at: Some(now),
+                is_unshown: true,
                 user_name_written_at: None,
                 user_names_before: Vec::new(),
                 names_before: Vec::new(),
@@ -359,12 +364,20 @@ fn nobody(
             });
             invited(state, rules, now)
         }
+        // Our own invitation is still open, most likely.
+        Standing::Employed if state.already_member && is_invited_as(&state.document, email) => {
+            invited(state, rules, now)
+        }
         Standing::Employed if state.already_member => {
             state.document.looked = Some(looked);
             blocked(Code::ScimElsewhere, "after POST /Users")
         }
-        Standing::Employed if state.document.groups_wait.is_some() && is_invited(&state.document) => {
+        // Each invitation is a mail. If it was withdrawn meanwhile, HR's next hire makes another one.
+        Standing::Employed if is_invited_as(&state.document, email) && !is_to_be_invited_again(state, now) => {
             invited(state, rules, now)
+        }
+        Standing::Employed if is_invited(&state.document) && !is_new_word(&state.document, now) => {
+            blocked(Code::ScimInvited, INVITED_BEFORE)
         }
         Standing::Employed => create_or_say_why_not(state, email, now),
     }
@@ -405,9 +418,19 @@ fn not_a_member(state: &mut AttemptState) -> Step {
     finish(Conclusion::InLine(Finished::NotAMember))
 }
 
-/// Created or invited, but never shown.
+/// Created or invited, but never shown by a read.
 fn is_invited(document: &Document) -> bool {
-    document.member.as_ref().is_some_and(|known| known.id.is_none())
+    document.member.as_ref().is_some_and(|known| known.id.is_none() || known.is_unshown)
+}
+
+fn is_invited_as(document: &Document, email: &Email) -> bool {
+    is_invited(document) && !is_of_another_address(document, email)
+}
+
+/// Whether HR says employed again, long after the invitation: full records and redelivered hires say so at once.
+fn is_to_be_invited_again(state: &AttemptState, now: UnixMs) -> bool {
+    let made_at = state.document.member.as_ref().and_then(|known| known.created_at);
+    is_new_word(&state.document, now) && state.document.groups_wait.is_none() && !within(made_at, INVITED_AGAIN_MS, now)
 }
 
 fn is_of_another_address(document: &Document, email: &Email) -> bool {

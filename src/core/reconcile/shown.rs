@@ -57,6 +57,7 @@ impl AttemptState {
             active: active.or(member.active.known()).or(before.as_ref().and_then(|known| known.active)),
             seen_at: now,
             created_at: written(|known| known.created_at),
+            is_unshown: false,
             user_name_written_at: written(|known| known.user_name_written_at),
             user_names_before: before.as_ref().map(|known| known.user_names_before.clone()).unwrap_or_default(),
             names_written_at: written(|known| known.names_written_at),

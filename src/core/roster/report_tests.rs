@@ -53,6 +53,7 @@ fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
         active: Some(true),
         seen_at: UnixMs(1_000),
         created_at: None,
+        is_unshown: false,
         user_name_written_at: None,
         user_names_before: Vec::new(),
         names_before: Vec::new(),
