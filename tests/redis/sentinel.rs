@@ -33,7 +33,7 @@ fn sentinels(primary: &Server) -> Vec<Server> {
     sentinels
 }
 
-fn replica_of(primary: &Server) -> Server {
+pub(crate) fn replica_of(primary: &Server) -> Server {
     let port = primary.port().to_string();
     let replica = Server::start(Make::Valkey, &["--appendfsync", "always", "--replicaof", "127.0.0.1", &port]);
     assert!(eventually(|| replica.ask(&["INFO", "replication"]).contains("master_link_status:up")));

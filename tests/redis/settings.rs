@@ -4,6 +4,7 @@
 use scim_bridge::core::code::Code;
 
 use crate::on_both;
+use crate::sentinel::replica_of;
 use crate::servers::{Make, Server};
 use crate::stage::{accept, accepts_at_last, code, open};
 
@@ -93,8 +94,9 @@ async fn durability_on_a_server_that_answers_before_it_flushes_is_refused_until_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replicated_primary_that_takes_writes_without_replicas_is_told_and_serves() {
     let server = Server::start(Make::Valkey, &["--appendfsync", "always"]);
-    let replicated = [("durability", "replicated"), ("durable_replicas", "0")];
-    let store = open(&server.url(), &replicated);
+    let _replica = replica_of(&server);
+    let replicated = ("durability", "replicated");
+    let store = open(&server.url(), &[replicated]);
     accept(store.as_ref()).await.unwrap();
     assert_eq!(code(store.settings().await), Code::StoreMinReplicas);
     accept(store.as_ref()).await.unwrap();
@@ -107,8 +109,8 @@ async fn a_replicated_primary_that_takes_writes_without_replicas_is_told_and_ser
         assert_eq!(store.settings().await.is_ok(), is_well, "{setting} {value}");
     }
     server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
-    for (key, value) in [("durability", "fsynced"), ("insecure_ok", "true")] {
-        let store = open(&server.url(), &[(key, value), replicated[0], replicated[1]]);
+    for keys in [&[("durability", "fsynced")][..], &[replicated, ("insecure_ok", "true")]] {
+        let store = open(&server.url(), keys);
         accept(store.as_ref()).await.unwrap();
         store.settings().await.unwrap();
     }
