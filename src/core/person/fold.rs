@@ -8,6 +8,7 @@ use super::inbox::{Entry, Word};
 use super::job::{Finished, JobId};
 use super::record::{Closed, Folded, Record, is_since};
 use super::story::{Note, StoryEntry};
+use crate::core::code::Code;
 use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
@@ -311,7 +312,11 @@ fn discard(document: &mut Document, folding: &mut Folding, by: String, now: Unix
     }
     let Progress { create_unknown, .. } = document.progress;
     document.progress = Progress { create_unknown, ..Progress::default() };
-    document.trouble = None;
+    let trouble = document.trouble.take();
+    if trouble.is_some_and(|trouble| trouble.code == Code::ScimInvited) {
+        // The operator has withdrawn the invitation: HR's next hire makes another one.
+        (document.member, document.groups_wait) = (None, None);
+    }
     document.owed_read = None;
     document.missing.clear();
     document.waiting_since = None;

@@ -185,7 +185,10 @@ fn whoever_has_not_accepted_the_invitation_is_invited_whatever_id_the_201_had() 
         let ending = world.tell(&[word]);
         assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::Invited, None), "{:?}", world.calls());
     }
-    for (word, at) in [(update(40, "ada.king@example.com", "-", "-"), 50), (leave(60), 70)] {
+    let elsewhere = "ada.king@example.com";
+    for (word, at) in
+        [(update(40, elsewhere, "-", "-"), 41), (hire(50, elsewhere, "Ada", "Lovelace"), 51), (leave(60), 70)]
+    {
         assert_eq!(world.tell(&[word]).document.trouble.unwrap().code, Code::ScimInvited);
         let ending = world.tell(&[hire(at, "ada@example.com", "Ada", "Lovelace")]);
         assert_eq!((ending.ended.last().unwrap().1, ending.document.trouble), (Finished::Invited, None));
@@ -215,4 +218,21 @@ fn a_hire_long_after_an_invitation_that_was_never_accepted_makes_another_one() {
     world.faults = vec![Fault::Taken];
     let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "Byron")]);
     assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::Invited, None), "{:?}", world.calls());
+}
+
+#[test]
+fn an_invitation_that_was_withdrawn_and_discarded_is_followed_by_another_with_the_next_hire() {
+    for word in [leave(20), update(20, "ada.king@example.com", "-", "-")] {
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
+        world.team.users.clear();
+        world.now = world.now.plus_ms(3_600_000);
+        assert_eq!(world.tell(&[word]).document.trouble.unwrap().code, Code::ScimInvited);
+        let word = Word::Discard { by: "admin".to_owned(), reason: None };
+        world.work(&person("E-1"), &[(1_000, Entry { accepted_at: world.now, word, trace: None })]);
+        let ending = world.tell(&[hire(30, "ada.king@example.com", "Ada", "Byron")]);
+        assert_eq!(ending.document.trouble, None);
+        assert_eq!(world.team.users.len(), 1, "{:?}", world.calls());
+        assert_eq!(world.team.users[0]["userName"], "ada.king@example.com");
+    }
 }

@@ -336,6 +336,7 @@ fn nobody(
     state.document.addresses.clear();
     match standing {
         Standing::Left if is_invited(&state.document) => {
+            state.document.groups_wait = None;
             blocked(Code::ScimInvited, "made or invited, and no look-up shows them")
         }
         Standing::Left | Standing::Unsaid => not_a_member(state),
@@ -366,6 +367,9 @@ fn nobody(
         }
         // Our own invitation is still open, most likely.
         Standing::Employed if state.already_member && is_invited_as(&state.document, email) => {
+            if let Some(known) = &mut state.document.member {
+                known.created_at = Some(now);
+            }
             invited(state, rules, now)
         }
         Standing::Employed if state.already_member => {
@@ -376,7 +380,8 @@ fn nobody(
         Standing::Employed if is_invited_as(&state.document, email) && !is_to_be_invited_again(state, now) => {
             invited(state, rules, now)
         }
-        Standing::Employed if is_invited(&state.document) && !is_new_word(&state.document, now) => {
+        // Two invitations would be two members.
+        Standing::Employed if is_invited(&state.document) && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimInvited, INVITED_BEFORE)
         }
         Standing::Employed => create_or_say_why_not(state, email, now),
