@@ -44,7 +44,7 @@ pub struct LogOuts(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     read: LoggedOut,
-    /// Those that could not be written.
+    /// Those that were made here, whether or not the store has them.
     own: LoggedOut,
 }
 
@@ -67,13 +67,13 @@ impl LogOuts {
 
     /// Adds a session. If the store cannot be written, only this process knows of it.
     pub(super) async fn add(&self, store: &dyn Store, now: UnixMs, form_token: &str) {
+        self.lock().own.add(now, form_token);
         let end = |ended: &mut LoggedOut| {
             ended.add(now, form_token);
             Some(())
         };
         if let Err(error) = shared::update(store, shared::LOGGED_OUT, end).await {
             warn!(%error, "a log-out could not be stored: other processes will honour the session until it expires");
-            self.lock().own.add(now, form_token);
         }
     }
 

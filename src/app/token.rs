@@ -55,7 +55,9 @@ fn kept(path: &Path) -> Result<LiveSecret, StartError> {
 fn write(path: &Path, token: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     owner_only(path)?;
-    file.write_all(token.as_bytes()).and_then(|()| file.write_all(b"\n"))
+    let written = file.write_all(token.as_bytes()).and_then(|()| file.write_all(b"\n"));
+    // Half a token would be taken for one.
+    written.inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 /// A file that was there already keeps its mode.

@@ -39,7 +39,7 @@ const UNPROVEN_TOLD_MS: u64 = 3_600_000;
 const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
 /// The reason of deliveries to a source that is not configured.
 pub const UNKNOWN_SOURCE: &str = "unknown_source";
-/// How many unknown source names are remembered: the latest ones to which somebody posted.
+/// How many unknown source names are remembered: those to which most was posted.
 pub const UNKNOWN_SOURCES_MAX: usize = 20;
 
 /// How often, and when.
