@@ -108,21 +108,21 @@ pub(super) struct Reader<'e> {
     pub(super) env: &'e BTreeMap<String, String>,
     pub(super) files: SecretFiles,
     pub(super) absent: Absent,
-    /// Whose secrets are read: a process holds none that its role does not use.
+    /// The role of this process: it reads no secret that the role does not use.
     pub(super) role: ProcessRole,
 }
 
-/// What becomes of a secret that is not there.
+/// How a missing secret is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
-    /// An error.
+    /// It is an error.
     Refused,
-    /// Nothing: the caller does without it.
+    /// It is left out: the caller does without it.
     Allowed,
 }
 
 impl Reader<'_> {
-    /// A secret that is there already.
+    /// Reads a secret that should exist by now.
     pub(super) fn secret(&mut self, key: &str, spec: &SecretSpec, findings: &mut Findings) -> Option<LiveSecret> {
         let problem = match &spec.at {
             At::Value(value) if value.expose_secret().is_empty() => "it is empty".to_owned(),
@@ -152,7 +152,7 @@ impl Reader<'_> {
         None
     }
 
-    /// A secret that is there already, and must be fit for its use, when its file changes, too.
+    /// Reads such a secret, and requires it to be fit for its use, now and whenever its file changes.
     pub(super) fn fitting_secret(
         &mut self,
         key: &str,
@@ -185,7 +185,7 @@ struct Watched {
     file: Reading,
     secret: LiveSecret,
     fit: Fit,
-    /// What the last look failed with; none if it did not.
+    /// What was wrong with the file when it was last read, if anything.
     failing: Option<String>,
 }
 
@@ -253,15 +253,15 @@ pub struct Refreshed {
     /// The keys whose file has no usable secret any more, with the problem; reported once. The last good value
     /// stays in use.
     pub failed: Vec<(String, String)>,
-    /// The same as long as it is so.
+    /// All keys whose file has no usable secret now, whether or not that was reported before.
     pub failing: Vec<(String, String)>,
 }
 
 impl SecretFiles {
     /// Reads every file again and puts changed secrets in place.
     ///
-    /// By content, not by time: so it does not matter how a file is replaced, by Kubernetes' swap
-    /// of a link included.
+    /// Compares contents, not modification times, so it does not matter how a file is replaced; Kubernetes swaps a
+    /// symbolic link.
     pub fn refresh(&mut self) -> Refreshed {
         let mut refreshed = Refreshed::default();
         for watched in &mut self.0 {
@@ -313,10 +313,10 @@ impl SecretFiles {
     }
 }
 
-/// What is wrong with such a secret. Everybody who has seen the configuration knows it.
-const UNEXPANDED: &str = "it is the name of a variable that nobody has replaced by its value";
+/// The problem with a secret that is only a placeholder: whoever has seen the configuration would know it.
+const UNEXPANDED: &str = "it is a placeholder for a variable, which nothing has replaced by its value";
 
-/// The variable's name, where a secret is only that: `${NAME}`, `$(NAME)`, or `$A_NAME`.
+/// The variable's name, if a secret is only a placeholder for it: `${NAME}`, `$(NAME)`, or `$A_NAME`.
 fn unexpanded(secret: &str) -> Option<&str> {
     let rest = secret.trim().strip_prefix('$')?;
     let is_name = |name: &str| {

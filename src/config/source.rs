@@ -269,7 +269,8 @@ impl Raw {
         let says_facts =
             [Meaning::Hire, Meaning::Update, Meaning::Leave].into_iter().any(|meaning| self.mapping.can_mean(meaning));
         if self.signature.as_ref().is_some_and(|scheme| scheme.body_unsigned) && says_facts {
-            let advice = "Have the mapping make only notices of it: hire, update and leave = [], and name its types under notice.";
+            let advice =
+                "Let the mapping make only notices: set hire, update and leave to [], and list all types under notice.";
             let problem = "leaves the body unsigned, so anybody could change it";
             findings.push(trouble("signature.body_unsigned", problem).advise(advice));
         }

@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fail_over_of_some_seconds_is_not_told_and_one_that_comes_again_and_again_is() {
+    fn a_failover_of_some_seconds_is_not_reported_but_repeated_ones_are() {
         let mut operations = StoreOperations::default();
         for second in 0..20 {
             operations.failed(at(second), Accept, Code::StoreLost);
@@ -409,7 +409,7 @@ mod tests {
         for second in 0..20 {
             once.failed(at(second), Accept, Code::StoreReadOnly);
         }
-        assert_eq!(told(&once, 20), [], "the check tells of it while it lasts");
+        assert_eq!(told(&once, 20), [], "the check reports it while it lasts");
         once.checked();
         assert_eq!((told(&once, 21), once.refuses_deliveries(at(21))), (vec![], None));
         assert_eq!(told(&operations, 20), [(Accept, "STORE-LOST".to_owned(), 20)]);
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_store_several_deliveries_is_not_ready_until_one_is_stored_or_for_a_minute() {
+    fn a_process_that_fails_to_store_several_deliveries_is_not_ready_for_a_minute_or_until_one_is_stored() {
         let mut operations = StoreOperations::default();
         assert_eq!(operations.refuses_deliveries(at(0)), None);
         for _ in 1..REFUSED_MIN {

@@ -37,7 +37,7 @@ pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: P
                     if let Some(left_out) = shared.seldom.line("capture_other", source) {
                         warn!(
                             source,
-                            left_out, "a token was offered, but the file of the capture holds another: it stays"
+                            left_out, "a token was offered, but the capture's file holds another one, which stays"
                         );
                     }
                     return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);

@@ -55,7 +55,7 @@ pub(super) struct Shot {
 
 impl Shot {
     /// Adds the complete body.
-    pub(super) fn has_body(&mut self, body: &Bytes) {
+    pub(super) fn set_body(&mut self, body: &Bytes) {
         self.body = (body.len() <= BODY_BYTES_MAX).then(|| body.clone());
     }
 }
@@ -182,7 +182,7 @@ mod tests {
             let head = format!("POST /webhooks/hr HTTP/1.1\r\nX-Long: {}\r\n\r\n", "h".repeat(header));
             let head = parse(head.as_bytes()).unwrap();
             let mut shot = self.begin("hr", &head, IpAddr::from([192, 0, 2, 1]), || NOW).unwrap();
-            shot.has_body(&Bytes::from(vec![b'x'; body]));
+            shot.set_body(&Bytes::from(vec![b'x'; body]));
             self.end(shot, DeliveryResult::Forged, None, &answer::text("no"));
         }
 
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_waits_is_bounded_by_all_that_it_takes_and_by_its_number() {
+    async fn captures_that_wait_are_bounded_in_bytes_and_in_number() {
         let recorder = Recorder::of_hr(&Memory::new(options())).await;
         for _ in 0..100 {
             recorder.takes(50_000, 0);

@@ -262,7 +262,7 @@ async fn deliver(
     };
     place.works();
     if let Some(shot) = shot {
-        shot.has_body(&body);
+        shot.set_body(&body);
     }
     let delivery = delivery(head, body);
     let ready = endpoint.keys.current(endpoint.verifier.scheme());

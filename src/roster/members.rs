@@ -64,7 +64,7 @@ impl Roster {
                 return Ok(pass.list);
             }
             // A member removed while the list is read moves another one onto a page that was read already.
-            warn!(members = pass.list.len(), total = pass.total, "the list of members is not whole, or changed");
+            warn!(members = pass.list.len(), total = pass.total, "the list of members is not complete, or has changed");
             total = pass.total;
             match &mut seen {
                 Some(seen) => seen.merge(pass.list),

@@ -115,8 +115,7 @@ fn group(call: &GroupCall) -> Wire {
     }
 }
 
-/// The path of a member. Dots alone are a way up the path, however a URL library is asked: so they are
-/// encoded, too.
+/// The path of a member.
 fn user(id: &str) -> String {
     format!("/Users/{}", segment(id))
 }
@@ -125,6 +124,7 @@ fn group_path(id: &str) -> String {
     format!("/Groups/{}", segment(id))
 }
 
+/// An id as a segment of a path. URL libraries resolve `.` and `..` as relative paths, so those are encoded, too.
 fn segment(id: &str) -> String {
     if matches!(id, "." | "..") { id.replace('.', "%2E") } else { encoded(id) }
 }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out_and_what_is_told_wins() {
+    fn what_is_not_known_is_left_out_and_hrs_locale_wins() {
         let user = UserToCreate { given_name: None, locale: Some("de-DE".to_owned()), ..user_to_create() };
         let (_, _, body) = sent(&Request::Create(user));
         assert_eq!(body["name"], json!({ "familyName": "User" }));

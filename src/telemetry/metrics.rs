@@ -67,11 +67,11 @@ pub const HR_REQUEST_DURATION_SECONDS: &str = "scim_bridge_hr_request_duration_s
 pub const ATTEMPTS_TOTAL: &str = "scim_bridge_attempts_total";
 /// Jobs that have ended.
 pub const JOBS_ENDED_TOTAL: &str = "scim_bridge_jobs_ended_total";
-/// Attempts settled, by `event` and `outcome`.
+/// Jobs that ended well, by `event` and `outcome`.
 pub const JOB_OUTCOMES_TOTAL: &str = "scim_bridge_job_outcomes_total";
 /// Time spent waiting for a token of a `kind`.
 pub const RATE_LIMIT_WAIT_SECONDS_TOTAL: &str = "scim_bridge_rate_limit_wait_seconds_total";
-/// From accepted to applied.
+/// Time from the acceptance of an event until it is applied.
 pub const TIME_TO_POSTMAN_SECONDS: &str = "scim_bridge_time_to_postman_seconds";
 /// Lanes taken over from a worker whose lease ran out.
 pub const LEASE_TAKE_OVERS_TOTAL: &str = "scim_bridge_lease_take_overs_total";
@@ -172,7 +172,7 @@ pub enum DeliveryResult {
     BadRequest,
     /// 408: the body did not arrive in time.
     TimedOut,
-    /// No answer was heard: the sender hung up before.
+    /// The sender hung up before it was answered.
     HungUp,
     /// 413: over the body cap.
     TooLarge,

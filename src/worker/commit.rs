@@ -83,7 +83,7 @@ impl Worker {
             && let Err(error) = self.release_if_free(&key, &document).await
         {
             // The attempt has ended all the same; the owner's next commit releases them.
-            warn!(%error, "whether somebody may have what they wait for was not looked at once more");
+            warn!(%error, "it was not checked again whether somebody may have the claim that they wait for");
         }
         Ok(attempted.untried())
     }

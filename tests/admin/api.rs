@@ -372,7 +372,7 @@ async fn a_corrected_mapping_heals_by_itself_and_once() {
 }
 
 #[tokio::test]
-async fn a_payload_is_shown_to_who_asks_and_the_audit_says_so() {
+async fn a_payload_is_shown_to_whoever_asks_and_the_audit_says_so() {
     let stage = Stage::set();
     let id = stage.accept_unmapped("hr", "nonsense about Ada").await;
     let masked = stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(200);

@@ -50,7 +50,7 @@ async fn refused_signatures_are_a_line_a_second_with_a_count() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_and_questions_without_a_redis_are_a_line_a_second_with_a_count() {
+async fn deliveries_and_requests_without_a_redis_are_a_line_a_second_with_a_count() {
     let (sim, mut redis) = (sim(), RedisServer::start());
     let more = format!(
         "[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\nallow_plain = true\n",

@@ -10,7 +10,7 @@ use crate::process::{Bridge, Home, KEY, http, payload, post, sim, until};
 use crate::redis_server::RedisServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_without_which_nothing_goes_on_ends_the_process_which_says_which_it_was() {
+async fn a_part_that_the_process_cannot_do_without_ends_it_and_is_named() {
     let sim = sim();
     for (place, task) in
         [("intake", "public listener"), ("admin", "admin listener"), ("worker", "worker"), ("writer", "store")]
@@ -70,7 +70,7 @@ async fn a_part_that_can_be_started_again_is_and_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_of_the_store_that_panics_is_not_the_last_one_and_does_not_pass_for_a_good_one() {
+async fn a_check_of_the_store_that_panics_counts_as_failed_and_is_made_again() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve_with(&[("FAILPOINTS", "check=panic")]);

@@ -138,7 +138,7 @@ impl Server {
         self.port
     }
 
-    /// Its URL with this scheme.
+    /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

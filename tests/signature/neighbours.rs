@@ -67,9 +67,9 @@ fn what_is_signed_besides_the_body_is_found() {
     );
 }
 
-/// A preset's id and time stay unless something else is given, and `check` refuses them beside a body that alone is signed.
+/// A preset's id and time stay unless something else is given, and `check` refuses them if only the body is signed.
 #[test]
-fn what_is_told_can_be_written_beside_a_preset_and_is_a_scheme() {
+fn a_hint_can_be_written_beside_a_preset_and_is_a_valid_scheme() {
     let preset = "header = 'x-sig'\nsigned = '{id}.{timestamp}.{body}'\nid = { header = 'x-id' }\n\
                   timestamp = { from = { header = 'x-time' }, past_s = 300, future_s = 300 }";
     let headers = [
@@ -114,7 +114,7 @@ fn another_form_of_the_key_is_found() {
 }
 
 #[test]
-fn a_body_that_was_written_anew_is_found() {
+fn a_body_that_was_rewritten_is_found() {
     let compact = r#"{"a":"é","b":[1,2]}"#;
     let ways = near(
         "header = 'x-sig'",

@@ -30,7 +30,7 @@ fn a_signature_and_what_it_signs_may_be_fields_of_the_body() {
     assert_eq!(refusal(known(&source, &[], &other)), Some(Refusal::Mismatch));
     let without = body.replace("signature", "signed");
     assert_eq!(refusal(known(&source, &[], &without)), Some(Refusal::MissingHeader(Role::Signature)));
-    // The same text with the same signature, split elsewhere: another token for the same word.
+    // The signed text is the same, and so is its signature, but it is divided differently into token and time.
     let shifted = lever("0123456789abcdef1", "700000000123", LEVER_SIGNATURE);
     assert_eq!(refusal(known(&source, &[], &shifted)), Some(Refusal::AmbiguousCut));
 }

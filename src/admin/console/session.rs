@@ -57,7 +57,7 @@ impl Session {
     }
 }
 
-/// Permission to listen for as long as the session lasts.
+/// Permission to receive live updates for as long as the session lasts.
 pub(super) struct Pass {
     cookie: String,
     form_token: String,

@@ -165,7 +165,7 @@ fn about(now: UnixMs, source: &SourceFigures, entries: u64) -> Markup {
         dl .facts {
             dt { "Last genuine delivery" } dd { @if tally.good_at() > UnixMs(0) { (layout::time(now, tally.good_at())) } @else { "none seen" } }
             dt { "Waiting to be read" } dd { (entries) @if entries == 1 { " event" } @else { " events" } }
-            @if let Some(until) = source.secret_until { dt { "Secret ends" } dd { (layout::time(now, until)) } }
+            @if let Some(until) = source.secret_until { dt { "Secret expires" } dd { (layout::time(now, until)) } }
         }
         @if !listed.is_empty() {
             div .scroll {

@@ -22,8 +22,8 @@ use crate::core::trace::TraceContext;
 
 /// A person is reported after this many failures in a row: temporary trouble is over by then.
 const FAILURES_TOLD: u32 = 5;
-/// The newest document format that this version reads: with an early statement on employment. A version that does not
-/// know it would switch people off before their day.
+/// The newest document format that this version reads: the one with early statements on employment. A version that
+/// does not know them would switch people off before their day.
 pub const FORMAT: u32 = 3;
 /// The format with scope in the record. A version that does not know scope would switch people on who are out of it.
 const FORMAT_WITH_SCOPE: u32 = 2;
@@ -64,7 +64,7 @@ pub struct Document {
     /// When they were last read at the HR system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<UnixMs>,
-    /// The last read said nothing of their employment, and nor did anything else so far.
+    /// The last read said nothing about their employment, and neither has anything else so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_without_employment: bool,
     /// What blocks the person: a dead letter.
@@ -87,7 +87,7 @@ pub struct Document {
     /// When all members were last paged through without finding them, and for which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paged: Option<(UnixMs, String)>,
-    /// Members were paged through, and that did not settle who they are.
+    /// The members were paged through, but that did not settle which one is theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Looked>,
     /// The facts that HR has not given yet.
@@ -124,13 +124,15 @@ pub struct Document {
     /// the member into the groups of any.
     #[serde(default, skip_serializing_if = "FurtherFacts::is_empty")]
     pub labels_told: FurtherFacts<Vec<Label>>,
-    /// Groups that a worker that died may have put the member into, and that they are removed from.
+    /// Groups that a worker may have put the member into before it died. The member is removed from them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups_unsure: Vec<String>,
-    /// The SCIM id of the member whom these are about, by group; none: whoever this person's member is.
+    /// For each unsure group, the SCIM id of the member that the worker may have put into it; none: this person's
+    /// present member.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups_unsure_of: BTreeMap<String, String>,
-    /// Whose groups came with the member who was taken over: they tell of them once more.
+    /// The former owner of a member who was taken over together with their groups. Their record sends the groups once
+    /// more, which then says nothing new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_taken_from: Option<Person>,
     /// The member cannot be put into a group yet.
@@ -266,7 +268,8 @@ impl Document {
         }
     }
 
-    /// Forgets the unsure groups of other members than this one: nobody knows who has put this one there.
+    /// Forgets the unsure groups of other members than this one: if this one is in them, somebody else may have put
+    /// them there.
     pub fn keep_unsure_of(&mut self, member: &str) {
         let of = &mut self.groups_unsure_of;
         self.groups_unsure.retain(|name| of.get(name).is_none_or(|whose| whose == member));
@@ -377,9 +380,9 @@ impl Document {
         }
     }
 
-    /// Nothing that the bridge did is later than `now`, or older than the bridge. Where it seems to be, the clock was wrong,
-    /// and it counts as done now: no pause is to last until the clock has caught up, and nothing has gone on for decades.
-    /// What HR told is left as it is.
+    /// Corrects times that the bridge noted while its clock was wrong: later than `now`, or before there was a bridge.
+    /// They become `now`; otherwise a pause would last until the clock has caught up, or trouble would seem to have
+    /// gone on for decades. Times that HR gave are left as they are.
     pub fn set_right(&mut self, now: UnixMs) {
         let member = self.member.iter_mut().flat_map(|member| {
             let written = [
@@ -691,9 +694,10 @@ pub struct Looked {
     pub at: UnixMs,
     /// For which address.
     pub key: String,
-    /// Through so many members at most.
+    /// How many members it would have gone through at most.
     pub rows_max: u32,
-    /// How many were looked at, as it is told; none: all were, but the target says that the person is a member.
+    /// If not all were looked at: how many were, in words for the operator. None: all were, but the target says that
+    /// the person is a member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_part: Option<String>,
 }
@@ -703,14 +707,14 @@ pub struct Looked {
 pub struct Standstill {
     /// The claim that is waited for.
     pub key: String,
-    /// When they were first found so.
+    /// When that was first seen.
     pub since: UnixMs,
-    /// How often they were found so.
+    /// How often it was seen.
     pub looks: u32,
 }
 
 impl Standstill {
-    /// They were found so once more.
+    /// It was seen once more.
     #[must_use]
     pub fn again(before: Option<Self>, key: &str, now: UnixMs) -> Self {
         let before = before.filter(|before| before.key == key);

@@ -64,8 +64,8 @@ pub struct TimedWord<S> {
     /// It does not ask for anything: it comes from a roster, or from a record of somebody out of scope.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_row: bool,
-    /// The status says so ahead of the day from which it is so: what says otherwise afterwards takes back that it will be.
-    /// It is not so yet.
+    /// It repeats an announcement as a status, ahead of its day: the status is already "terminated", and the last day
+    /// is next month. It is not in effect; but if the status later says otherwise, the announcement is withdrawn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_early: bool,
 }
@@ -124,8 +124,8 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         self.fold_told(word, None)
     }
 
-    /// Folds in a word of which perhaps only the day was told, that ends then: within it the later accepted counts as
-    /// the newer.
+    /// Folds in a statement. If HR gave only the day on which it was made, `day_ends` is when that day ends: within it,
+    /// the statement that was accepted later counts as the newer one.
     pub fn fold_told(&mut self, mut word: TimedWord<S>, day_ends: Option<UnixMs>) -> bool {
         if day_ends.is_some() {
             let stamp = Told { stamp: word.stamp, day_ends }.among(self.words.iter().map(|known| &known.stamp));
@@ -163,7 +163,7 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
 
     fn take_in(&mut self, word: TimedWord<S>) -> bool {
         let is_same = |known: &TimedWord<S>| known.stamp == word.stamp && known.is_early == word.is_early;
-        // What was announced stays beside a newer announcement that takes its place: it may have put off an older one.
+        // An announcement stays beside the newer one that replaces it, since it may have postponed an older one.
         let is_over = |known: &TimedWord<S>, by: &TimedWord<S>| {
             by.outdoes(known) && !(by.is_announced() && known.is_announced() && !known.is_observed)
         };
@@ -184,8 +184,8 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         self.words.contains(&word) && !self.is_outdone(&word)
     }
 
-    /// What was announced is over once it was observed, perhaps before its day, and the opposite since then: whoever was
-    /// seen to be gone, and is back, does not leave once more on the day that was announced the first time.
+    /// Drops announcements that have come true already, perhaps before their day, if the opposite was observed since:
+    /// whoever was seen to have left, and is back, does not leave again on the day that was first announced.
     fn drop_taken_back(&mut self) {
         let observed: Vec<_> = self.words.iter().filter(|word| word.is_observed).copied().collect();
         let is_back = |gone: &TimedWord<S>, announced: &TimedWord<S>| {
@@ -199,12 +199,12 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         self.words.retain(|word| !is_taken_back(word));
     }
 
-    /// Takes out the statements that follow from others, to work them out anew.
+    /// Takes out the statements that were derived from others, so that they can be derived anew.
     pub fn take_out(&mut self, follows: impl Fn(&TimedWord<S>) -> bool) {
         self.words.retain(|word| !follows(word));
     }
 
-    /// Puts in a statement that follows from others, which stay: it may be taken out again.
+    /// Puts in a statement that is derived from others. Those stay, since it may be taken out again.
     pub fn put_in(&mut self, word: TimedWord<S>) {
         let place = self.words.partition_point(|known| (known.from, known.stamp) < (word.from, word.stamp));
         self.words.insert(place, word);

@@ -82,20 +82,21 @@ pub struct Facts {
     /// Employment, and from when on; none: from the moment of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
-    /// The status of their employment says so, by now.
+    /// Employment is as the person's present status says, rather than something that happened.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_status: bool,
     /// There is a status, and it means neither employed nor left.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_other_status: bool,
-    /// It is about somebody out of the source's scope: that they leave counts for whoever is known, and asks nothing of
-    /// anybody else.
+    /// It is about somebody out of the source's scope. If they leave, that is applied to a person who is known already;
+    /// for anybody else, there is nothing to do.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asks_nothing: bool,
     /// It also states an end of employment, or that none is announced, so nothing else about employment is open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tells_end: bool,
-    /// When somebody who has not begun is to be in the team, if nothing else is said of employment.
+    /// From when on somebody who has not started yet should be in the team, in an update that does not call them
+    /// employed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts: Option<UnixMs>,
     /// Whether they are in scope, if the source has rules for it, and from when on; none: from the moment of the
@@ -159,7 +160,8 @@ impl Facts {
 }
 
 impl Hash for Facts {
-    /// Two deliveries say the same to every version: what one does not know counts only where it is told.
+    /// The hash of two deliveries that say the same is the same in every version, so a field that older versions do not
+    /// know is hashed only if it is set.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { day_ends, employment, is_status, asks_nothing, starts, tells_end, scope, .. } = self;
         (employment, tells_end, scope).hash(state);

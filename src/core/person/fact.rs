@@ -53,7 +53,7 @@ impl Told {
         Stamp { at, ..self.stamp }
     }
 
-    /// The same among these, to be placed among others, too.
+    /// The same statement, placed among these; it can still be placed among others.
     #[must_use]
     pub fn after<'s>(self, known: impl IntoIterator<Item = &'s Stamp>) -> Self {
         Self { stamp: self.among(known), ..self }
@@ -186,7 +186,7 @@ mod tests {
             (vec![day("b"), ("a", 40, None)], "a"),
             // The value changes back.
             (vec![day("a"), day("b"), day("a")], "a"),
-            // The 40th was known to be over when the day was told, so that of the 30th is older.
+            // The day's statement came after that of hour 40, so it is newer than that of hour 30.
             (vec![("a", 40, None), day("b"), ("c", 30, None)], "b"),
             (vec![("a", 40, None), day("b"), ("c", 50, None)], "c"),
             // Redelivered.

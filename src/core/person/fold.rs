@@ -24,9 +24,9 @@ pub struct Folding {
     pub calls_for_attempt: bool,
     /// A worker was killed during an earlier attempt.
     pub is_cut_off: bool,
-    /// Entries whose person is another one: see [`super::PersonId`]. They are left as they are.
+    /// Events about another person whose [`super::PersonId`] happens to be the same. They are not folded.
     pub strangers: Vec<(JobId, Event)>,
-    /// The groups of members who were handed over, each to be told to whoever has the member.
+    /// The groups of members who were handed over, to be sent to whoever has the member now.
     pub passes_on: Vec<(Person, Groups)>,
     /// How many events had a time too far ahead to be believed.
     pub ahead: u32,
@@ -111,7 +111,8 @@ fn fold_facts(
     folded
 }
 
-/// What an event states. A notice states only scope, which may be known from it alone; the read says the rest.
+/// Folds in what an event states. Of a notice, only scope counts, which may be known from it alone; the read brings the
+/// rest.
 fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
     if event.kind == EventKind::Notice {
         let facts = Facts { scope: event.facts.scope, day_ends: event.facts.day_ends, ..Facts::default() };
@@ -144,7 +145,7 @@ fn take_in(
         },
     );
     reopen(document);
-    // Of a notice, only the read tells whether they are back.
+    // A notice does not say whether they are back; only the read does.
     let asks_read = is_notice && document.record.closed.as_ref().is_some_and(|closed| closed.is_another);
     if document.record.closed.is_some() && !asks_read {
         document.words_after_close = document.words_after_close.saturating_add(1);
@@ -171,7 +172,7 @@ fn take_in(
     document.progress.suspicions_alone = 0;
     document.progress.refused_at = None;
     document.progress.username_refused = 0;
-    // What was written so often without showing may be another value, or another thing, by now.
+    // A write that no read has shown may not be wanted any more, now that HR says something else.
     document.progress.unconfirmed = None;
     document.not_followed_since = None;
     folding.calls_for_attempt = true;
@@ -254,7 +255,7 @@ fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
     if document.record.closed.as_ref().is_some_and(|before| before.to == closed.to) {
         return;
     }
-    // When it was so, however much later it is folded: what HR has said since then is newer.
+    // The time of the hand-over, however much later it is folded: what HR has said since is newer.
     let now = closed.at;
     folding.tell(now, Note::HandedOver { person: closed.to.clone() });
     for job in document.open.drain(..) {
@@ -278,8 +279,8 @@ fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
     document.waiting_since = None;
 }
 
-/// The groups of a member who was taken over, which this person takes them out of. Told again to be sure: whoever took
-/// them over may have died before that was noted.
+/// Takes in the groups of a member who was taken over, so that the member is removed from them. They came with the
+/// take-over, but are sent once more, since the worker may have died before it noted them.
 fn take_groups(document: &mut Document, folding: &mut Folding, from: &Person, groups: Groups) {
     if let Some(closed) = &document.record.closed {
         folding.passes_on.push((closed.to.clone(), groups));

@@ -15,11 +15,11 @@ use crate::core::time::UnixMs;
 /// How far ahead of acceptance a stated time is believed. Beyond that, the time of acceptance counts: a start date,
 /// or a wrong clock, must not outdate everything that happens until then.
 pub const AHEAD_MS_MAX: u64 = 3_600_000;
-/// How long before a roster was read something may have happened, and still be news to it if it arrived afterwards. Some
-/// sources tell only the day, in whatever zone.
+/// A statement that arrives after a roster was read is newer than the roster only if it is dated at most this long
+/// before it. More than a day, since some sources give only the day, in any zone.
 const TOLD_BEFORE_MS_MAX: u64 = 26 * 3_600_000;
 
-/// How many words on the first day are kept.
+/// How many statements on the first day of work are kept.
 const STARTS_MAX: usize = 8;
 
 /// What HR says about a person: the newest of each fact.
@@ -28,7 +28,7 @@ const STARTS_MAX: usize = 8;
 pub struct Record {
     /// Employment, as announced.
     pub employment: Employment,
-    /// When somebody who has not begun is to be in the team, by words on that alone, oldest first.
+    /// Statements on nothing but the first day of work of somebody who has not started yet, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
     /// Whether they are in scope, as far as the source's rules have said.
@@ -57,7 +57,7 @@ pub struct Record {
     pub closed: Option<Closed>,
 }
 
-/// A word on the first day of work alone.
+/// A statement on nothing but the first day of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// When they are to be in the team.
@@ -90,20 +90,20 @@ pub struct Folded {
     pub is_outdated: bool,
 }
 
-/// Whether HR said it after a roster was read, as number `seq`. What came later and tells of long before is older than
-/// the roster, like all that the roster was read after.
+/// Whether a statement is newer than the roster that was read at `accepted_at`, as number `seq` of the store. If it
+/// arrived later but is about a time long before, it is older: the roster shows what came of it.
 pub(super) fn is_since(stamp: &Stamp, accepted_at: UnixMs, seq: u64) -> bool {
     stamp.is_after(accepted_at, seq) && stamp.at.plus_ms(TOLD_BEFORE_MS_MAX) >= accepted_at
 }
 
 impl Record {
-    /// Whether somebody whose member is another human being's by now works there again, or is to, under an address of
-    /// their own: HR has said both since then, in whatever pieces. As somebody new, they are made.
+    /// Whether somebody whose member now belongs to another human being works there again, or will, under an address of
+    /// their own. HR must have said both since the hand-over, together or apart. They then get a new member.
     #[must_use]
     pub fn comes_back(&self) -> bool {
         let Some(closed) = self.closed.as_ref().filter(|closed| closed.is_another) else { return false };
         let is_since = |stamp: &Stamp| stamp.accepted_at > closed.at && stamp.at >= closed.at;
-        // Of an end that is announced, too, the beginning comes first.
+        // An end that is only announced does not matter here: they will be back until then.
         let employed = self.employment.counting().filter(|word| word.state == EmploymentState::Employed);
         let back = employed.max_by_key(|word| word.stamp);
         let in_scope = self.scope.counting().filter(|word| word.state == Scope::In).max_by_key(|word| word.stamp);
@@ -154,7 +154,7 @@ impl Record {
         let stamp = Stamp { at, accepted_at, seq };
         let facts = &event.facts;
         let day_ends = facts.day_ends.filter(|_| event.at.is_some() && !is_ahead);
-        // Told on the day on which the member was handed over: after that, if it came after that.
+        // A statement that is dated only by the day of the hand-over, and arrived after it, counts as made after it.
         let closed_at = self.closed.as_ref().map(|closed| closed.at);
         let closed = closed_at.map(|at| Stamp { at, accepted_at: at, seq: 0 });
         let told = Told { stamp, day_ends }.after(&closed);
@@ -166,7 +166,7 @@ impl Record {
             }
             is_otherwise |= !is_news && !is_so;
         };
-        // What follows from words on the first day is worked out anew.
+        // What was derived from statements on the first day is derived anew below.
         let starts = std::mem::take(&mut self.starts);
         self.employment.take_out(|word| starts.iter().any(|start| start.stamp == word.stamp && !word.is_early));
         self.starts = starts;
@@ -177,7 +177,7 @@ impl Record {
             let is_told_by_status = event.kind == EventKind::Update || facts.is_status;
             let is_status = is_told_by_status && is_present && !facts.tells_end;
             let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
-            // What a row announces is announced, as by anybody else.
+            // What a row announces is an announcement like any other.
             let is_observed = is_status || (is_of_row && from.is_none());
             let is_of_row = is_of_row || facts.asks_nothing;
             let word =
@@ -242,7 +242,7 @@ impl Record {
         Folded { news, is_ahead, is_outdated }
     }
 
-    /// Folds in a word on the first day. Returns whether it is the newest.
+    /// Folds in a statement on the first day. Returns whether it is the newest.
     fn fold_start(&mut self, from: UnixMs, told: Told) -> bool {
         let stamp = told.among(self.starts.iter().map(|start| &start.stamp));
         let is_told = |known: &Start| known.stamp == stamp || (known.stamp.at, known.from) == (stamp.at, from);
@@ -257,7 +257,7 @@ impl Record {
         self.starts.last().is_some_and(|newest| newest.stamp == stamp)
     }
 
-    /// From when on somebody works there whom HR has announced, by each word that moved the first day before it came.
+    /// The announced start of employment, as each statement moved it that was made before the day it moved.
     fn moved_starts(&self) -> Vec<EmploymentWord> {
         let newest = self.employment.counting().max_by_key(|word| word.stamp).copied();
         let is_announced = |word: &EmploymentWord| word.state == EmploymentState::Employed && word.is_announced();

@@ -68,18 +68,16 @@ pub enum Problem {
         chars: usize,
     },
     /// An instant so long ago that no webhook can be about it.
-    #[error("a time before 1990, as of a clock or a field that was never set")]
+    #[error("a time before 1990, as from a clock or a field that was never set")]
     LongPast,
     /// An address whose domain is not among those that the source's mapping allows.
     #[error("of a domain that `address_domains` does not name")]
     OtherDomain,
     /// The mapping's jq filter ends with an error.
-    #[error(
-        "its jq filter fails on this record: `?` after what may be missing or of another shape takes it for nothing"
-    )]
+    #[error("its jq filter fails on this record: put `?` after each part that may be missing or have another shape")]
     FilterFailed,
     /// The record could cost too much.
-    #[error("the record ({values} values) is too large for its jq filter: say less in it, or use a path")]
+    #[error("the record ({values} values) is too large for its jq filter: send a smaller record, or use a path")]
     TooLargeToFilter {
         /// The record's values, of all depths.
         values: usize,
@@ -116,7 +114,7 @@ fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Blanks and invisible characters at the ends.
+/// The text without blanks and invisible characters at its ends.
 #[must_use]
 pub fn stripped(raw: &str) -> &str {
     let is_seen = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);

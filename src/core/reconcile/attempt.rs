@@ -34,18 +34,19 @@ pub struct AttemptState {
     pub(super) former_addresses: Vec<Email>,
     /// The known id, if it turned out to be nobody's, or somebody else's.
     pub(super) stale_id: Option<String>,
-    /// How the attempt ends if the look-up finds nobody either: that the known id is nobody's was not the target's
-    /// word.
+    /// How the attempt ends if the look-up finds nobody either. Set when the 404 for the known id may be a proxy's
+    /// rather than the target's.
     pub(super) nowhere: Option<Conclusion>,
     /// The known id shows an address that neither HR nor we gave.
     pub(super) in_doubt: bool,
     /// Claims that this attempt asked for, and that are this person's.
     pub(super) claims: Vec<String>,
-    /// An account of somebody who has left, to be looked at, and the claim on the address that it had.
+    /// A leaver's account that may still have the address this person needs: its SCIM id, and the claim on that
+    /// address. It is read next.
     pub(super) in_the_way: Option<(String, String)>,
     /// SCIM ids of others' accounts that were in the way, and do not have the address any more.
     pub gone: BTreeSet<String>,
-    /// Accounts in the way that were looked at.
+    /// SCIM ids of accounts in the way that this attempt has read.
     pub(super) looked_at: BTreeSet<String>,
     /// Writes of this attempt whose effect a reply has shown.
     pub(super) wrote: Vec<Operation>,
@@ -54,7 +55,7 @@ pub struct AttemptState {
     pub(super) created: bool,
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
-    /// The address was refused with a status with which all writes may be refused.
+    /// The address was refused with a status that may as well mean that all writes are refused.
     pub(super) address_is_in_doubt: bool,
     pub(super) changed: u32,
     /// A worker died during an earlier attempt, and what it may have done is not noted yet.
@@ -107,8 +108,8 @@ impl AttemptState {
     }
 
     /// Addresses under which an unrecorded create may have gone out: earlier ones and, if a worker stopped during an
-    /// attempt, the present one. No create is made without a claim on its address, so ask next whether this person
-    /// has it.
+    /// attempt, the present one. No create is made without a claim on its address, so the caller looks next whether
+    /// this person has that claim.
     #[must_use]
     pub fn addresses_in_doubt(&self) -> Vec<Email> {
         let document = &self.document;
@@ -148,7 +149,8 @@ impl AttemptState {
         (self.groups.claims(&self.document, &self.claims), others)
     }
 
-    /// Whether an address was refused as all writes may be, and no other write of this attempt was taken.
+    /// Whether the address was refused in a way that may concern all writes, and this attempt has made no other write
+    /// that shows the contrary.
     pub(super) fn doubts_address(&self) -> bool {
         self.address_is_in_doubt && self.wrote.is_empty() && !self.created
     }

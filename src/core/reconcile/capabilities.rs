@@ -16,7 +16,8 @@ pub struct Capabilities {
 impl Capabilities {
     /// Postman's. A version is sent if one was read, whatever Postman's configuration says.
     pub const POSTMAN: Self = Self { patch: true, filter: true, etag: true };
-    /// For a provider that does not say: only PATCH may be missing (RFC 7644 §3.2).
+    /// For a provider that does not say. PATCH is optional (RFC 7644 §3.2), so it is not used; a filter is tried, and
+    /// `If-Match` is sent if a version was read.
     pub const UNTOLD: Self = Self { patch: false, filter: true, etag: true };
 
     /// The capabilities in a `/ServiceProviderConfig` (RFC 7643 §5). None if the body is not one: `patch` is required

@@ -1,4 +1,4 @@
-//! What a claim on a member or an address came to, and what an attempt makes of that.
+//! The result of a claim on a member or an address, and how the attempt goes on after it.
 
 use super::attempt::AttemptState;
 use super::conclusion::{Conclusion, try_again};
@@ -14,7 +14,7 @@ use crate::core::person::job::Finished;
 use crate::core::person::{EmploymentState, KnownMember, Person};
 use crate::core::time::UnixMs;
 
-/// What a claim on a member or an address came to.
+/// The result of a claim on a member or an address.
 #[derive(Debug, Clone)]
 pub enum Claimed {
     /// It is this person's.
@@ -35,7 +35,7 @@ pub enum Claimed {
 }
 
 impl AttemptState {
-    /// Takes in what came of a claim.
+    /// Takes in the result of a claim.
     pub fn learn_claim(&mut self, rules: &PlanRules, keys: &[String], claimed: Claimed, now: UnixMs) {
         match claimed {
             Claimed::Ours => self.claims.extend_from_slice(keys),
@@ -68,7 +68,8 @@ impl AttemptState {
             {
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
-            // Another record of the same human being, whom HR does not call employed under this id: it asks for nothing.
+            // This is another record of the same human being. HR does not report them as employed under this id, so
+            // there is nothing to do.
             Claimed::Others(owner)
                 if standing(&self.document, rules, now) == Standing::Unsaid
                     && self.has_nothing()
@@ -84,14 +85,14 @@ impl AttemptState {
         }
     }
 
-    /// Takes in what a look at an account that was in the way shows. False if it was another call, or shows nothing
-    /// about that.
+    /// Takes in the reply to a read of the account in the way. False if this was another call, or if the reply says
+    /// nothing about that account.
     pub(super) fn learn_in_the_way(&mut self, request: &Request, outcome: &Outcome) -> bool {
         let is_asked = |(id, _): &mut (String, String)| matches!(request, Request::Get { id: asked } if asked == id);
         let Some((id, address)) = self.in_the_way.take_if(is_asked) else { return false };
         let has_it = match outcome {
             Outcome::NotMember => false,
-            // It is not known to be gone.
+            // The 404 may be a proxy's, so it does not prove that the account is gone.
             Outcome::Nowhere { .. } => true,
             Outcome::Member(member) => owner::address_key(&member.user_name) == address,
             _ => return false,
@@ -103,7 +104,7 @@ impl AttemptState {
         true
     }
 
-    /// This record takes the member out of the groups that the former one put them into.
+    /// From now on it is this record that removes the member from groups into which the former record put them.
     fn take_groups(&mut self, person: Person, member: &KnownMember, groups: Groups) {
         self.document.groups_taken_from = Some(person).filter(|_| !groups.is_empty());
         let Groups { joined, unsure, unsure_of } = groups;
@@ -111,14 +112,14 @@ impl AttemptState {
         self.document.take_unsure(unsure, unsure_of);
     }
 
-    /// Whether HR says that they have left, or are out of scope, and there has never been a member, nor may there be
-    /// one.
+    /// Whether HR says that they have left, or are out of scope, although there has never been a member, and no create
+    /// of ours may have made one.
     fn leaves_with_nothing(&self, now: UnixMs) -> bool {
         let has_left = self.document.record.membership(now) == Some(EmploymentState::Left);
         has_left && self.has_nothing()
     }
 
-    /// Whether there has never been a member, nor may there be one.
+    /// Whether there has never been a member, and no create of ours may have made one.
     fn has_nothing(&self) -> bool {
         self.document.member.is_none() && !self.may_have_created
     }

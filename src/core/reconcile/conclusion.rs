@@ -17,7 +17,7 @@ pub enum Conclusion {
     Blocked {
         /// Why.
         code: Code,
-        /// Fields, shapes, ids of employees.
+        /// More about it: names of fields, shapes of values, employee ids; no personal data.
         detail: String,
         /// The claim that somebody else has: when they give it up, this heals.
         wants: Option<String>,

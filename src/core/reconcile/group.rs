@@ -209,7 +209,7 @@ fn with_member(group: &RawValue, member: &str, is_in: bool, is_empty: bool) -> O
     are_read.then(|| body.ended())
 }
 
-/// None if it is not a list.
+/// The `members` of a group with this member added or removed. None if what was read is not an array.
 fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> Option<String> {
     let mut kept: Vec<String> = Vec::new();
     let is_theirs = |row: &RawValue| {

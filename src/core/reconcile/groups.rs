@@ -17,10 +17,10 @@ use crate::core::time::UnixMs;
 
 /// Stands for the fact's value in a group's name.
 pub const VALUE: &str = "{value}";
-/// A person who has not joined is tried again after this long, then each time after as long as they have waited so
-/// far,
+/// The pause before the second try to put a person who has not joined into their groups. Each later pause is as long
+/// as they have waited so far, up to [`GROUPS_PAUSE_MS_MAX`].
 const WAIT_FIRST_MS: u64 = 900_000;
-/// up to [`GROUPS_PAUSE_MS_MAX`], and given up after this: nobody accepts the invitation.
+/// How long this is tried. Whoever has not accepted the invitation by then most likely never will.
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
 const CHANGED_MAX: u32 = 20;
@@ -59,7 +59,7 @@ fn names_of<'a>(labels: impl Fn(&str) -> &'a [Label], rules: &[GroupRule]) -> Na
     names
 }
 
-/// A worker died. It may have put the member into any group that was wanted meanwhile.
+/// A worker died. It may have put the member into any group that they were to be in since the last commit.
 pub(super) fn note_unsure(document: &mut Document, state: &mut GroupsState, rules: &[GroupRule]) {
     let told = names_of(|fact| document.labels_told.get(fact).map_or(&[], Vec::as_slice), rules);
     state.left_claimed.extend(told.keys().map(|key| claim(key)));
@@ -86,11 +86,11 @@ pub fn is_claim(key: &str) -> bool {
 }
 
 /// The detail if a person could not be put into their groups in time.
-pub(super) const NEVER_JOINED: &str = "the member is not taken, for thirty days: they may not have joined";
+pub(super) const NEVER_JOINED: &str = "no group has accepted the member for thirty days: they may not have joined";
 
 /// Schedules another try for a person who cannot be put into their groups yet; false: time is up.
 pub fn wait(document: &mut Document, now: UnixMs) -> bool {
-    // Time in which nobody tried is not time in which they did not join: the bridge was off, or the clock leapt.
+    // Time in which nothing was tried does not count as waiting: the bridge was off, or the clock jumped.
     let untried = |wait: GroupsWait| now.ms_since(wait.due).saturating_sub(GROUPS_PAUSE_MS_MAX);
     let since = document.groups_wait.map_or(now, |wait| wait.since.plus_ms(untried(wait)));
     let waited_ms = now.ms_since(since);
@@ -133,7 +133,7 @@ pub(super) struct GroupsState {
     pages: u32,
     no_filter: bool,
     /// Keys of names for which the filter showed no group. `displayName` is compared without regard to case (RFC 7643
-    /// §4.2), and not every provider does so: the list tells.
+    /// §4.2), but not every filter does so: the list is read.
     unfiltered: BTreeSet<String>,
     shown: Option<ShownGroup>,
     /// Ids for which there is no group any more.
@@ -175,7 +175,7 @@ impl GroupsState {
         known: GroupContext<'_>,
         now: UnixMs,
     ) -> Next {
-        // It was another member who was put into these, and that member is not ours any more.
+        // Groups that another member was put into are not this member's.
         document.groups.retain(|joined| joined.member == known.member);
         document.keep_unsure_of(known.member);
         if let Some(problem) = &self.problem {
@@ -234,7 +234,9 @@ impl GroupsState {
                 (self.next_page, self.is_listed, self.pages) = (None, false, 0);
                 Next::Own(claim(key))
             }
-            Some(None) if self.made.contains(key) => Next::Refuse("the group was made, and is not shown".to_owned()),
+            Some(None) if self.made.contains(key) => {
+                Next::Refuse("the group was created, but no reply shows it".to_owned())
+            }
             Some(None) => Next::Send(GroupCall::Create { name: name.to_owned() }),
             Some(Some(id)) => match self.carrier(key, &id, true, known) {
                 Ok(by) => Next::Send(GroupCall::Add { id, member: known.member.to_owned(), by }),
@@ -282,7 +284,7 @@ impl GroupsState {
                 Some(body) => {
                     Ok(Carrier::Put { body, if_match: shown.version.clone().filter(|_| known.capabilities.etag) })
                 }
-                None => Err(Next::Refuse("the group does not show its members: a PUT would take them out".to_owned())),
+                None => Err(Next::Refuse("the group does not show its members: a PUT would remove them".to_owned())),
             },
             None => Err(Next::Send(GroupCall::Get { id: id.to_owned() })),
         }

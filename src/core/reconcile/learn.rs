@@ -178,7 +178,7 @@ impl AttemptState {
         let operation = request.operation();
         let shows_it = match request {
             Request::SetActive { active, .. } => match member.active {
-                // The reply does not show it. A read may; otherwise the status must do.
+                // The reply does not show `active`. Unless a later read does, the status code has to do.
                 Active::Unknown => true,
                 shown => shown.known() == Some(*active),
             },

@@ -22,7 +22,7 @@ pub struct Listing {
     pub listed: u32,
     /// `totalResults`, if given. Some servers count only the page.
     pub total: Option<u32>,
-    /// A number for each row, which stands for its member.
+    /// A hash of each row's `id` (or else `userName`), so that a member who is shown twice counts once.
     pub rows: Vec<u64>,
 }
 

@@ -76,7 +76,7 @@ pub struct Changes<'a> {
     pub family: Option<&'a str>,
     /// The address.
     pub user_name: Option<&'a str>,
-    /// The switch.
+    /// Whether the member is switched on.
     pub active: Option<bool>,
     /// Sent if there was none.
     pub external_id: &'a str,

@@ -161,7 +161,7 @@ impl Owner {
         !self.moves_away && !self.is_leaving && !self.has_left
     }
 
-    /// An owner of whom nothing was committed yet, or who is just changing: ask again.
+    /// An owner about whom nothing is committed yet, or whose document is just changing: the claim is tried again soon.
     #[must_use]
     pub fn in_between(person: Person, key: &str, stands_still: bool) -> Self {
         Self {
@@ -189,8 +189,9 @@ impl Owner {
         !self.ring.is_empty() || (self.moves_away && has.is_some() && self.wants == has)
     }
 
-    /// The SCIM id of an account of somebody who has left that keeps this person, who has an account of their own, from
-    /// its address: where it is gone, or has another address by now, it keeps nobody from anything.
+    /// The SCIM id of a leaver's account that may still have the address this person needs. Only for a person with an
+    /// account of their own, who cannot take over the leaver's: they can have the address if that account is gone, or
+    /// has another one by now.
     #[must_use]
     pub fn account_in_the_way(&self, document: &Document) -> Option<&str> {
         let id =
@@ -198,7 +199,7 @@ impl Owner {
         id.filter(|theirs| id_of(document).is_some_and(|own| own != *theirs))
     }
 
-    /// The same, where these accounts turned out not to have the address.
+    /// The same owner, knowing that these accounts turned out not to have the address.
     #[must_use]
     pub fn without(self, accounts: &BTreeSet<String>) -> Self {
         let is_gone = self.member.as_ref().is_some_and(|id| accounts.contains(id));

@@ -35,9 +35,9 @@ const LEFT_ROWS: u32 = 5;
 const LOOKS_MAX: u32 = 5;
 /// How long to wait before paging through all members for the same person again.
 const PAGED_AGAIN_MS: u64 = 86_400_000;
-/// How long after an invitation HR must say employed again for another one to be made.
+/// A hire that comes sooner than this after an invitation makes no second one.
 const INVITED_AGAIN_MS: u64 = 86_400_000;
-const INVITED_BEFORE: &str = "invited under the address before, and no look-up shows them";
+const INVITED_BEFORE: &str = "invited under an earlier address, and no look-up shows them";
 /// How often a write is repeated that was answered with a success but that no read shows.
 const UNCONFIRMED_WRITES_MAX: u32 = 4;
 
@@ -71,7 +71,7 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     }
     let standing = standing(&state.document, rules, now);
     if let Some(member) = state.shown.clone() {
-        return bring(state, rules, &member, standing, now);
+        return reconcile_shown(state, rules, &member, standing, now);
     }
     match usable_id(state) {
         Some(id) => Step::Send(Request::Get { id }),
@@ -196,7 +196,7 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
         Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
         Look::Ended(Found::Nobody { paged, complete }) => {
-            // Whoever is not made is looked for again, until all were looked at.
+            // If nobody is to be created, the look-up is repeated until it has covered all members.
             if paged && (complete || standing == Standing::Employed) {
                 state.document.paged = Some((now, email.key().to_owned()));
             }
@@ -248,8 +248,8 @@ fn rows_max(state: &AttemptState, rules: &PlanRules, standing: Standing, email: 
     }
 }
 
-/// An earlier look through as many members that need not be repeated yet: it takes as many calls as the team has pages,
-/// and every event about the person would make it. The filter is asked all the same.
+/// An earlier look-up that paged through as many members and need not be repeated yet. Paging takes a call for each
+/// hundred members of the team, and otherwise every event about the person would cause it. The filter is still asked.
 fn looked_before(state: &AttemptState, email: &Email, rows_max: u32, now: UnixMs) -> Option<Looked> {
     let looked = state.document.looked.as_ref().filter(|looked| looked.key == email.key())?;
     let is_lately = now.ms_since(looked.at) < PAGED_AGAIN_MS && looked.rows_max >= rows_max;
@@ -257,7 +257,7 @@ fn looked_before(state: &AttemptState, email: &Email, rows_max: u32, now: UnixMs
     (rows_max > 0 && is_lately && says_it_all).then(|| looked.clone())
 }
 
-/// What a look that found nobody says.
+/// A look-up that found nobody.
 struct Nobody {
     looked: Looked,
     /// Whether everybody was looked at, as far as can be known.
@@ -289,7 +289,7 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.in_doubt = false;
     state.document.looked = None;
     state.note_shown(member.clone(), Shown::Read { lag_ms: rules.read_lag_ms }, now);
-    bring(state, rules, member, standing, now)
+    reconcile_shown(state, rules, member, standing, now)
 }
 
 fn nobody(
@@ -301,7 +301,10 @@ fn nobody(
     now: UnixMs,
 ) -> Step {
     if state.in_doubt {
-        return blocked(Code::ScimDoubt, "the known id shows another userName, and nobody has HR's");
+        return blocked(
+            Code::ScimDoubt,
+            "the known id shows another userName, and no member has the one that HR gives",
+        );
     }
     if let Some(nowhere) = state.nowhere.clone() {
         return finish(nowhere);
@@ -315,7 +318,8 @@ fn nobody(
         let wait_ms = match unknown.answered {
             // There is a member, and reads may lag for this long: do not take it for an invitation yet.
             _ if state.already_member => rules.read_lag_ms,
-            // No POST under that address follows whose refusal would show them, so they would stay for ever.
+            // No POST under that address follows whose refusal would reveal the member, so a member who is missed now
+            // would stay for good.
             _ if standing != Standing::Employed => rules.read_lag_ms,
             _ if !unknown.is_guess && is_under_another => rules.read_lag_ms,
             true => rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS),
@@ -337,7 +341,7 @@ fn nobody(
     match standing {
         Standing::Left if is_invited(&state.document) => {
             state.document.groups_wait = None;
-            blocked(Code::ScimInvited, "made or invited, and no look-up shows them")
+            blocked(Code::ScimInvited, "created or invited, but no look-up shows them")
         }
         Standing::Left | Standing::Unsaid => not_a_member(state),
         // They should be switched on again, but nobody is created whom HR has not reported as employed.
@@ -365,7 +369,7 @@ fn nobody(
             });
             invited(state, rules, now)
         }
-        // Our own invitation is still open, most likely.
+        // Most likely, our own invitation is still open.
         Standing::Employed if state.already_member && is_invited_as(&state.document, email) => {
             if let Some(known) = &mut state.document.member {
                 known.created_at = Some(now);
@@ -376,11 +380,12 @@ fn nobody(
             state.document.looked = Some(looked);
             blocked(Code::ScimElsewhere, "after POST /Users")
         }
-        // Each invitation is a mail. If it was withdrawn meanwhile, HR's next hire makes another one.
+        // Each invitation sends an e-mail, so it is not repeated. If it was withdrawn meanwhile, HR's next hire makes
+        // another one.
         Standing::Employed if is_invited_as(&state.document, email) && !is_to_be_invited_again(state, now) => {
             invited(state, rules, now)
         }
-        // Two invitations would be two members.
+        // If both invitations were accepted, there would be two members.
         Standing::Employed if is_invited(&state.document) && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimInvited, INVITED_BEFORE)
         }
@@ -409,14 +414,15 @@ fn not_everybody(state: &mut AttemptState, looked: Looked) -> Step {
 }
 
 /// There is no member, and HR wants none. But a create that went out may be an open invitation, which no look-up
-/// finds. So may a create that is only assumed, if its address was claimed; without the claim, there was none.
+/// finds. So may a create that is only assumed, if its address was claimed; without the claim, none went out.
 fn not_a_member(state: &mut AttemptState) -> Step {
     let key = state.document.record.email().map(|email| address_key(email.lower()));
     let is_claimed = key.is_some_and(|key| state.has_claim(&key));
     let progress = &mut state.document.progress;
     let unknown = progress.create_unknown.filter(|unknown| !unknown.is_guess || is_claimed);
     progress.create_unknown = unknown.map(|unknown| UnknownCreate::made(unknown.at, unknown.answered));
-    // Whoever asked for the read wants something of them; most likely the bridge may not see their status.
+    // Something about them must have changed, or nobody would have asked for the read. Most likely, the bridge's access
+    // to the HR system does not cover their employment.
     if state.document.read_without_employment && state.document.record.employment.is_empty() {
         return finish(Conclusion::Incomplete(vec!["employment"]));
     }
@@ -432,7 +438,8 @@ fn is_invited_as(document: &Document, email: &Email) -> bool {
     is_invited(document) && !is_of_another_address(document, email)
 }
 
-/// Whether HR says employed again, long after the invitation: full records and redelivered hires say so at once.
+/// Whether HR reports the person as employed again, long after the invitation. Soon after it, that may just be a full
+/// record or a redelivered hire.
 fn is_to_be_invited_again(state: &AttemptState, now: UnixMs) -> bool {
     let made_at = state.document.member.as_ref().and_then(|known| known.created_at);
     is_new_word(&state.document, now) && state.document.groups_wait.is_none() && !within(made_at, INVITED_AGAIN_MS, now)
@@ -460,7 +467,13 @@ fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -
 }
 
 /// The member is shown: make the next change, or finish.
-fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
+fn reconcile_shown(
+    state: &mut AttemptState,
+    rules: &PlanRules,
+    member: &Member,
+    standing: Standing,
+    now: UnixMs,
+) -> Step {
     if !is_theirs(state, member, rules, now) {
         if readdressed_lately(state, member, rules, now).is_some() {
             // The read shows an address from before our own write, or somebody else's: do not take it over.
@@ -574,7 +587,7 @@ fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &Pl
         return None;
     }
     if unconfirmed.writes >= UNCONFIRMED_WRITES_MAX {
-        return Some(blocked(Code::ScimNotApplied, "a read still shows what was before"));
+        return Some(blocked(Code::ScimNotApplied, "reads still show the old value"));
     }
     // Longer each time, up to the lag of reads.
     let pause_ms = rules.read_lag_ms.min(2_500 << unconfirmed.writes);

@@ -30,7 +30,7 @@ const STEPS_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each call is made or not")]
 pub struct Preview {
-    /// A member would be made.
+    /// A member would be created.
     pub create: bool,
     /// A member would be switched on.
     pub switch_on: bool,
@@ -125,7 +125,7 @@ pub fn preview(
             Step::Send(request) => {
                 preview.note_call(&request);
                 let outcome = answer(&request, &mut members, &state.document, rules.target);
-                // Refused, since there is somebody: the look-up that comes next shows whom.
+                // Refused, since the person is a member already: the look-up that follows shows which one.
                 preview.create &= outcome != Outcome::AlreadyMember;
                 state.learn(rules, &request, outcome, now);
             }
@@ -137,7 +137,7 @@ pub fn preview(
 
 fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs) -> Claimed {
     let others = keys.iter().find_map(|key| claims.get(key).filter(|owner| owner.person != document.person));
-    // What is planned for them comes with it.
+    // By then, what is planned for the owner will have been done.
     if let Some(owner) = others.map(|owner| owner.clone().followed()) {
         if !owner.hands_over_to(document, now) {
             return Claimed::Others(owner);
@@ -183,7 +183,7 @@ fn answer(request: &Request, members: &mut Vec<Member>, document: &Document, tar
             let shows = |member: &&Member| target.filters_alike(&member.user_name, user_name);
             return listed(members.iter().filter(shows).cloned().collect());
         }
-        // Of several, none is known to have it.
+        // Of several, it is not known which one has the `externalId`.
         Request::FindExternalId { .. } if !is_alone => return listed(Vec::new()),
         Request::FindExternalId { .. } | Request::Page { .. } => return listed(members.clone()),
         Request::SetActive { active, .. } => {
@@ -215,7 +215,7 @@ fn answer(request: &Request, members: &mut Vec<Member>, document: &Document, tar
     member.map_or(Outcome::NotMember, |member| Outcome::Member(Box::new(member.clone())))
 }
 
-/// Every group is there, under its name.
+/// As if every group existed already.
 fn answer_of_group(call: &GroupCall) -> GroupOutcome {
     match call {
         GroupCall::Find { name } => {
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_told_as_what_would_mend_it() {
+    fn a_difference_is_shown_as_the_change_that_would_be_made() {
         let renamed =
             previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "Byron", true)));
         assert!(renamed.rename && !renamed.switch_on && !renamed.create, "{renamed:?}");
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn two_people_of_one_address_are_told_before_anything_is_written() {
+    fn two_people_with_one_address_are_reported_before_anything_is_written() {
         let mut claims = Claims::new();
         let first = preview(document("E-1", "ada@example.com", "King"), &[], &mut claims, &rules(), UnixMs(2_000));
         let second = preview(document("E-2", "ADA@example.com", "Stone"), &[], &mut claims, &rules(), UnixMs(2_000));

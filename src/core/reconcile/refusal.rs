@@ -131,7 +131,7 @@ impl Refused<'_> {
     }
 
     /// Postman answers in JSON, so this may come from a proxy. If the list is served without a filter, the refusal
-    /// was about the filter. `is_wordless`: there is no page or text of somebody else's.
+    /// was about the filter. `is_wordless`: the body holds no page or text that gives a proxy away.
     fn by_no_scim_server(&self, is_wordless: bool) -> Outcome {
         match (self.status, self.asked) {
             (401, Request::Group(_)) => self.suspect(),
@@ -140,7 +140,7 @@ impl Refused<'_> {
             (_, Request::Group(call)) => Outcome::Group(group::refused(call, self.status)),
             (400 | 404 | 414, _) if self.is_find() => Outcome::NoFilter,
             (412, _) if self.asked.replaces() == Some(true) => Outcome::Changed,
-            // Somebody between us may say so of everything: the look-up that comes next shows that.
+            // A proxy may answer everything like this: the look-up that comes next shows whether it does.
             (404 | 410, Request::Get { .. }) if is_wordless => Outcome::NotMember,
             (status @ (404 | 410), Request::Get { .. }) => Outcome::Nowhere { not_before: self.not_before(), status },
             _ => self.suspect(),
@@ -178,7 +178,7 @@ impl Refused<'_> {
         }
     }
 
-    /// Some servers refuse a page behind the last one instead of showing an empty one.
+    /// Some servers refuse a page beyond the last one instead of showing an empty one.
     fn beyond_the_last_page(&self) -> Option<Outcome> {
         matches!(self.asked, Request::Page { start_index: 2.. }).then(|| Outcome::Members(Listing::default()))
     }
@@ -247,7 +247,7 @@ pub fn detail_for_story(reply: &Reply) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Any sign that stands for `@`.
+/// Whether it contains `@` in any of its forms: full-width, small, or percent-encoded.
 fn looks_like_an_address(word: &str) -> bool {
     word.contains(['@', '\u{ff20}', '\u{fe6b}']) || word.to_ascii_lowercase().contains("%40")
 }

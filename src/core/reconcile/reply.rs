@@ -73,7 +73,7 @@ pub enum Outcome {
     Created(Option<Box<Member>>),
     /// The member as they are now: read, or after a write.
     Member(Box<Member>),
-    /// The write was taken; the reply does not show the member.
+    /// The write was accepted; the reply does not show the member.
     Applied,
     /// A page of members.
     Members(Listing),
@@ -81,9 +81,9 @@ pub enum Outcome {
     Served(Capabilities),
     /// The person is already a member, of this team or of another one.
     AlreadyMember,
-    /// Nobody of that id is in the team.
+    /// No member of the team has that id.
     NotMember,
-    /// 404 or 410 to a look at a member, with a page that no SCIM server writes: it may come from somebody in between.
+    /// 404 or 410 to a read of a member, with a body that no SCIM server sends: it may come from a proxy.
     Nowhere {
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
@@ -92,7 +92,7 @@ pub enum Outcome {
     },
     /// The target does not support this filter, or any: page instead.
     NoFilter,
-    /// The target knows no PATCH: PUT instead.
+    /// The target does not support PATCH: PUT instead.
     NoPatch,
     /// 400: the username could not be updated this time.
     UsernameRefused,
@@ -149,8 +149,8 @@ impl Outcome {
         )
     }
 
-    /// The code of a refusal or of trouble, for calls that are about nobody in particular: what says nothing clear is a
-    /// refusal that nobody documents.
+    /// The code of a refusal or of trouble, for calls that are about no person. Whatever is unclear counts as an
+    /// undocumented refusal.
     #[must_use]
     pub fn refusal(&self) -> Code {
         match self {
@@ -192,7 +192,7 @@ impl Outcome {
             Self::Served(_) => "served",
             Self::AlreadyMember => "already a member",
             Self::NotMember => "not a member",
-            Self::Nowhere { .. } => "not found, by a page",
+            Self::Nowhere { .. } => "not found (not a SCIM reply)",
             Self::NoFilter => "no filter",
             Self::NoPatch => "no PATCH",
             Self::UsernameRefused => Code::ScimUsername.as_str(),

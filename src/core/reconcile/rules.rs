@@ -25,7 +25,7 @@ pub struct PlanRules {
     pub username_tries: u32,
     /// `locale` of members whose HR system gives none.
     pub locale: String,
-    /// Whose SCIM it is.
+    /// How the target differs from others.
     pub target: TargetRules,
     /// The groups, and the rules for their members.
     pub groups: Vec<GroupRule>,
@@ -54,7 +54,7 @@ pub(super) fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> S
         Some(EmploymentState::Employed) => Standing::Employed,
         Some(EmploymentState::Left) => Standing::Left,
         None if rules.invites(document) => Standing::Employed,
-        // People whom HR has never reported as employed were switched off, too.
+        // When they went out of scope, they were switched off even if HR had never reported them as employed.
         None if document.is_back_in_scope(now) && document.member.is_some() => Standing::Employed,
         None => Standing::Unsaid,
     }

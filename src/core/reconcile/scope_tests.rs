@@ -38,7 +38,7 @@ fn who_leaves_scope_is_switched_off_and_who_comes_back_by_any_word_is_switched_o
 }
 
 #[test]
-fn where_records_of_others_are_ignored_a_leave_is_one_of_whoever_is_known_and_asks_nothing_of_others() {
+fn a_leave_in_a_record_out_of_scope_counts_for_a_known_person_and_for_nobody_else() {
     let mut left = leave(20);
     left.facts.asks_nothing = true;
     let hired = hire(10, "ada@example.com", "Ada", "Lovelace");
@@ -134,7 +134,7 @@ fn without_the_rules_the_next_word_of_any_kind_brings_back_who_was_out_of_scope(
 }
 
 #[test]
-fn whom_hr_never_called_employed_is_switched_off_and_on_and_never_made() {
+fn a_person_whom_hr_never_called_employed_is_switched_off_and_on_but_never_created() {
     let mut world = World::new();
     world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
     world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -151,7 +151,7 @@ fn whom_hr_never_called_employed_is_switched_off_and_on_and_never_made() {
 }
 
 #[test]
-fn a_thin_notice_tells_scope_both_ways_and_the_read_is_owed_all_the_same() {
+fn a_thin_notice_that_states_scope_still_asks_for_a_read() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     world.tell(&[scoped(20, Scope::Out)]);
@@ -183,7 +183,7 @@ fn run(world: &mut World, events: &[Event]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// Whom HR never calls hired, and scope in any order: a member who was there all along.
+    /// A member who was there all along and whom HR never calls hired, with changes of scope in any order.
     #[test]
     fn whatever_the_order_somebody_known_by_updates_ends_the_same(
         mut told in prop::collection::vec(any_event(), 1..=5),

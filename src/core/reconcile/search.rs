@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_passed_over_makes_no_stranger_the_member() {
+    fn a_target_that_ignores_the_filter_makes_no_stranger_the_member() {
         let target = Target(|_| page(&[(1, "bob@example.com")], 1));
         assert_eq!(target.look_up("ada@example.com").0, "nobody");
     }
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_taken_for_nobody_only_where_everybody_was_shown() {
+    fn a_look_up_proves_that_nobody_is_there_only_if_everybody_was_shown() {
         type Answer = fn(&dyn Fn(u32, u32) -> Vec<(u32, &'static str)>, u32) -> (u16, String);
         let rows = |from: u32, to: u32| -> Vec<(u32, &'static str)> { (from..=to).map(|n| (n, "a@x.com")).collect() };
         let ways: [(&str, &str, Answer); 7] = [

@@ -4,10 +4,10 @@
 //! the target's. If others are served in between, it is the person's own, after some tries. A served read does not
 //! clear a write.
 //!
-//! Two people with trouble of their own look like trouble of the target. So a hold on everything, or giving up on a
-//! person who is alone, first needs a harmless read that is refused, too ([`Suspicions::asks`]); a person who was
-//! refused while others were served says less about the target than others do; and while others are served, it takes
-//! more people.
+//! Two people with trouble of their own look like trouble of the target. So a harmless read is made first
+//! ([`Suspicions::asks`]): everything is held only if it is not served, and a person with nobody to compare with is
+//! given up only if it is. A person who was refused while others were served says less about the target than others
+//! do; and while others are served, it takes more people.
 
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn who_alone_is_refused_while_others_are_served_is_told_after_five_tries() {
+    fn a_person_who_alone_is_refused_while_others_are_served_is_given_up_after_five_tries() {
         let mut suspicions = Suspicions::default();
         let mut ada = Progress::default();
         assert_eq!(refused(&mut suspicions, 1, &mut ada, 0), Judgement::Open);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_served_once_is_held_against_nobody_who_is_refused_again_and_again_after_it() {
+    fn one_served_call_of_another_person_gives_up_nobody_who_is_refused_many_times_after_it() {
         let mut suspicions = Suspicions::default();
         let mut ada = Progress::default();
         refused(&mut suspicions, 1, &mut ada, 0);
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn two_whose_writes_are_refused_are_told_and_hold_nobody_while_others_are_served() {
+    fn two_people_whose_writes_are_refused_while_others_are_served_are_given_up_and_hold_nobody() {
         let mut suspicions = Suspicions::default();
         let (mut ada, mut bob) = (Progress::default(), Progress::default());
         let mut told = Vec::new();
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn two_whose_trouble_was_seen_to_be_their_own_hold_nobody_again_until_the_others_are_refused_too() {
+    fn two_people_who_were_refused_while_others_were_served_hold_nobody_until_others_are_refused_too() {
         let mut suspicions = Suspicions::default();
         let (mut ada, mut bob) = (Progress::default(), Progress::default());
         refused(&mut suspicions, 1, &mut ada, 0);

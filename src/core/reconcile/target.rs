@@ -12,7 +12,7 @@ use crate::core::hold::HoldScope;
 use crate::core::person::email::compare_key;
 use crate::core::time::UnixMs;
 
-/// Whose SCIM it is.
+/// Which SCIM provider the target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TargetKind {
     /// Postman, as its documents and samples have it.
@@ -25,7 +25,7 @@ pub enum TargetKind {
 /// What is known of the target without asking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TargetRules {
-    /// Whose SCIM it is.
+    /// Which SCIM provider it is.
     pub kind: TargetKind,
     /// Whether to look people up by `externalId`, too. It is the employee id, which is unique only if there is one HR
     /// system. Postman has no such filter.
@@ -42,8 +42,8 @@ impl TargetRules {
         }
     }
 
-    /// Whether a filter for the address `asked` shows a member who has the address `user_name`. Postman's minds the case of
-    /// letters; `userName` is not `caseExact` elsewhere (RFC 7643 §8.7.1).
+    /// Whether a filter for the address `asked` shows a member who has the address `user_name`. Postman's filter
+    /// is case-sensitive; elsewhere `userName` is not `caseExact` (RFC 7643 §8.7.1).
     #[must_use]
     pub(super) fn filters_alike(self, user_name: &str, asked: &str) -> bool {
         match self.kind {
@@ -79,7 +79,7 @@ impl TargetRules {
 /// What RFC 7644 says and Postman's documents do not.
 fn elsewhere(asked: &Request, status: Option<u16>, outcome: Outcome) -> Outcome {
     match (asked, status, &outcome) {
-        // Some providers do not say.
+        // Some providers have no such endpoint, or keep it to themselves.
         (Request::Discover, Some(403 | 404 | 405 | 501), _) => Outcome::Served(Capabilities::UNTOLD),
         (
             Request::SetActive { by: Carrier::Patch, .. }

@@ -6,7 +6,8 @@ use crate::core::hold::HoldScope;
 use crate::core::retry_hint::{RetryHint, SLEEP_MS_MAX};
 use crate::core::time::UnixMs;
 
-/// A wait that is short enough to sleep through; longer waits are holds, or the target's limit for another client.
+/// When the target may be called again, at most as far ahead as an attempt is put off; a longer wait is a hold, see
+/// [`quota`].
 pub(super) fn short_of_a_hold(hint: Option<RetryHint>, now: UnixMs) -> Option<UnixMs> {
     hint.map(|hint| hint.at.min(now.plus_ms(SLEEP_MS_MAX)))
 }

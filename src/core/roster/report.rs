@@ -29,7 +29,7 @@ pub const NOT_IN_HR: &str = "not-in-hr";
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlanReport {
-    /// Members that would be made.
+    /// Members that would be created.
     pub create: Vec<PlannedPerson>,
     /// Members that would be switched on.
     pub switch_on: Vec<PlannedPerson>,
@@ -52,7 +52,7 @@ pub struct PlanReport {
     pub incomplete: Vec<PlannedPerson>,
     /// Members who were switched off at the target, although HR says employed: left alone.
     pub switched_off: Vec<PlannedPerson>,
-    /// Warnings before it is applied.
+    /// Warnings to read before the plan is applied.
     pub warnings: Vec<String>,
     /// How many people were planned for.
     pub people: u64,
@@ -111,7 +111,7 @@ impl PlanReport {
             };
             if sorted(self) != sorted(other) {
                 let (one, two) = (self.of(change).len(), other.of(change).len());
-                return Some(format!("it was to {name} {one}, and now {two}, or others"));
+                return Some(format!("it would have been to {name} {one}, and is now {two}, or others"));
             }
         }
         (self.digest != other.digest).then(|| "a record or member has changed since then".to_owned())
@@ -150,7 +150,7 @@ pub struct PlanTerms<'t> {
     /// Whether HR's side is completely known: each import was complete and every row was accepted. Otherwise a person
     /// missing there may work there all the same.
     pub hr_is_whole: bool,
-    /// The people of an apply.
+    /// Whom an `apply` is about.
     pub selection: &'t Selection,
     /// Whether people are left out if work is under way for them, or if they are reported elsewhere.
     pub only_idle: bool,
@@ -341,12 +341,13 @@ impl<'t> Planner<'t> {
         if let Some(problem) = self.list.problem() {
             self.report.warnings.push(problem);
         }
-        // Nobody is left where somebody is known: not even one who would be one of few.
+        // An empty list is not believed while any member is known, even if the guard's limits would allow so few to go.
         let is_empty = self.list.is_empty() && self.known > 0;
         let is_shrunken = is_empty || (self.gone > 0 && self.gone > self.terms.guard.leaves_at_once(self.known));
         if is_shrunken {
             let (gone, known) = (self.gone, self.known);
-            let warning = format!("the list of members lacks {gone} of {known} members that are known: is it whole?");
+            let warning =
+                format!("the list of members lacks {gone} of {known} members that are known: is it complete?");
             self.report.warnings.push(warning);
         }
         self.list.problem().is_none() && !is_shrunken
@@ -357,7 +358,7 @@ impl<'t> Planner<'t> {
         let mut switched_off = Vec::new();
         let may = selection.strangers && knows_strangers;
         if selection.strangers && !may {
-            let warning = "members who are not in HR are left alone: the list of members, or HR's, is not whole";
+            let warning = "members who are not in HR are left alone: the list of members, or HR's, is not complete";
             self.report.warnings.push(warning.to_owned());
         }
         for (place, listed) in self.list.all().enumerate() {

@@ -81,7 +81,7 @@ fn piece<'a>(part: &'a Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
         Part::Id => Piece::Text(ID_BYTES_MAX),
         Part::Url => Piece::Address(path(seen.url).as_bytes()),
         Part::Timestamp => match &scheme.timestamp {
-            // The id is not checked, so it may be any text.
+            // The time is not checked, so it may be any text.
             Some(rule)
                 if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off && rule.unit != TimeUnit::Auto =>
             {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn fixed_bytes_stand_where_a_look_at_every_place_finds_them() {
+    fn fixed_bytes_are_found_wherever_a_naive_search_finds_them() {
         let letters = |count: u32| {
             (0..3_u32.pow(count)).map(move |n| (0..count).map(move |at| b"ab."[(n / 3_u32.pow(at) % 3) as usize]))
         };

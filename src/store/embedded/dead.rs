@@ -113,8 +113,8 @@ pub(super) fn replay_unmapped(
     Ok(true)
 }
 
-/// Erases a person and what names them, and makes people due who are parked under these tags; whether there was
-/// anything.
+/// Erases a person and everything that names them, and makes the people due who are parked under these tags. Returns
+/// whether there was anything to erase.
 pub(super) fn erase(
     work: &mut Work<'_>,
     now: UnixMs,

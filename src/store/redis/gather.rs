@@ -30,7 +30,7 @@ const ARGS_MAX: usize = 1_024;
 const BYTES_MAX: usize = 1 << 20;
 /// Enough deliveries for a call: its fixed cost is that of some four.
 const ENOUGH: usize = 16;
-/// With fewer, a call begins no sooner after the previous one.
+/// With fewer, a call begins no sooner than this after the previous one began.
 const INTERVAL: Duration = Duration::from_millis(1);
 /// Total size of the deliveries that wait for their call, in KiB; others wait for a place. While a call hangs, even
 /// deliveries whose senders have given up wait.

@@ -29,7 +29,7 @@ struct Style {
 const COMPACT: Style = Style { colon: ":", comma: ",", indent: None, is_ascii: false, escaped: "", is_sorted: false };
 const SPACED: Style = Style { colon: ": ", comma: ", ", ..COMPACT };
 
-/// The body as received and as it may have been signed, each with what happened to it in between.
+/// The body as received and as it may have been signed, each with what may have happened to it on the way.
 pub(super) fn bodies(delivery: &Delivery) -> Vec<Variant<Vec<u8>>> {
     let body = &*delivery.body;
     let mut all = vec![Variant { value: body.to_vec(), change: None }];
