@@ -53,7 +53,7 @@ fn main() -> Result<(), Failed> {
         let mut starts = Vec::with_capacity(STARTS);
         for n in 0..=STARTS {
             let start = start(&sim, folder, end)?;
-            // Before the first one, the binary may not be in memory yet, and nobody has been killed.
+            // At the first start, the binary may not be in memory yet, and no process was killed before.
             if n > 0 {
                 starts.push(start);
             }

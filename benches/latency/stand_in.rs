@@ -1,4 +1,4 @@
-//! The stand-in, and when it was called by this process's clock.
+//! The stand-in, and the times of its calls by this process's clock.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

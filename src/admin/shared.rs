@@ -12,11 +12,11 @@ pub use crate::store::holds::HOLDS;
 pub const GUARD: &str = "guard";
 /// Who did what: [`crate::core::audit::Audit`].
 pub const AUDIT: &str = "audit";
-/// What happens: [`crate::core::activity::Activity`].
+/// What happened lately: [`crate::core::activity::Activity`].
 pub const ACTIVITY: &str = "activity";
-/// Who works here: [`crate::core::processes::Processes`].
+/// The processes on this store: [`crate::core::processes::Processes`].
 pub const PROCESSES: &str = "processes";
-/// Since when there is which problem: [`crate::core::problems::Seen`].
+/// Since when each problem has been there: [`crate::core::problems::Seen`].
 pub const SEEN: &str = "problems";
 /// The mappings with which all unmapped records were tried.
 pub const REMAPPED: &str = "remapped";

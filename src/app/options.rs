@@ -1,4 +1,4 @@
-//! Configuration into each component's own options.
+//! Turns the configuration into each component's own options.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -366,7 +366,7 @@ pub(super) fn intake(config: &Config) -> IntakeOptions {
     }
 }
 
-/// As many connections as are configured, or as many as descriptors allow.
+/// As many connections as are configured, or as many as descriptors allow, whichever is fewer.
 fn connections_max(configured: usize) -> usize {
     let limit = descriptors::raise_limit();
     let possible = descriptors::connections_under(limit);
@@ -374,7 +374,7 @@ fn connections_max(configured: usize) -> usize {
         warn!(
             limit,
             connections_max = possible,
-            "the limit of file descriptors is too low for `[server] connections_max`: fewer connections are taken"
+            "the limit of file descriptors is too low for `[server] connections_max`: fewer connections are accepted"
         );
     }
     configured.min(possible)

@@ -16,7 +16,7 @@ pub struct RetryConfig {
     pub give_up_after_h: u64,
     /// Over how many seconds the tries of an undocumented refusal are spread if there is nobody to compare with.
     pub suspicion_s: u64,
-    /// How often, in all, a change of username is tried that Postman could not make.
+    /// After how many tries in all it counts as a refusal if Postman "couldn't update" a username.
     pub username_tries: u32,
     // No longer has any effect; a notice says so.
     #[serde(rename = "not_found_tries")]

@@ -590,7 +590,7 @@ fn standing_as(ending: &Ending) -> Attempted {
 fn tell(attempted: &Attempted, ending: &Ending) {
     let jobs = ending.ended.len();
     match attempted {
-        Attempted::InLine(finished) => info!(outcome = finished.as_str(), jobs, "in line"),
+        Attempted::InLine(finished) => info!(outcome = finished.as_str(), jobs, "in sync"),
         Attempted::Retry(code) => info!(%code, failures = ending.document.progress.failures, "tried again later"),
         Attempted::Held(scope) => info!(%scope, "waits for the hold to be lifted"),
         Attempted::Blocked(code) => {

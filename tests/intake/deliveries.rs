@@ -101,7 +101,7 @@ fn a_slash_at_the_end_is_the_same_address() {
 }
 
 #[test]
-fn a_get_is_answered_with_what_it_asks_back_where_the_scheme_says_so() {
+fn a_get_is_answered_with_its_own_parameter_if_the_scheme_says_so() {
     let scheme: Scheme = toml::from_str("header = 'x'\nhandshake = [{ get = { parameter = 'echo' } }]").unwrap();
     let bridge = Bridge::with(scheme, "0123456789abcdef");
     let get = |query: &str| bridge.request("GET", &format!("{}{query}", bridge.path()), &[], b"");

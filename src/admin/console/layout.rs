@@ -134,7 +134,7 @@ pub(super) fn id(id: JobId) -> Markup {
 /// A person's state, in a word and a colour.
 pub(super) fn state(state: LaneState) -> Markup {
     let word = match state {
-        LaneState::Idle => "in line",
+        LaneState::Idle => "in sync",
         other => other.as_str(),
     };
     html! { span class={ "state " (state.as_str()) } { (word) } }
@@ -173,7 +173,7 @@ pub(super) fn done(what: Option<&str>, count: Option<u64>) -> Markup {
     let text = match what {
         Some("replayed") => "Replayed: tried again now.",
         Some("corrected") => "Corrected: the record is mapped again, and the person is tried now.",
-        Some("discarded") => "Discarded. What HR says next is followed again.",
+        Some("discarded") => "Discarded. HR's next event is applied again.",
         Some("held") => "The hold is in force.",
         Some("lifted") => "The hold is lifted.",
         Some("allowed") => "Let through.",

@@ -49,7 +49,7 @@ pub(super) const PEOPLE: &[Part] = &[
         employee_id: "E-1005",
         who: "Katherine",
         emails: &["katherine@example.com"],
-        why: "a member already, under a former name: adopted and brought in line",
+        why: "a member already, under a former name: adopted and brought up to date",
         in_the_team: Some("Katherine Johnson"),
     },
     Part {

@@ -92,7 +92,7 @@ fn print(sent: &Sent) {
     sent.jobs.iter().flatten().for_each(Followed::print);
 }
 
-/// It was accepted anyway, which must be reported.
+/// The delivery was answered, even if its jobs cannot be followed: the failure must say so.
 fn lost(sent: &Sent, failure: Failure) -> Failure {
     match failure {
         Failure::Failed { what, action } => Failure::advise(
@@ -118,7 +118,7 @@ fn job_ids(answer: &Value) -> Option<Vec<String>> {
     Some(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect())
 }
 
-/// The configured source of a name.
+/// The configured source with this name.
 pub(super) fn source_named<'c>(config: &'c Config, name: &str) -> Result<&'c SourceConfig, Failure> {
     config.sources.iter().find(|source| source.name.as_str() == name).ok_or_else(|| {
         let known: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();

@@ -43,8 +43,8 @@ impl RowRules {
         Self { mapping: mapping.clone(), paths: of_conditions.chain(of_dates).collect() }
     }
 
-    /// What the mapping chooses by, or the first day of work if people are invited then, where `has` knows no such
-    /// column.
+    /// The columns that a file needs and does not have: those by which the mapping chooses rows, and the first day of
+    /// work if people are invited on it. `has` says whether a column is there.
     pub fn lacking(&self, has: impl Fn(&str) -> bool) -> Vec<String> {
         let is_there = |path: &Path| names(path).into_iter().any(|name| has(&name));
         let lacks = |condition: &Condition| match condition.plain_path() {
@@ -68,10 +68,10 @@ impl RowRules {
     }
 
     /// What a row says as of `at`, if this is its status; none if the mapping leaves such people out. `value` gives a
-    /// column's text. Conditions on columns that are `unasked`, since no row of the file has them, are not asked.
+    /// column's text. Conditions on columns that are `unasked`, since no row of the file has them, are not checked.
     ///
     /// # Errors
-    /// The field that cannot be read, as `only_if` where a condition or a date is there and no text.
+    /// The field that cannot be read; `only_if` if the column of a condition or a date does not hold text.
     pub fn judge<'r>(
         &self,
         value: impl Fn(&str) -> Result<Option<&'r str>, &'static str>,
@@ -117,7 +117,7 @@ impl RowRules {
         if let Some(problem) = reader.dropped.into_iter().next() {
             return Err(problem);
         }
-        // What began long ago is so now, and no more is known of when.
+        // A date in the past only says that it is so now.
         let ahead = |from: UnixMs| from > at;
         let employment = employment.map(|(state, from)| (state, from.filter(|from| ahead(*from))));
         Ok(Some(RowWord { scope, employment, leaves_at, is_leave_alone }))

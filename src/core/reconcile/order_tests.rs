@@ -193,7 +193,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_answered_but_never_done_keeps_no_newer_word_from_being_followed() {
+fn a_write_that_was_answered_but_never_done_does_not_stop_a_newer_statement() {
     for word in [leave(30), update(30, "-", "Ada", "King"), update(30, "ada.king@example.com", "-", "-")] {
         let mut world = World::new();
         world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);

@@ -29,7 +29,7 @@ pub(super) fn claim(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest) ->
         let room = (people_max - people.len() + passed.len()) as u64;
         let mut chosen = match &request.parked {
             Some(tag) => parked(work, tag, room)?,
-            None => to_be_had(work, now, room)?,
+            None => claimable(work, now, room)?,
         };
         chosen.retain(|person| !passed.contains(person));
         if chosen.is_empty() {
@@ -61,7 +61,7 @@ fn lost(work: &Work<'_>, request: &ClaimRequest, from: u64) -> Result<Vec<i64>, 
 /// People whose lease expired, then those who are due. People whose wait began before the clock was set back are due,
 /// too: nobody knows how long they still have to wait, and they should not wait until the clock has caught up. Instants
 /// that HR announced are kept.
-fn to_be_had(work: &Work<'_>, now: UnixMs, people_max: u64) -> Result<Vec<i64>, StoreError> {
+fn claimable(work: &Work<'_>, now: UnixMs, people_max: u64) -> Result<Vec<i64>, StoreError> {
     let mut found: Vec<i64> = Vec::new();
     for (sql, at) in [
         ("SELECT id FROM person WHERE lease_until <= ?1 ORDER BY lease_until, id LIMIT ?2", work.clock.at(now)),

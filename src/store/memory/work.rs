@@ -19,14 +19,14 @@ impl State {
         }
         let chosen = match &request.parked {
             Some(tag) => self.parked(tag).into_iter().take(1.min(request.people_max)).collect(),
-            None => self.to_be_had(now, request.people_max),
+            None => self.claimable(now, request.people_max),
         };
         let people: Vec<_> = chosen.into_iter().filter_map(|id| self.lease(now, id, request)).collect();
         if people.is_empty() { Claim::Nobody { until: self.next_at() } } else { Claim::People(people) }
     }
 
     /// People whose lease expired, then those who are due.
-    fn to_be_had(&self, now: UnixMs, people_max: usize) -> Vec<PersonId> {
+    fn claimable(&self, now: UnixMs, people_max: usize) -> Vec<PersonId> {
         let mut found: Vec<_> = self
             .people
             .iter()

@@ -16,8 +16,8 @@ use crate::store::{LaneState, Listed, PAGE_BYTES_MAX, Page, PersonRow, Stats, St
 const LANE_BYTES: i64 = 128 * 1024;
 /// People read in one call.
 const ROWS_AT_ONCE: usize = 32;
-/// Sets of people that the first look reads, of [`BUCKETS`]: with a million people, one holds some 250. Each further reads
-/// twice as many, up to the second number: with few people, most sets are empty.
+/// How many of the [`BUCKETS`] sets of people the first call reads, and a later one at most. With a million people, a
+/// set holds some 250; with few, most sets are empty, so each call reads twice as many as the one before.
 const BUCKETS_AT_ONCE: (u64, u64) = (1, 1_024);
 /// Terms read in one call, and calls for one page.
 const WORDS_AT_ONCE: i64 = 200;
@@ -132,7 +132,7 @@ impl Redis {
         self.page_of(wanted, ListedPeople { people, more }).await
     }
 
-    /// In the order of the words.
+    /// People who have a term with this prefix, in the order of the terms.
     pub(super) async fn search_words(&self, prefix: &str, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
         let mut found = ListedPeople::default();
         let mut from = match wanted.after.as_deref() {
@@ -165,8 +165,8 @@ impl Redis {
         self.page_of(wanted, found).await
     }
 
-    /// The person of this term, unless an earlier term of the same person also begins with the prefix: then they were listed
-    /// already.
+    /// The people of these terms, except those who were listed already: an earlier term of theirs also begins with the
+    /// prefix.
     async fn first_words(&self, prefix: &str, members: Vec<Vec<u8>>) -> Result<Vec<(String, PersonId)>, StoreError> {
         let mut words = Vec::with_capacity(members.len());
         for member in members {

@@ -43,7 +43,8 @@ const AT_ONCE: usize = 4;
 const CROWDED_MS: u64 = 200;
 /// How long a turn stays valid: a read that is delayed for longer asks for another.
 const TURN_MS: u64 = 600_000;
-/// A refusal concerns one person alone if somebody else was served within this time before it, or longer.
+/// A refusal may concern one person alone if somebody else was served within this time before it. If it is not the
+/// first one, somebody served since the first one counts, too.
 const SERVED_LATELY_MS: u64 = 60_000;
 /// How many entries from a list are stored in one step.
 const LISTED_AT_ONCE: usize = 1_000;

@@ -100,7 +100,7 @@ pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_persons_newest(b:
     assert_eq!(b.entries().await, 5);
 }
 
-pub(crate) async fn a_body_about_several_is_news_for_whom_it_is_not_the_newest(b: &mut Bench) {
+pub(crate) async fn a_body_about_several_people_is_news_for_those_with_a_newer_one(b: &mut Bench) {
     let both = |b: &mut Bench| body(1, vec![b.entry("1", "a"), b.entry("1", "a2"), b.entry("2", "b")]);
     let sent = both(b);
     assert_eq!(b.deliver(at(0), sent).await, Accepted::Stored);
@@ -120,7 +120,7 @@ pub(crate) async fn a_body_that_is_not_remembered_any_more_is_news(b: &mut Bench
     assert_eq!(b.entries().await, 2);
 }
 
-pub(crate) async fn a_body_that_says_nothing_of_anybody_is_known_again(b: &mut Bench) {
+pub(crate) async fn a_body_about_nobody_is_recognised_when_it_comes_again(b: &mut Bench) {
     let mut sent = body(1, Vec::new());
     sent.unmapped.push(b.unmapped(at(0), None, "?"));
     let ids = vec![sent.unmapped[0].row.id];
@@ -218,7 +218,7 @@ pub(crate) async fn blocked_people_take_room_and_are_never_refused(b: &mut Bench
     b.accept(at(1), &[("4", "whoever is mapped")]).await;
 }
 
-pub(crate) async fn an_entry_makes_due_whose_lane_wakes_and_nobody_else(b: &mut Bench) {
+pub(crate) async fn an_entry_makes_a_person_due_if_their_lane_wakes_and_nobody_else(b: &mut Bench) {
     let far = at(1_000_000);
     let scheduled = scim_bridge::store::Lane { state: LaneState::Scheduled, ..retry(far) };
     let lanes = [("idle", idle()), ("retry", retry(far)), ("held", held("all")), ("scheduled", scheduled)];

@@ -27,14 +27,14 @@ macro_rules! conformance {
                     a_delivery_is_forgotten_after_its_time_and_not_before,
                     each_delivery_is_forgotten_in_its_own_time,
                     a_body_is_a_duplicate_only_while_it_is_the_persons_newest,
-                    a_body_about_several_is_news_for_whom_it_is_not_the_newest,
+                    a_body_about_several_people_is_news_for_those_with_a_newer_one,
                     a_body_that_is_not_remembered_any_more_is_news,
-                    a_body_that_says_nothing_of_anybody_is_known_again,
+                    a_body_about_nobody_is_recognised_when_it_comes_again,
                     a_source_takes_half_of_what_the_others_leave,
                     what_is_refused_leaves_nothing_behind,
                     unmapped_records_have_a_bound_in_number_and_one_in_bytes,
                     blocked_people_take_room_and_are_never_refused,
-                    an_entry_makes_due_whose_lane_wakes_and_nobody_else,
+                    an_entry_makes_a_person_due_if_their_lane_wakes_and_nobody_else,
                     who_is_due_already_keeps_the_place_in_line,
                     a_person_with_slashes_and_quotes_in_the_id_is_one_person;
                 committing:
