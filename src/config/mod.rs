@@ -43,6 +43,7 @@ mod guard;
 mod hold;
 mod layers;
 mod log;
+mod pem;
 mod postman;
 pub mod presets;
 mod read;

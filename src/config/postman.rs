@@ -6,8 +6,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::{ConfigCode, ConfigError, Findings};
+use super::pem::{self, Holds};
 use super::secret::{Fit, Reader, SecretSpec};
-use crate::files::{self, PEM_BYTES_MAX};
 use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
 
@@ -143,7 +143,10 @@ impl Raw {
             "is not a valid name",
             "Give 1 to 100 characters.",
         );
-        let locale_ok = (2..=35).contains(&self.locale.len())
+        let language = self.locale.split(['-', '_']).next().unwrap_or_default();
+        let locale_ok = self.locale.len() <= 35
+            && (2..=8).contains(&language.len())
+            && language.bytes().all(|b| b.is_ascii_alphabetic())
             && self.locale.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         findings.when(!locale_ok, "postman.locale", "is not a locale", "Give a language tag such as `en-US`.");
         // 10 s: what claiming, planning and committing may take beside the call.
@@ -153,11 +156,7 @@ impl Raw {
             let advice = format!("Give at least {lease_min_s}, or lower `postman.timeout_s`.");
             findings.push(ConfigError::new("worker.lease_s", ConfigCode::Value, problem).advise(advice));
         }
-        if let Some(path) = &self.ca_file
-            && let Err(error) = files::read(path, PEM_BYTES_MAX)
-        {
-            findings.push(ConfigError::new("postman.ca_file", ConfigCode::File, error.to_string()));
-        }
+        pem::check("postman.ca_file", self.ca_file.as_ref(), Holds::Certificates, findings);
     }
 
     fn check_base_url(&self, findings: &mut Findings) {

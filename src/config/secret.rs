@@ -126,6 +126,18 @@ impl Reader<'_> {
     pub(super) fn secret(&mut self, key: &str, spec: &SecretSpec, findings: &mut Findings) -> Option<LiveSecret> {
         let problem = match &spec.at {
             At::Value(value) if value.expose_secret().is_empty() => "it is empty".to_owned(),
+            At::Value(value) if is_written_as_config(value.expose_secret()) => {
+                if self.absent == Absent::Allowed {
+                    return None;
+                }
+                let example = "`…__SECRETS__0` has the first secret's text, `…__SECRETS__0__ENV` or `…__SECRETS__0__FILE` where it is";
+                findings.push(
+                    ConfigError::new(key, ConfigCode::Secret, AS_CONFIG).advise(format!(
+                        "In the environment, {example}; in a file, take the quotes away from around it."
+                    )),
+                );
+                return None;
+            }
             At::Value(value) => match unexpanded(value.expose_secret()) {
                 None => return Some(LiveSecret::new(value.clone())),
                 Some(_) if self.absent == Absent::Allowed => return None,
@@ -138,6 +150,7 @@ impl Reader<'_> {
             At::Env(name) => match self.env.get(name) {
                 Some(value) if value.is_empty() => format!("environment variable `{name}` is empty"),
                 Some(value) if unexpanded(value).is_some() => format!("environment variable `{name}`: {UNEXPANDED}"),
+                Some(value) if is_written_as_config(value) => format!("environment variable `{name}`: {AS_CONFIG}"),
                 Some(value) => return Some(LiveSecret::new(value.clone().into())),
                 None => format!("environment variable `{name}` is not set"),
             },
@@ -233,14 +246,27 @@ impl Fit {
     }
 }
 
+/// Why a file has no secret that can be used.
+enum Unusable {
+    /// A handshake has not written it yet.
+    ToCome,
+    /// It has a problem.
+    Told(String),
+}
+
 impl Watched {
     /// The file's secret, if it is one that can be used.
-    fn look(&mut self) -> Result<SecretString, String> {
+    fn look(&mut self) -> Result<SecretString, Unusable> {
         let read = self.file.again();
-        let value = taken(self.file.path(), read)?;
+        if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            && self.secret.current().expose_secret().is_empty()
+        {
+            return Err(Unusable::ToCome);
+        }
+        let value = taken(self.file.path(), read).map_err(Unusable::Told)?;
         match self.fit.check(&value) {
             Ok(()) => Ok(value),
-            Err(problem) => Err(format!("file `{}`: {problem}", self.file.path().display())),
+            Err(problem) => Err(Unusable::Told(format!("file `{}`: {problem}", self.file.path().display()))),
         }
     }
 }
@@ -273,9 +299,8 @@ impl SecretFiles {
                         refreshed.changed.push(watched.key.clone());
                     }
                 }
-                // A secret that is still to come has no file yet.
-                Err(_) if watched.secret.current().expose_secret().is_empty() && !watched.file.path().exists() => {}
-                Err(problem) => {
+                Err(Unusable::ToCome) => {}
+                Err(Unusable::Told(problem)) => {
                     if watched.failing.is_none() {
                         refreshed.failed.push((watched.key.clone(), problem.clone()));
                     }
@@ -330,6 +355,29 @@ fn unexpanded(secret: &str) -> Option<&str> {
     braced.or(is_bare.then_some(rest)).filter(|name| is_name(name))
 }
 
+/// What is wrong with such a secret.
+const AS_CONFIG: &str =
+    "it is a list or a table of the configuration, and would be taken for the secret itself, with brackets and quotes";
+
+/// Whether a text is a list or table such as the configuration has for secrets: `["…"]`, `[{ env = "…" }]`, `{ env = "…" }`,
+/// in TOML or JSON. No HR system makes such secrets.
+fn is_written_as_config(secret: &str) -> bool {
+    let text = secret.trim();
+    let within = |open: char, close: char| text.strip_prefix(open)?.strip_suffix(close).map(str::trim);
+    let is_table = |inner: &str| {
+        let name = inner.trim_start_matches(['{', ' ', '"', '\'']);
+        ["env", "file", "value"].iter().any(|word| {
+            let rest = name.strip_prefix(word).map(|rest| rest.trim_start_matches(['"', '\'', ' ']));
+            rest.is_some_and(|rest| rest.starts_with(['=', ':']))
+        })
+    };
+    within('[', ']').is_some_and(|inner| {
+        let is_quoted =
+            inner.len() > 1 && inner.starts_with(['"', '\'']) && inner.ends_with(inner.chars().next().unwrap_or(' '));
+        is_quoted || (inner.starts_with('{') && is_table(inner))
+    }) || within('{', '}').is_some_and(is_table)
+}
+
 fn read_file(path: &Path) -> Result<SecretString, String> {
     taken(path, files::read(path, FILE_BYTES_MAX))
 }
@@ -347,6 +395,9 @@ fn taken(path: &Path, read: io::Result<Zeroizing<Vec<u8>>>) -> Result<SecretStri
     }
     if unexpanded(text).is_some() {
         return Err(format!("file `{shown}`: {UNEXPANDED}"));
+    }
+    if is_written_as_config(text) {
+        return Err(format!("file `{shown}`: {AS_CONFIG}"));
     }
     Ok(SecretString::from(text))
 }
@@ -378,6 +429,25 @@ mod tests {
             "",
         ] {
             assert_eq!(unexpanded(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_or_a_table_of_the_configuration_is_no_secret() {
+        for text in [
+            r#"["the-secret"]"#,
+            " [ 'the-secret', 'the next' ] ",
+            r#"[{ env = "HR_SECRET" }]"#,
+            r#"{ env = "HR_SECRET" }"#,
+            r#"{"file": "/run/secret"}"#,
+            "{value='x', not_after = 2030-01-01T00:00:00Z}",
+        ] {
+            assert!(is_written_as_config(text), "{text}");
+        }
+        for text in
+            ["[]", "{}", "[a]b", "[secret]", "{secret}", "[\"", "[\"]", "{environment}", "\"secret\"", "env = x"]
+        {
+            assert!(!is_written_as_config(text), "{text}");
         }
     }
 

@@ -20,6 +20,7 @@ use crate::core::roster::NOT_IN_HR;
 use crate::core::signature::Scheme;
 use crate::core::signature::scheme::Handshake;
 use crate::core::time::UnixMs;
+use crate::files;
 use crate::secret::LiveSecret;
 
 /// The environment variable that makes a source `hr` if no source is configured.
@@ -164,12 +165,21 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
     }
 }
 
+/// No preset file is larger, in bytes.
+const PRESET_BYTES_MAX: u64 = 1 << 20;
+
 /// The preset to lay under a source; none if the source has a complete signature of its own.
 fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
-    if let Some(path) = source.get("preset_file").and_then(Value::as_str) {
+    if let Some(path) = source.get("preset_file") {
         let key = format!("source[{n}].preset_file");
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::new(key.clone(), ConfigCode::File, format!("{path}: {error}")))?;
+        let Value::String(path) = path else {
+            return Err(ConfigError::new(key, ConfigCode::Value, "expected the path of a file, as text"));
+        };
+        let read = files::read(std::path::Path::new(path), PRESET_BYTES_MAX);
+        let text = read.map_err(|error| ConfigError::new(key.clone(), ConfigCode::File, error.to_string()))?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| ConfigError::new(key.clone(), ConfigCode::File, format!("{path} is not UTF-8 text")))?
+            .to_owned();
         let preset = parse(path, &text)?;
         if let Some(other) = preset.keys().find(|name| !presets::KEYS.contains(&name.as_str())) {
             let problem = format!("{path}: `{other}` does not belong in a preset");
@@ -279,6 +289,9 @@ impl Raw {
         }
         for (key, problem) in self.mapping.validate() {
             findings.push(trouble(&format!("mapping.{key}"), &problem));
+        }
+        if let (Some(name), Some(what)) = (&self.name, self.mapping.lacks_for_hires()) {
+            findings.notice(format!("{at} (`{name}`): {what}"));
         }
         findings.bounds(&format!("{at}.dedupe_days"), self.dedupe_days, 1, 90);
         let content_types: Vec<String> = self.content_types.iter().map(|kind| kind.trim().to_lowercase()).collect();

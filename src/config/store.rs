@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::error::{ConfigCode, ConfigError, Findings};
+use super::error::Findings;
+use super::pem::{self, Holds};
 use super::secret::{Reader, SecretSpec};
 pub use super::store_url::{RedisHost, RedisTopology, RedisUrl, StoreUrl};
-use crate::files::{self, PEM_BYTES_MAX};
 use crate::secret::LiveSecret;
 
 /// `[store]`.
@@ -181,14 +181,12 @@ impl Raw {
             "and `store.key_file` belong together: one is missing",
             "Give both, or none.",
         );
-        for (key, path) in
-            [("store.ca_file", &self.ca_file), ("store.cert_file", &self.cert_file), ("store.key_file", &self.key_file)]
-        {
-            if let Some(path) = path
-                && let Err(error) = files::read(path, PEM_BYTES_MAX)
-            {
-                findings.push(ConfigError::new(key, ConfigCode::File, error.to_string()));
-            }
+        for (key, path, holds) in [
+            ("store.ca_file", &self.ca_file, Holds::Certificates),
+            ("store.cert_file", &self.cert_file, Holds::Certificates),
+            ("store.key_file", &self.key_file, Holds::Key),
+        ] {
+            pem::check(key, path.as_ref(), holds, findings);
         }
         if let StoreUrl::Redis(url) = &self.url {
             self.check_with(url, findings);

@@ -159,6 +159,11 @@ impl Lookup {
         self.options.zone.as_ref()
     }
 
+    /// Whether its value is the record itself.
+    fn is_whole_record(&self) -> bool {
+        matches!(&self.from, From::Path(path) if path.is_whole_record())
+    }
+
     fn counts(&self, place: Place<'_>) -> Result<bool, Problem> {
         all_and_none(&self.options.only_if, &self.options.except_if, place)
     }
@@ -266,6 +271,11 @@ impl Lookups {
     #[must_use]
     pub fn as_slice(&self) -> &[Lookup] {
         &self.0
+    }
+
+    /// Whether the value is the record itself, in one place: a field of a record that has fields is never that.
+    pub(super) fn has_whole_record(&self) -> bool {
+        self.0.iter().any(Lookup::is_whole_record)
     }
 
     /// The first value found; if there is none, whether the field is empty or null.

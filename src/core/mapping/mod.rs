@@ -387,6 +387,20 @@ impl Mapping {
             || self.assume.is_some_and(|kind| meaning.kind() == Some(kind))
     }
 
+    /// What keeps everybody from being hired by it alone. A roster or another source may say the rest.
+    #[must_use]
+    pub fn lacks_for_hires(&self) -> Option<&'static str> {
+        let reads = self.can_mean(Meaning::Notice) || self.can_mean(Meaning::Deleted);
+        let hires = self.can_mean(Meaning::Hire) || !self.status.is_empty();
+        if !hires && !reads {
+            Some("its mapping makes nobody hired: no type, rule or status means that")
+        } else if hires && self.email.is_empty() {
+            Some("its mapping reads no e-mail address, so nobody whom it hires can be invited")
+        } else {
+            None
+        }
+    }
+
     /// What is wrong with it as a whole: the key below `mapping`, and the problem.
     #[must_use]
     pub fn validate(&self) -> Vec<(&'static str, String)> {
@@ -424,6 +438,13 @@ impl Mapping {
             "without a path to the type, set `assume` to \"hire\", \"update\", \"leave\" or \"notice\"",
         );
         when(self.employee_id.is_empty(), "employee_id", "needs at least one path");
+        // Records that are plain ids may be read, or leave, and no more.
+        let is_of_ids = self.employee_id.has_whole_record();
+        when(is_of_ids && self.can_mean(Meaning::Hire), "employee_id", WHOLE);
+        when(!is_of_ids && self.kind.has_whole_record(), "type", WHOLE);
+        when(!is_of_ids && self.email.has_whole_record(), "email", WHOLE);
+        when(!is_of_ids && self.given_name.has_whole_record(), "given_name", WHOLE);
+        when(!is_of_ids && self.family_name.has_whole_record(), "family_name", WHOLE);
         when(
             self.records.plain_names().is_none(),
             "records",
@@ -449,6 +470,9 @@ impl Mapping {
         problems
     }
 }
+
+/// What is wrong with such a path.
+const WHOLE: &str = "the path `\"\"` is the whole record, which is no text where the record has other fields: an empty variable, perhaps";
 
 /// A field of the default payload: in the envelope's `data`, or in a flat record.
 fn field_paths<const N: usize>(names: [&str; N]) -> Lookups {

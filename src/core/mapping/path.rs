@@ -123,6 +123,11 @@ impl Path {
         })
     }
 
+    /// Whether it leads nowhere: to the record itself.
+    pub(super) fn is_whole_record(&self) -> bool {
+        self.start == Start::Record && self.steps.is_empty()
+    }
+
     /// Whether it may lead to several places.
     pub(super) fn chooses(&self) -> bool {
         self.steps.iter().any(|step| !matches!(step, Step::Name(_)))

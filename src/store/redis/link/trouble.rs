@@ -70,7 +70,10 @@ impl LinkError {
             } else {
                 Code::StoreUnreachable
             };
-            Self::new(code, text)
+            // A server that speaks TLS only drops what is no TLS, without a word.
+            let is_perhaps_tls = !tls && error.is_connection_dropped() && !error.is_connection_refusal();
+            let hint = if is_perhaps_tls { " (where it speaks TLS only, the URL begins with `rediss`)" } else { "" };
+            Self::new(code, format!("{text}{hint}"))
         });
         Self::new(told.code, format!("{to}: {}", told.detail))
     }
