@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -84,6 +85,29 @@ impl Reading {
     }
 }
 
+/// A file that several tasks read again and again, without holding up a worker of the runtime. Clones share what has been
+/// begun, so that a file system that does not answer holds one thread, however often it is asked.
+#[derive(Debug, Clone)]
+pub struct SharedReading(Arc<Mutex<Reading>>);
+
+impl SharedReading {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn of(path: &Path, bytes_max: u64) -> Self {
+        Self(Arc::new(Mutex::new(Reading::of(path, bytes_max))))
+    }
+
+    /// As [`read`], for this file.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub async fn again(&self) -> io::Result<Content> {
+        let reading = self.0.clone();
+        let read = move || reading.lock().unwrap_or_else(PoisonError::into_inner).again();
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(io::Error::other("reading a file failed")))
+    }
+}
+
 fn about(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("file `{}` cannot be read: {error}", path.display()))
 }
@@ -156,5 +180,19 @@ mod tests {
         done.send(Ok(Zeroizing::new(b"at last".to_vec()))).unwrap();
         assert_eq!(reading.again().unwrap().as_slice(), b"at last");
         assert_eq!(reading.again().unwrap_err().kind(), io::ErrorKind::NotFound, "it is read anew");
+    }
+
+    #[tokio::test]
+    async fn those_who_share_a_file_that_does_not_answer_share_its_one_thread_and_hold_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = SharedReading::of(&folder.path().join("file"), 9);
+        let (done, begun) = mpsc::sync_channel(1);
+        shared.0.lock().unwrap().begun = Some(begun);
+        let other = shared.clone();
+        for reading in [&shared, &other, &shared] {
+            assert_eq!(reading.again().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
+        done.send(Ok(Zeroizing::new(b"at last".to_vec()))).unwrap();
+        assert_eq!(other.again().await.unwrap().as_slice(), b"at last");
     }
 }

@@ -1,6 +1,6 @@
 //! When the certificates in the configuration expire.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use x509_parser::pem::Pem;
 
 use crate::core::problems::CertificateFigure;
 use crate::core::time::UnixMs;
-use crate::files::{self, PEM_BYTES_MAX};
+use crate::files::{PEM_BYTES_MAX, SharedReading};
 
 /// How old what is known may be: a file that was replaced is soon seen.
 const KNOWN_MAX: Duration = Duration::from_secs(10);
@@ -17,11 +17,9 @@ const KNOWN_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct CertificateFile {
     /// `store.cert_file`, …
-    pub key: &'static str,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Whether it is a list of authorities, any of which will do; otherwise the first counts.
-    pub is_list: bool,
+    key: &'static str,
+    file: SharedReading,
+    is_list: bool,
 }
 
 /// The files, and how long they last. Clones share what is known.
@@ -54,9 +52,10 @@ impl Certificates {
         {
             return known.figures.clone();
         }
-        let files = self.files.clone();
-        let read = tokio::task::spawn_blocking(move || files.iter().filter_map(CertificateFile::figure).collect());
-        let figures: Vec<CertificateFigure> = read.await.unwrap_or_default();
+        let mut figures = Vec::new();
+        for file in self.files.iter() {
+            figures.extend(file.figure().await);
+        }
         let known = CachedFigures { at: Instant::now(), figures: figures.clone() };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         figures
@@ -64,8 +63,15 @@ impl Certificates {
 }
 
 impl CertificateFile {
-    fn figure(&self) -> Option<CertificateFigure> {
-        let pem = files::read(&self.path, PEM_BYTES_MAX).ok()?;
+    /// The file at this path, named so in the configuration. Of a list of authorities any will do; otherwise the first
+    /// certificate counts.
+    #[must_use]
+    pub fn new(key: &'static str, path: &Path, is_list: bool) -> Self {
+        Self { key, file: SharedReading::of(path, PEM_BYTES_MAX), is_list }
+    }
+
+    async fn figure(&self) -> Option<CertificateFigure> {
+        let pem = self.file.again().await.ok()?;
         Some(CertificateFigure { key: self.key, until: until(&pem, self.is_list)? })
     }
 }
@@ -107,8 +113,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tls.crt");
         std::fs::write(&path, certificate(2030)).unwrap();
-        let file = |path| CertificateFile { key: "store.cert_file", path, is_list: false };
-        let certificates = Certificates::new(vec![file(path), file(folder.path().join("none.crt"))]);
+        let file = |path: &Path| CertificateFile::new("store.cert_file", path, false);
+        let certificates = Certificates::new(vec![file(&path), file(&folder.path().join("none.crt"))]);
         let figures = certificates.figures().await;
         assert_eq!(figures.len(), 1);
         assert_eq!((figures[0].key, &figures[0].until.to_string()[..4]), ("store.cert_file", "2030"));

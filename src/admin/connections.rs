@@ -81,9 +81,9 @@ impl Open {
 }
 
 impl OpenConnection {
-    /// Notes that a request of the connection has begun.
-    pub(super) fn begins(&self) {
-        self.begun.count();
+    /// Notes that a request of the connection has begun, with a body of this length: see [`Begun::count`].
+    pub(super) fn begins(&self, body: Option<u64>) {
+        self.begun.count(body);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut open = self.connections.open();
         if let Some((peer, socket)) = open.by_turn.remove(&turn) {
@@ -135,7 +135,7 @@ mod tests {
         let stage = Stage { listener, connections: Connections::default() };
         let mut other = stage.enter(2);
         let mut entered: Vec<_> = (1..OPEN_MAX).map(|_| stage.enter(1)).collect();
-        entered[0].1.begins();
+        entered[0].1.begins(None);
         entered.push(stage.enter(1));
         assert_eq!([0, 1, 2, OPEN_MAX - 1].map(|n| is_cut(&mut entered[n])), [false, true, false, false]);
         let mut another = stage.enter(3);

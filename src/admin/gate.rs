@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HOST, HeaderMap};
+use actix_web::http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
@@ -194,13 +194,21 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// How long the body is, where the server reads it by that.
+fn body_bytes(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    text(headers, CONTENT_LENGTH.as_str())?.trim().parse().ok()
+}
+
 /// Finds out who the client is, and refuses requests for a foreign host name.
 pub(super) async fn pass<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     if let Some(place) = request.conn_data::<OpenConnection>() {
-        place.begins();
+        place.begins(body_bytes(request.headers()));
     }
     if let Some(gate) = request.app_data::<web::Data<Gate>>() {
         let caller = gate.caller(&request);

@@ -2,7 +2,8 @@
 //! not read the answers. The server itself reads whatever comes, and keeps some kilobytes for each request: a handful
 //! of connections that pipeline requests and read nothing would fill the memory.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -15,22 +16,78 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// How many requests may be read but not begun; one read may bring a few more.
-const WAITING_MAX: u64 = 8;
+const WAITING_MAX: usize = 8;
 /// Bytes read at once.
 const PIECE_BYTES: usize = 1024;
-/// Blank lines in bodies look like requests, too. If no request has begun for this long, they are taken for that.
+/// Blank lines in a body of untold length look like requests, too. If no request has begun for this long, they are taken
+/// for that.
 const WAITING_TIME: Duration = Duration::from_secs(1);
 /// How long an answer may wait to be taken.
 const TAKING_TIME: Duration = Duration::from_secs(10);
 
-/// How many requests of a connection were begun. Clones share it.
+/// What was read of a connection, and what was begun of that. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Begun(Rc<Cell<u64>>);
+pub(super) struct Begun(Rc<RefCell<Heads>>);
 
 impl Begun {
-    /// One more.
-    pub(super) fn count(&self) {
-        self.0.set(self.0.get() + 1);
+    /// One more request, with a body of this length; none: it has no body, or its length is not told.
+    pub(super) fn count(&self, body: Option<u64>) {
+        self.0.borrow_mut().begin(body);
+    }
+}
+
+/// The ends of heads: blank lines outside of bodies whose length is known. The server accepts bare line feeds, too.
+#[derive(Debug, Default)]
+struct Heads {
+    /// How many bytes have been read.
+    read: u64,
+    /// Whether the last byte read was the end of a line.
+    is_line_over: bool,
+    /// Behind which bytes the heads end that have not begun yet.
+    ends: VecDeque<u64>,
+    /// How many of these were taken for blank lines in bodies.
+    given_up: u64,
+    /// Behind which byte the last known body ends.
+    body_end: u64,
+}
+
+impl Heads {
+    fn read(&mut self, bytes: &[u8]) {
+        let left = usize::try_from(self.body_end.saturating_sub(self.read)).unwrap_or(usize::MAX);
+        let (body, rest) = bytes.split_at(left.min(bytes.len()));
+        self.read += body.len() as u64;
+        self.is_line_over &= body.is_empty();
+        for byte in rest {
+            self.read += 1;
+            if *byte == b'\r' {
+                continue;
+            }
+            let is_blank = *byte == b'\n' && self.is_line_over;
+            self.is_line_over = *byte == b'\n' && !is_blank;
+            if is_blank {
+                self.ends.push_back(self.read);
+            }
+        }
+    }
+
+    /// Heads begin in their order. Where it is not known which one this is, the length of its body says nothing about
+    /// where that ends: too few bytes are taken for a body, never those of another request.
+    fn begin(&mut self, body: Option<u64>) {
+        if self.given_up > 0 {
+            self.given_up -= 1;
+            return;
+        }
+        let Some(end) = self.ends.pop_front() else { return };
+        if let Some(bytes) = body {
+            self.body_end = end.saturating_add(bytes);
+            self.ends.retain(|end| *end > self.body_end);
+        }
+    }
+
+    /// No request began: they were no heads.
+    fn give_up(&mut self) {
+        self.given_up += self.ends.len() as u64;
+        self.ends.clear();
     }
 }
 
@@ -38,10 +95,6 @@ impl Begun {
 pub(super) struct Paced {
     io: TcpStream,
     begun: Begun,
-    /// How many ends of heads have been read.
-    heads: u64,
-    /// Whether the last byte read was the end of a line.
-    is_line_over: bool,
     /// Until when reading pauses, waiting for an answer.
     waits: Option<Pin<Box<Sleep>>>,
     /// Until when an answer may wait for the peer to take it.
@@ -52,7 +105,7 @@ pub(super) struct Paced {
 impl Paced {
     pub(super) fn new(io: TcpStream) -> Self {
         let begun = Begun::default();
-        Self { io, begun, heads: 0, is_line_over: false, waits: None, blocked: None, reader: None }
+        Self { io, begun, waits: None, blocked: None, reader: None }
     }
 
     /// The connection itself.
@@ -65,25 +118,16 @@ impl Paced {
         self.begun.clone()
     }
 
-    /// A blank line ends a head. The server accepts bare line feeds, too.
-    fn count_heads(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().filter(|byte| **byte != b'\r') {
-            let is_blank = *byte == b'\n' && self.is_line_over;
-            self.heads += u64::from(is_blank);
-            self.is_line_over = *byte == b'\n' && !is_blank;
-        }
-    }
-
     /// Whether reading must pause for now.
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let begun = self.begun.0.get();
-        if self.heads < begun + WAITING_MAX {
+        if self.begun.0.borrow().ends.len() < WAITING_MAX {
             self.waits = None;
             return Poll::Ready(());
         }
         let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(WAITING_TIME)));
         ready!(waits.as_mut().poll(cx));
-        (self.waits, self.heads) = (None, begun);
+        self.waits = None;
+        self.begun.0.borrow_mut().give_up();
         Poll::Ready(())
     }
 
@@ -112,7 +156,7 @@ impl AsyncRead for Paced {
         let mut piece = [0; PIECE_BYTES];
         let mut piece = ReadBuf::new(&mut piece[..buf.remaining().min(PIECE_BYTES)]);
         ready!(Pin::new(&mut this.io).poll_read(cx, &mut piece))?;
-        this.count_heads(piece.filled());
+        this.begun.0.borrow_mut().read(piece.filled());
         buf.put_slice(piece.filled());
         Poll::Ready(Ok(()))
     }
@@ -183,7 +227,7 @@ mod tests {
             let first = heads_read(&mut ours, head).await;
             assert!((8..70).contains(&first), "{first}");
             for _ in 0..first {
-                ours.begun().count();
+                ours.begun().count(None);
             }
             let more = heads_read(&mut ours, head).await;
             assert!((8..70).contains(&more), "{more}");
@@ -191,7 +235,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blank_lines_within_a_body_keep_it_for_a_moment() {
+    async fn blank_lines_within_a_body_of_known_length_do_not_keep_it_and_what_follows_counts() {
+        for first in [0, 1, 40] {
+            let (mut theirs, mut ours) = pair().await;
+            let body = b"E-1,Ada\r\n\r\n".repeat(5000);
+            theirs.write_all(HEAD).await.unwrap();
+            theirs.write_all(&body[..first]).await.unwrap();
+            let mut read = vec![0; HEAD.len() + first];
+            ours.read_exact(&mut read).await.unwrap();
+            let body_bytes = body.len();
+            ours.begun().count(Some(body_bytes as u64));
+            let writer = tokio::spawn(async move {
+                theirs.write_all(&body[first..]).await.unwrap();
+                theirs.write_all(&HEAD.repeat(1000)).await.unwrap();
+                (theirs, body)
+            });
+            let mut read = vec![0; body_bytes];
+            timeout(Duration::from_millis(900), ours.read_exact(&mut read[first..])).await.unwrap().unwrap();
+            let pipelined = heads_read(&mut ours, HEAD).await;
+            assert!((8..70).contains(&pipelined), "{pipelined}");
+            let (_theirs, body) = writer.await.unwrap();
+            assert_eq!(read[first..], body[first..]);
+        }
+    }
+
+    #[test]
+    fn a_body_ends_where_its_head_says_whatever_was_read_before_it_began() {
+        let mut heads = Heads::default();
+        heads.read(b"POST / HTTP/1.1\r\n\r\na\n\nb\n\nGET / HTTP/1.1\r\n\r\n");
+        assert_eq!(heads.ends.len(), 4);
+        heads.begin(Some(6));
+        assert_eq!(heads.ends.len(), 1, "what follows it is a head");
+        heads.begin(None);
+        assert!(heads.ends.is_empty());
+        // What was given up cannot say which head begins, so no length is believed.
+        heads.read(b"\n\n\n\n");
+        heads.give_up();
+        heads.begin(Some(1 << 40));
+        heads.begin(Some(1 << 40));
+        heads.begin(Some(1 << 40));
+        heads.read(&HEAD.repeat(3));
+        assert_eq!(heads.ends.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn blank_lines_within_a_body_of_untold_length_keep_it_for_a_moment() {
         let (mut theirs, mut ours) = pair().await;
         let body = b"\r\n\r\n".repeat(1000);
         theirs.write_all(&body).await.unwrap();

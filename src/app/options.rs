@@ -36,7 +36,7 @@ use crate::core::reconcile::verdict::RetryRules;
 use crate::core::roster::Columns;
 use crate::core::target_name;
 use crate::descriptors;
-use crate::files::{self, PEM_BYTES_MAX};
+use crate::files::{self, PEM_BYTES_MAX, SharedReading};
 use crate::hr::{Credentials, HrSystem};
 use crate::intake::{IntakeOptions, Source, SourceSecret};
 use crate::peer::TrustedProxies;
@@ -165,7 +165,13 @@ pub fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
             }
             RedisTopology::Cluster(nodes) => Topology::Cluster(addresses(nodes)),
         },
-        tls: url.tls.then(|| TlsFiles { ca: redis.ca_file.clone(), client: redis.client_files.clone() }),
+        tls: url.tls.then(|| {
+            let pem = |path: &std::path::PathBuf| SharedReading::of(path, PEM_BYTES_MAX);
+            TlsFiles {
+                ca: redis.ca_file.as_ref().map(pem),
+                client: redis.client_files.as_ref().map(|(certificate, key)| (pem(certificate), pem(key))),
+            }
+        }),
         database: url.database,
         login: Login { username: redis.username.clone(), password: redis.password.clone() },
         sentinel_login: Login { username: redis.sentinel_username.clone(), password: redis.sentinel_password.clone() },
@@ -320,10 +326,7 @@ pub(super) fn certificates(config: &Config) -> Certificates {
         ("store.ca_file", redis.ca_file.as_ref(), true),
         ("postman.ca_file", config.postman.ca_file.as_ref(), true),
     ];
-    let named = files.into_iter().filter_map(|(key, path, is_list)| {
-        let path = path?.clone();
-        Some(CertificateFile { key, path, is_list })
-    });
+    let named = files.into_iter().filter_map(|(key, path, is_list)| Some(CertificateFile::new(key, path?, is_list)));
     Certificates::new(named.collect())
 }
 

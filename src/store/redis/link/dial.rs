@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use super::options::{Address, LinkOptions, Login, TlsFiles};
 use super::trouble::{LinkError, reply};
 use crate::core::code::Code;
-use crate::files::{self, PEM_BYTES_MAX};
+use crate::files::SharedReading;
 use crate::peer::is_this_machine;
 
 /// Set when its connection has broken.
@@ -34,7 +34,7 @@ pub(super) enum Callee {
 }
 
 /// The client options for this address, with files and secrets as they are now.
-pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, LinkError> {
+async fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, LinkError> {
     let (login, database, protocol) = match callee {
         // Only with RESP3 does the library report a connection that broke between calls.
         Callee::Server => (&options.login, options.database, ProtocolVersion::RESP3),
@@ -57,7 +57,7 @@ pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Res
         Some(files) => {
             // If one is installed already, that is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            Client::build_with_tls(info, certificates(files)?)
+            Client::build_with_tls(info, certificates(files).await?)
         }
     };
     made.map_err(|error: RedisError| match error.kind() {
@@ -81,17 +81,20 @@ fn settings(login: &Login, database: u32, protocol: ProtocolVersion) -> RedisCon
     settings
 }
 
-fn certificates(tls: &TlsFiles) -> Result<TlsCertificates, LinkError> {
-    let read = |path: &std::path::Path| {
-        let read = files::read(path, PEM_BYTES_MAX);
+async fn certificates(tls: &TlsFiles) -> Result<TlsCertificates, LinkError> {
+    let read = async |file: &SharedReading| {
+        let read = file.again().await;
         read.map(|pem| pem.to_vec()).map_err(|error| LinkError::new(Code::StoreTls, error.to_string()))
     };
     Ok(TlsCertificates {
         client_tls: match &tls.client {
-            Some((cert, key)) => Some(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? }),
+            Some((cert, key)) => Some(ClientTlsConfig { client_cert: read(cert).await?, client_key: read(key).await? }),
             None => None,
         },
-        root_cert: tls.ca.as_deref().map(read).transpose()?,
+        root_cert: match &tls.ca {
+            Some(ca) => Some(read(ca).await?),
+            None => None,
+        },
     })
 }
 
@@ -128,7 +131,7 @@ async fn connect_for(
         }
         Ok::<(), std::convert::Infallible>(())
     });
-    let client = client(options, to, callee)?;
+    let client = client(options, to, callee).await?;
     let dial = client.get_multiplexed_async_connection_with_config(&config);
     let made = within(options.connect_timeout, to, dial).await?;
     let connection = made.map_err(|error| LinkError::of_dial(&error, to, options.tls.is_some()))?;
@@ -165,7 +168,7 @@ impl managed::Manager for Dialler {
 
 /// Makes a connection that subscribes to what is published.
 pub(super) async fn subscribe(options: &LinkOptions, to: &Address, channel: &str) -> Result<PubSub, LinkError> {
-    let client = client(options, to, Callee::Channel)?;
+    let client = client(options, to, Callee::Channel).await?;
     let dial = async {
         let mut heard = client.get_async_pubsub().await?;
         heard.subscribe(channel).await?;

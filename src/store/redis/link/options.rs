@@ -1,8 +1,8 @@
 //! The options for connections to Redis.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::files::SharedReading;
 use crate::secret::LiveSecret;
 
 /// The options of the Redis engine's connections.
@@ -76,12 +76,12 @@ pub struct Login {
 }
 
 /// Files of TLS, in PEM; read again for every connection, so that they may change.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct TlsFiles {
     /// Authorities to trust instead of the system's.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<SharedReading>,
     /// Our own certificate and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
+    pub client: Option<(SharedReading, SharedReading)>,
 }
 
 /// What a durable write waits for.
