@@ -33,7 +33,11 @@ impl AdminState {
     /// Stops capturing a source, and deletes what was captured. Returns how many deliveries that were.
     pub async fn switch_capture_off(&self, by: &Actor, source: &str) -> Result<usize, AdminError> {
         let change = |captures: &mut Captures| captures.switch_off(source);
-        let Some(forgotten) = shared::update(&*self.store, DOCUMENT, change).await? else { return Ok(0) };
+        let Some(forgotten) = shared::update(&*self.store, DOCUMENT, change).await? else {
+            // Of a source that is not configured any more, there may be some.
+            let is_known = self.source_names().any(|known| known.as_str() == source);
+            return if is_known { Ok(0) } else { Err(AdminError::NotFound("source")) };
+        };
         let count = u64::try_from(forgotten).ok();
         self.note(by, Act::CaptureOff, Noted { target: source, count, reason: None }).await?;
         Ok(forgotten)

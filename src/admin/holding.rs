@@ -29,13 +29,18 @@ pub struct Allowed {
 }
 
 impl AdminState {
-    /// Sets an operator's hold, replacing any other of that scope that can be read. Returns once every worker knows of it.
+    /// Sets an operator's hold, in place of what the target caused in that scope. Returns once every worker knows of it.
     pub async fn set_hold(&self, by: &Actor, scope: HoldScope, reason: Option<&str>) -> Result<Hold, AdminError> {
+        if let HoldScope::Fetch(source) = &scope
+            && !self.source_names().any(|known| known == source)
+        {
+            return Err(AdminError::NotFound("source"));
+        }
         let now = self.now();
         let hold = self
             .change_holds(|holds| {
                 holds.set_by_hand(now, &scope);
-                holds.get_readable(&scope).cloned()
+                holds.set_by_operator(&scope).cloned()
             })
             .await?
             .ok_or(AdminError::Internal("a hold that was set is not there"))?;
@@ -45,21 +50,11 @@ impl AdminState {
         Ok(hold)
     }
 
-    /// Lifts the hold of a scope, or all holds but the guard's and those that cannot be read; returns those that were
-    /// lifted.
+    /// Lifts the hold of a scope, or all but the guard's and those that cannot be read: see [`Holds::lift`]. Returns those
+    /// that were lifted.
     pub async fn lift_hold(&self, by: &Actor, scope: Option<HoldScope>) -> Result<Vec<Hold>, AdminError> {
-        let is_meant = |hold: &Hold| match &scope {
-            Some(scope) => *scope == hold.scope,
-            None => hold.code != Code::HoldGuard && hold.unread.is_none(),
-        };
         let lifted = self
-            .change_holds(|holds| {
-                let lifted: Vec<Hold> = holds.holds.iter().filter(|hold| is_meant(hold)).cloned().collect();
-                // By each hold itself: one that cannot be read may have the scope of another.
-                holds.holds.retain(|hold| !is_meant(hold));
-                holds.lifted.retain(|past| lifted.iter().all(|hold| hold.scope != past.scope));
-                (!lifted.is_empty()).then_some(lifted)
-            })
+            .change_holds(|holds| Some(holds.lift(scope.as_ref())).filter(|lifted| !lifted.is_empty()))
             .await?
             .unwrap_or_default();
         for hold in &lifted {

@@ -1,7 +1,7 @@
 //! Dead letters: what blocks a person, and records that could not be mapped. They are listed, shown, replayed and
 //! discarded, one by one or all that match.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -90,6 +90,8 @@ pub struct Done {
     pub done: u64,
     /// How many still cannot be mapped, and stay.
     pub still_unmapped: u64,
+    /// The sources of these that are not configured.
+    pub gone: BTreeSet<String>,
     /// Where to continue; none if that was all.
     pub next: Option<String>,
 }
@@ -205,7 +207,11 @@ impl AdminState {
             for acted in join_all(acts).await {
                 match acted {
                     Ok(()) => done.done += 1,
-                    Err(AdminError::StillUnmapped { .. } | AdminError::SourceGone(_)) => done.still_unmapped += 1,
+                    Err(AdminError::StillUnmapped { .. }) => done.still_unmapped += 1,
+                    Err(AdminError::SourceGone(source)) => {
+                        done.still_unmapped += 1;
+                        done.gone.insert(source);
+                    }
                     // Another user was faster.
                     Err(AdminError::NotFound(_)) => {}
                     Err(error) => return Err(error),

@@ -38,6 +38,7 @@ mod correction;
 pub mod deliveries;
 pub mod error;
 mod gate;
+mod gone;
 pub mod health;
 pub mod holding;
 pub mod letters;

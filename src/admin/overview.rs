@@ -107,7 +107,7 @@ impl AdminState {
         let stats = reading.part(self.store.stats().await)?;
         let seen: Seen = reading.part(shared::read(&*self.store, shared::SEEN).await)?;
         let (now, holds) = (self.now(), reading.part(self.holds().await)?);
-        let (sources, strangers) = reading.part(self.source_figures().await)?;
+        let (sources, strangers, other_strangers) = reading.part(self.source_figures().await)?;
         let (oldest_incomplete_at, missing) = reading.part(self.incomplete(&stats).await)?;
         let figures = Figures {
             now,
@@ -128,6 +128,8 @@ impl AdminState {
             processes: reading.part(shared::read(&*self.store, shared::PROCESSES).await)?,
             sources,
             strangers,
+            other_strangers,
+            gone: reading.part(self.gone_figures(&stats).await)?,
             imports: reading.part(self.import_figures().await)?,
             fetches: reading.part(self.fetch_figures(now).await)?,
             drift: reading.part(self.drift_figure(now).await)?,
@@ -152,9 +154,9 @@ impl AdminState {
         self.health.failing(now).into_iter().chain(theirs).collect()
     }
 
-    /// The results of all sources' deliveries, as all processes counted them, and of those to sources that do not
-    /// exist.
-    async fn source_figures(&self) -> Result<(Vec<SourceFigures>, Vec<SourceFigures>), AdminError> {
+    /// The results of all sources' deliveries, as all processes counted them, of those to sources that do not exist, and
+    /// of those to further such names.
+    async fn source_figures(&self) -> Result<(Vec<SourceFigures>, Vec<SourceFigures>, SourceTally), AdminError> {
         let ledger: Ledger = shared::read(&*self.store, tally::DOCUMENT).await?;
         let outdated: Outdated = shared::read(&*self.store, outdated::DOCUMENT).await?;
         let now = self.now();
@@ -168,10 +170,11 @@ impl AdminState {
             SourceFigures { tally, outdated, ..source.clone() }
         };
         let sources = self.sources.iter().map(of).collect();
+        let others = tallies.remove(tally::OTHERS).unwrap_or_default();
         let stranger = |(name, tally): (String, SourceTally)| {
             Some(SourceFigures { tally, ..SourceFigures::new(SourceName::parse(&name).ok()?) })
         };
-        Ok((sources, tallies.into_iter().filter_map(stranger).collect()))
+        Ok((sources, tallies.into_iter().filter_map(stranger).collect(), others))
     }
 
     /// How many wait behind each hold, if there are several: the first [`HELD_MAX`] are counted one by one.

@@ -20,6 +20,8 @@ pub const PROCESSES: &str = "processes";
 pub const SEEN: &str = "problems";
 /// The mappings with which all unmapped records were tried.
 pub const REMAPPED: &str = "remapped";
+/// The people of sources that are not configured any more.
+pub const GONE: &str = "gone";
 /// Sessions of the console that were logged out.
 pub const LOGGED_OUT: &str = "logged-out";
 

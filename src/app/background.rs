@@ -11,7 +11,6 @@ use crate::admin::service::AdminState;
 use crate::clock::Clock;
 use crate::config::SecretFiles;
 use crate::core::capture::{self, Captures};
-use crate::core::hold::{HoldScope, Holds, is_caused_by_key, is_lifted_by_hand};
 use crate::core::processes::FailingSecret;
 use crate::core::time::UnixMs;
 use crate::failpoint;
@@ -28,6 +27,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
 /// How often we look whether HR and the members are to be compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
+/// How often we look whether the people of a source that is gone are still there.
+const GONE_EVERY: Duration = Duration::from_secs(5);
 /// How often we look whether an HR system's list was asked for.
 const FETCH_EVERY: Duration = Duration::from_secs(1);
 /// People made due in one step when a hold is lifted.
@@ -47,19 +48,7 @@ pub(super) async fn lift_when_connected(store: Arc<dyn Store>) {
 pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> Result<(), StoreError> {
     let now = Clock::System.now();
     let lifted = holds::change(store, |holds| {
-        let caused = |scope: &HoldScope, holds: &Holds| {
-            holds.get(scope).is_some_and(|hold| is_caused_by_key(hold.code) && !is_lifted_by_hand(hold.code))
-        };
-        let of_fetches =
-            holds.holds.iter().map(|hold| hold.scope.clone()).filter(|scope| matches!(scope, HoldScope::Fetch(_)));
-        let scopes: Vec<HoldScope> = [HoldScope::All, HoldScope::Writes]
-            .into_iter()
-            .chain(of_fetches)
-            .filter(|scope| caused(scope, holds))
-            .collect();
-        for scope in &scopes {
-            holds.lift_for_now(now, scope);
-        }
+        let scopes = holds.lift_what_a_key_can_cause(now);
         (!scopes.is_empty()).then_some(scopes)
     });
     for scope in lifted.await?.into_iter().flatten() {
@@ -177,6 +166,16 @@ pub(super) async fn fetch(roster: Roster) {
                 tokio::time::sleep(FETCH_EVERY).await;
             }
         }
+    }
+}
+
+/// Counts the people of sources that are not configured any more.
+pub(super) async fn count_gone(state: AdminState) {
+    loop {
+        failpoint::at("gone");
+        // The store's trouble is reported elsewhere.
+        let pause = if state.count_gone().await.is_ok() { GONE_EVERY } else { CONNECT_EVERY };
+        tokio::time::sleep(pause).await;
     }
 }
 

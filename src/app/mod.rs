@@ -327,11 +327,12 @@ impl Bridge {
             beside.push(kept(loops, "alerts", move || alerting.clone().run(judged.subscribe())));
         }
         if works {
-            let (tidied, roster) = (store.clone(), admin_state.roster.clone());
+            let (tidied, roster, counting) = (store.clone(), admin_state.roster.clone(), admin_state.clone());
             let listed = roster.clone();
             beside.push(kept(loops, "lists", move || background::fetch(listed.clone())));
             beside.push(kept(loops, "tidy", move || background::tidy(tidied.clone(), clock.clone())));
             beside.push(kept(loops, "drift", move || background::compare(roster.clone())));
+            beside.push(kept(loops, "gone", move || background::count_gone(counting.clone())));
             beside.push(kept(loops, "mappings", move || background::remap(admin_state.clone())));
         }
         if works && is_shared_store {

@@ -19,6 +19,12 @@ use crate::config::{Config, StoreUrl, process_env};
 /// A dead process must not hang a command.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What to do where no process answers.
+const UNREACHED: &str =
+    "Start `scim-bridge serve`, or point `[server] admin_listen` (or --config) at the process that runs.";
+/// What to do where one took the request.
+const UNANSWERED: &str = "It was asked, and may do it still: before you ask again, see `scim-bridge status`, and its log for what it is busy with. If another program listens there, point `[server] admin_listen` (or --config) at the process that runs.";
+
 /// The API, found and opened by the configuration.
 pub struct Api {
     http: reqwest::Client,
@@ -137,11 +143,12 @@ impl Api {
             request = request.header("content-type", "application/json").body(body);
         }
         let unreachable = |error: reqwest::Error| {
-            let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
-            Failure::advise(
-                format!("the admin API at {} {why}", self.base_url),
-                "Start `scim-bridge serve`, or point `[server] admin_listen` (or --config) at the process that runs.",
-            )
+            let (why, action) = if error.is_timeout() && !error.is_connect() {
+                ("does not answer in time", UNANSWERED)
+            } else {
+                ("cannot be reached", UNREACHED)
+            };
+            Failure::advise(format!("the admin API at {} {why}", self.base_url), action)
         };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();

@@ -50,7 +50,7 @@ pub struct FilterArgs {
     #[arg(long)]
     source: Option<String>,
     /// Only those whose newest stopped event was of this kind: hire, update, leave or notice.
-    #[arg(long)]
+    #[arg(long, value_parser = ["hire", "update", "leave", "notice"])]
     event: Option<String>,
     /// Only those older than this: 90s, 15m, 12h, 7d.
     #[arg(long, value_name = "AGE", value_parser = age)]
@@ -187,6 +187,11 @@ fn act(context: &Context, api: &Api, args: &ActArgs, verb: Verb) -> Result<(), F
         if done.still_unmapped > 0 {
             say!("{} still cannot be mapped: see `scim-bridge dead list`", done.still_unmapped);
         }
+        for source in &done.sources_gone {
+            say!(
+                "source `{source}` is not configured, so nothing maps its records: configure it again, or discard them"
+            );
+        }
     })
 }
 
@@ -224,6 +229,7 @@ async fn all(api: &Api, args: &ActArgs, verb: Verb) -> Result<BulkDoneBody, Fail
         sum.replayed += done.replayed;
         sum.discarded += done.discarded;
         sum.still_unmapped += done.still_unmapped;
+        sum.sources_gone.extend(done.sources_gone);
         match done.next {
             Some(next) => body.after = Some(next),
             None => return Ok(sum),

@@ -8,6 +8,7 @@ use super::people::PageArgs;
 use super::{Context, block_on};
 use crate::admin::api::deliveries::{DeliveriesBody, DeliveryBody};
 use crate::core::csv;
+use crate::core::deliveries::Answered;
 
 /// The deliveries to list.
 #[derive(Debug, Args)]
@@ -16,7 +17,7 @@ pub struct DeliveriesArgs {
     #[arg(long)]
     source: Option<String>,
     /// Only those with this result: accepted, duplicate, ignored, unmapped, handshake, `put_off` or refused.
-    #[arg(long)]
+    #[arg(long, value_parser = Answered::ALL.map(Answered::as_str))]
     result: Option<String>,
     /// Only the one whose answer had this X-Request-Id.
     #[arg(long, value_name = "ID")]

@@ -8,13 +8,16 @@ use super::people::PageArgs;
 use super::{Context, block_on};
 use crate::admin::api::shapes::{JobBody, JobsBody};
 
+/// Who is idle has no open job.
+const JOB_STATES: [&str; 6] = ["waiting", "running", "held", "scheduled", "incomplete", "blocked"];
+
 /// Which jobs, or which one.
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     /// The id of one job.
     id: Option<String>,
     /// The state of the people they belong to: waiting, running, held, scheduled, incomplete or blocked.
-    #[arg(long, default_value = "waiting", conflicts_with = "id")]
+    #[arg(long, default_value = "waiting", conflicts_with = "id", value_parser = JOB_STATES)]
     state: String,
     #[command(flatten)]
     page: PageArgs,

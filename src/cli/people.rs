@@ -6,6 +6,8 @@ use super::api::Api;
 use super::failure::Failure;
 use super::{Context, block_on};
 use crate::admin::api::shapes::PeopleBody;
+use crate::core::person::Mark;
+use crate::store::LaneState;
 
 /// Which people.
 #[derive(Debug, Subcommand)]
@@ -13,10 +15,10 @@ pub enum PeopleCommand {
     /// List people.
     List {
         /// Only people in this state: waiting, running, held, scheduled, incomplete, blocked or idle.
-        #[arg(long)]
+        #[arg(long, value_parser = LaneState::ALL.map(LaneState::as_str))]
         state: Option<String>,
         /// Only people with this mark: `after_close`, `switched_off` or `failing`.
-        #[arg(long, conflicts_with = "state")]
+        #[arg(long, conflicts_with = "state", value_parser = Mark::ALL.map(Mark::as_str))]
         mark: Option<String>,
         /// Which page of them.
         #[command(flatten)]

@@ -1,5 +1,6 @@
 //! `import`, `plan`, `apply`: the whole roster.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::api::Api;
 use super::failure::Failure;
 use super::{Context, block_on, payload};
-use crate::admin::api::shapes::StatusBody;
+use crate::admin::api::shapes::{PeopleBody, StatusBody};
 use crate::core::roster::{Change, PlanReport, PlannedPerson};
 use crate::core::target_name::{self, said};
 use crate::roster::Applied;
@@ -21,6 +22,8 @@ const TIMEOUT: Duration = Duration::from_mins(15);
 const POLL: Duration = Duration::from_millis(500);
 /// How long a hold may stop all progress before waiting for an apply ends.
 const STALLED: Duration = Duration::from_secs(10);
+/// How many pages of those who are due are searched for those who are waited for.
+const PAGES_MAX: usize = 4;
 /// How many rows of each list are shown.
 const SHOWN: usize = 10;
 
@@ -41,7 +44,7 @@ pub struct ImportArgs {
     fetch: bool,
     /// Only people who changed since then, if the HR system can list them: 2026-11-22T10:00:00Z, or 2026-11-22. They
     /// are added to what is staged.
-    #[arg(long, value_name = "TIME", requires = "fetch")]
+    #[arg(long, value_name = "TIME", conflicts_with = "file")]
     since: Option<String>,
     /// The time that the rows describe, usually when the file was written: 2026-11-22T10:00:00Z, or 2026-11-22; by
     /// default, now. Whatever HR has said since then counts instead.
@@ -166,7 +169,7 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
     };
     if args.apply {
         let applied: Applied = block_on(api.post("/api/v1/roster/apply"))?;
-        block_on(wait(&api, context.json))?;
+        block_on(wait(&api, &applied, context.json))?;
         imported.applied = Some(applied.applied);
     }
     context.print(&imported, || {
@@ -249,11 +252,18 @@ pub fn run_plan(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
 pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
     let people = args.people.as_deref().map(payload::read).transpose()?;
-    let people = people.map(|file| {
+    let people: Option<Vec<String>> = people.map(|file| {
         let text = String::from_utf8_lossy(&file).into_owned();
         let named = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         named.map(str::to_owned).collect()
     });
+    if people.as_ref().is_some_and(Vec::is_empty) {
+        let advice = "Name one a line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.";
+        return Err(Failure::advise("the file of --people names nobody", advice));
+    }
+    if context.json && !args.yes {
+        return Err(Failure::Usage("with --json nothing is asked: give --yes, after a look at `plan`".to_owned()));
+    }
     let saved: Option<PlanReport> = args.plan.as_deref().map(saved_plan).transpose()?;
     let mut order = Order { only: args.only.clone(), people, strangers: args.strangers, plan: saved };
     if !args.yes {
@@ -268,10 +278,12 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
         }
         order.plan = Some(report);
     }
-    let applied: Applied = block_on(api.post_json("/api/v1/roster/apply", &order))?;
+    let mut applied: Applied = block_on(api.post_json("/api/v1/roster/apply", &order))?;
     if !args.no_wait {
-        block_on(wait(&api, context.json))?;
+        block_on(wait(&api, &applied, context.json))?;
     }
+    // `plan` lists them with what changes.
+    applied.people.clear();
     context.print(&applied, || {
         tell_applied(applied.applied);
         if applied.left_out > 0 {
@@ -288,16 +300,22 @@ fn tell_applied(applied: u64) {
 }
 
 fn saved_plan(file: &Path) -> Result<PlanReport, Failure> {
-    let text = payload::read(file)?;
-    serde_json::from_slice(&text).map_err(|error| {
+    let no_plan = |why: &str| {
         let advice = "Save one with `scim-bridge plan --json > FILE`.";
-        Failure::advise(format!("{} is not a plan: {error}", file.display()), advice)
-    })
+        Failure::advise(format!("{} is not a plan: {why}", file.display()), advice)
+    };
+    let plan: PlanReport =
+        serde_json::from_slice(&payload::read(file)?).map_err(|error| no_plan(&error.to_string()))?;
+    // Every plan has one, and no other JSON of ours.
+    if plan.digest.is_empty() { Err(no_plan("it has no `digest`")) } else { Ok(plan) }
 }
 
-/// Waits until nobody is due any more. `status` reports what waits for HR or an operator.
-async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
+/// Waits until none of those who are applied is due any more; others may wait for long. `status` reports what waits for HR
+/// or an operator.
+async fn wait(api: &Api, applied: &Applied, quiet: bool) -> Result<(), Failure> {
+    let theirs: HashSet<&str> = applied.people.iter().map(String::as_str).collect();
     let (mut last, mut since) = (u64::MAX, Instant::now());
+    let mut is_over = false;
     loop {
         let status: StatusBody = api.get("/api/v1/status").await?;
         if let (false, Some(problem)) = (status.readable, status.problems.first()) {
@@ -306,6 +324,12 @@ async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
         let of = |state: &str| status.jobs.get(state).copied().unwrap_or_default();
         let left = of("waiting") + of("running");
         if left == 0 {
+            return Ok(());
+        }
+        // Whoever is not seen may just go from the one state to the other, but not twice.
+        let was_over = is_over;
+        is_over = !is_any_due(api, &theirs).await?;
+        if was_over && is_over {
             return Ok(());
         }
         if left != last {
@@ -322,6 +346,30 @@ async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
         last = left;
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Whether any of these people waits for a call, or is being worked on. Of a long queue only the beginning is looked at: it
+/// is not over.
+async fn is_any_due(api: &Api, people: &HashSet<&str>) -> Result<bool, Failure> {
+    for state in ["running", "waiting"] {
+        let mut after = String::new();
+        for _ in 0..PAGES_MAX {
+            let listed: PeopleBody = api.get(&format!("/api/v1/people?state={state}&limit=500{after}")).await?;
+            let mut names = listed.people.iter().map(|row| format!("{}/{}", row.person.source, row.person.employee_id));
+            if names.any(|name| people.contains(name.as_str())) {
+                return Ok(true);
+            }
+            let Some(next) = listed.next else {
+                after.clear();
+                break;
+            };
+            after = format!("&after={}", Api::escaped(&next));
+        }
+        if !after.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_confirmed() -> Result<bool, Failure> {

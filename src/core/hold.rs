@@ -294,14 +294,13 @@ impl Holds {
         true
     }
 
-    /// Sets an operator's hold, whatever else held this scope. What cannot be read stays beside it: lifting the one must not
-    /// lift the other. Returns whether anything changed: there may be one already.
+    /// Sets an operator's hold in place of what the target caused in this scope. The guard's, and what cannot be read, stay
+    /// beside it: lifting the one must not lift the other. Returns whether anything changed: there may be one already.
     pub fn set_by_hand(&mut self, now: UnixMs, scope: &HoldScope) -> bool {
-        let mut standing = self.holds.iter().filter(|hold| hold.scope == *scope && hold.unread.is_none());
-        if standing.any(|hold| is_lifted_by_hand(hold.code)) {
+        if self.set_by_operator(scope).is_some() {
             return false;
         }
-        self.holds.retain(|hold| hold.scope != *scope || hold.unread.is_some());
+        self.holds.retain(|hold| hold.scope != *scope || is_lifted_by_hand(hold.code));
         self.holds.push(Hold {
             scope: scope.clone(),
             code: Code::HoldOperator,
@@ -327,10 +326,24 @@ impl Holds {
         is_news
     }
 
-    /// The hold of this scope that can be read.
+    /// The hold of this scope that an operator set, by a command of ours.
     #[must_use]
-    pub fn get_readable(&self, scope: &HoldScope) -> Option<&Hold> {
-        self.holds.iter().find(|hold| hold.scope == *scope && hold.unread.is_none())
+    pub fn set_by_operator(&self, scope: &HoldScope) -> Option<&Hold> {
+        self.holds
+            .iter()
+            .find(|hold| hold.scope == *scope && matches!(hold.code, Code::HoldOperator | Code::HoldCopied))
+    }
+
+    /// Whether the guard holds this scope.
+    #[must_use]
+    pub fn is_guarded(&self, scope: &HoldScope) -> bool {
+        self.holds.iter().any(|hold| hold.scope == *scope && hold.code == Code::HoldGuard)
+    }
+
+    /// The hold that keeps back all of this scope, whatever the guard allows.
+    #[must_use]
+    pub fn keeps_back(&self, scope: &HoldScope) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.scope == *scope && hold.code != Code::HoldGuard)
     }
 
     /// Lifts this very hold, and no other of its scope.
@@ -347,21 +360,39 @@ impl Holds {
         self.holds.iter().any(|hold| is_lifted_by_hand(hold.code) && covers(hold))
     }
 
-    /// Lifts a hold by hand; its pauses are forgotten.
-    pub fn lift(&mut self, scope: &HoldScope) -> bool {
-        self.lifted.retain(|lifted| lifted.scope != *scope);
-        let before = self.holds.len();
-        self.holds.retain(|hold| hold.scope != *scope);
-        self.holds.len() != before
+    /// Lifts a hold by hand; its pauses are forgotten. Where several stand side by side in one scope, an operator's or the
+    /// target's is lifted first, then the guard's, and last what cannot be read: who lifts one has not judged the others.
+    /// Without a scope, all but the guard's and those that cannot be read are lifted. Returns those that were lifted.
+    pub fn lift(&mut self, scope: Option<&HoldScope>) -> Vec<Hold> {
+        let rank = |hold: &Hold| match hold.code {
+            Code::HoldUnreadable => 2,
+            Code::HoldGuard => 1,
+            _ => 0,
+        };
+        let of_scope = |hold: &Hold| scope.is_none_or(|scope| hold.scope == *scope);
+        let first = match scope {
+            None => Some(0),
+            Some(_) => self.holds.iter().filter(|hold| of_scope(hold)).map(rank).min(),
+        };
+        let is_meant = |hold: &mut Hold| of_scope(hold) && Some(rank(hold)) == first;
+        let lifted: Vec<Hold> = self.holds.extract_if(.., is_meant).collect();
+        self.lifted.retain(|past| lifted.iter().all(|hold| hold.scope != past.scope));
+        lifted
     }
 
-    /// Lifts a hold whose cause is probably gone. If it comes back soon, its pauses go on growing.
-    pub fn lift_for_now(&mut self, now: UnixMs, scope: &HoldScope) {
-        if let Some(place) = self.holds.iter().position(|hold| hold.scope == *scope) {
-            let hold = self.holds.remove(place);
-            self.lifted.retain(|lifted| lifted.scope != *scope);
-            self.lifted.push(Lifted { scope: hold.scope, code: hold.code, at: now, probes: hold.probes });
+    /// Lifts the holds that a key can have caused, now that there may be another. If one comes back soon, its pauses go on
+    /// growing. Returns what was held.
+    pub fn lift_what_a_key_can_cause(&mut self, now: UnixMs) -> Vec<HoldScope> {
+        let is_meant = |hold: &mut Hold| {
+            let scopes = matches!(hold.scope, HoldScope::All | HoldScope::Writes | HoldScope::Fetch(_));
+            scopes && is_caused_by_key(hold.code) && hold.unread.is_none()
+        };
+        let lifted: Vec<Hold> = self.holds.extract_if(.., is_meant).collect();
+        for hold in &lifted {
+            self.lifted.retain(|past| past.scope != hold.scope);
+            self.lifted.push(Lifted { scope: hold.scope.clone(), code: hold.code, at: now, probes: hold.probes });
         }
+        lifted.into_iter().map(|hold| hold.scope).collect()
     }
 
     /// The hold whose probe is due. If the clock was set back since a pause began, the pause is over: it is not to last
@@ -499,7 +530,7 @@ mod tests {
         assert_eq!(holds.get(&HoldScope::All), None);
         holds.set(UnixMs(40_000), HoldScope::All, Code::HoldKey, PAUSES, None);
         assert_eq!(holds.next_probe_at(), Some(UnixMs(40_000 + 60_000)));
-        holds.lift(&HoldScope::All);
+        holds.lift(Some(&HoldScope::All));
         holds.set(UnixMs(50_000), HoldScope::All, Code::HoldKey, PAUSES, None);
         assert_eq!(holds.next_probe_at(), Some(UnixMs(80_000)));
     }
@@ -518,14 +549,14 @@ mod tests {
         let again = serde_json::to_string(&holds).unwrap();
         assert!(again.contains(r#""code":"HOLD-OF-TOMORROW""#) && again.contains(r#""new":[1]"#), "{again}");
         assert_eq!(Holds::from_bytes(again.as_bytes()), holds);
-        assert!(holds.lift(&HoldScope::Writes));
+        assert_eq!(holds.lift(Some(&HoldScope::Writes)).len(), 1);
         assert!(!serde_json::to_string(&holds).unwrap().contains("TOMORROW"));
 
         for stored in ["garbage", "[]", "7", r#"{"holds":{}}"#, r#"{"holds":[17]}"#, "\u{0}\u{1}", "null"] {
             let mut holds = Holds::from_bytes(stored.as_bytes());
             assert_eq!(holds.get(&HoldScope::All).map(|hold| hold.code), Some(Code::HoldUnreadable), "{stored}");
             assert_eq!(Holds::from_bytes(&serde_json::to_vec(&holds).unwrap()), holds, "{stored}");
-            assert!(holds.lift(&HoldScope::All) && holds.holds.is_empty(), "{stored}");
+            assert!(holds.lift(Some(&HoldScope::All)).len() == 1 && holds.holds.is_empty(), "{stored}");
         }
         assert_eq!(Holds::from_bytes(b""), Holds::default());
         assert_eq!(Holds::from_bytes(b"{}"), Holds::default());
@@ -540,11 +571,14 @@ mod tests {
             let mut holds = Holds::from_bytes(stored.as_bytes());
             let unread = holds.holds[0].clone();
             assert!(holds.set_by_hand(UnixMs(9), &HoldScope::All) && !holds.set_by_hand(UnixMs(11), &HoldScope::All));
-            let set = holds.get_readable(&HoldScope::All).unwrap().clone();
+            let set = holds.set_by_operator(&HoldScope::All).unwrap().clone();
             assert_eq!((set.code, set.since, holds.holds.len()), (Code::HoldOperator, UnixMs(9), 2));
             let mut again = Holds::from_bytes(&serde_json::to_vec(&holds).unwrap());
             assert_eq!(again, holds, "nothing is lost");
-            assert!(again.lift_same(&set) && again.holds == [unread]);
+            assert_eq!(again.lift(Some(&HoldScope::All)), [set], "it alone");
+            assert_eq!(again.lift_what_a_key_can_cause(UnixMs(12)), []);
+            assert_eq!(again.holds, std::slice::from_ref(&unread));
+            assert_eq!((again.lift(None), again.lift(Some(&HoldScope::All))), (vec![], vec![unread]));
         }
         let holds = Holds::from_bytes(newer.as_bytes());
         assert!(serde_json::to_string(&holds).unwrap().contains(r#""of_tomorrow":{"x":[1]}"#));
@@ -552,6 +586,43 @@ mod tests {
         let mut holds = held();
         assert!(holds.set_by_hand(UnixMs(5), &HoldScope::All));
         assert_eq!((holds.holds.len(), holds.holds[0].code), (1, Code::HoldOperator));
+    }
+
+    #[test]
+    fn an_operators_hold_and_the_guards_stand_side_by_side_and_each_is_lifted_alone() {
+        let scope = HoldScope::Deactivations;
+        let mut holds = Holds::default();
+        assert!(holds.set(UnixMs(1), scope.clone(), Code::HoldGuard, PAUSES, None));
+        assert!(holds.set_by_hand(UnixMs(2), &scope) && !holds.set_by_hand(UnixMs(3), &scope));
+        let codes = |holds: &[Hold]| holds.iter().map(|hold| hold.code).collect::<Vec<_>>();
+        assert_eq!(codes(&holds.holds), [Code::HoldGuard, Code::HoldOperator]);
+        assert!(holds.is_guarded(&scope) && holds.keeps_back(&scope).is_some());
+        for by in [None, Some(&scope)] {
+            let mut holds = holds.clone();
+            assert_eq!(codes(&holds.lift(by)), [Code::HoldOperator]);
+            assert!(holds.is_guarded(&scope) && holds.keeps_back(&scope).is_none());
+            assert_eq!(codes(&holds.lift(Some(&scope))), [Code::HoldGuard]);
+            assert_eq!(holds.holds, []);
+        }
+        // The guard's own goes without the operator's.
+        let guards = holds.holds[0].clone();
+        assert!(holds.lift_same(&guards));
+        assert_eq!(codes(&holds.holds), [Code::HoldOperator]);
+    }
+
+    #[test]
+    fn another_key_lifts_what_a_key_can_have_caused_however_many_hold_one_scope() {
+        let fetch = HoldScope::Fetch(SourceName::parse("hr").unwrap());
+        for scope in [HoldScope::All, HoldScope::Writes, fetch] {
+            for place in [0, 1] {
+                let mut holds = Holds::default();
+                holds.set(UnixMs(0), scope.clone(), Code::HoldKey, PAUSES, None);
+                let unread = Hold::unreadable(serde_json::json!({ "scope": scope, "code": "HOLD-OF-TOMORROW" }));
+                holds.holds.insert(place, unread.clone());
+                assert_eq!(holds.lift_what_a_key_can_cause(UnixMs(1)), std::slice::from_ref(&scope), "{place}");
+                assert_eq!((holds.holds, holds.lifted.len()), (vec![unread], 1));
+            }
+        }
     }
 
     #[test]

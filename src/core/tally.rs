@@ -39,8 +39,10 @@ const UNPROVEN_TOLD_MS: u64 = 3_600_000;
 const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
 /// The reason of deliveries to a source that is not configured.
 pub const UNKNOWN_SOURCE: &str = "unknown_source";
-/// How many unknown source names are remembered: those to which most was posted.
+/// How many unknown source names are remembered; deliveries to others are counted together, as [`OTHERS`].
 pub const UNKNOWN_SOURCES_MAX: usize = 20;
+/// A name with fewer deliveries may be a stranger's guess.
+pub const SELDOM: u64 = 3;
 
 /// How often, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -239,11 +241,29 @@ impl SourceTally {
         self.refused.get(UNKNOWN_SOURCE).map(|seen| seen.last_at)
     }
 
-    /// Which unknown name is worth more: one that is still told, then that with more deliveries, then the later one.
+    /// What was posted to this name, although no source has it.
     #[must_use]
-    pub fn unknown_rank(&self, now: UnixMs) -> (bool, u64, UnixMs) {
-        let seen = self.refused.get(UNKNOWN_SOURCE).copied().unwrap_or_default();
-        (seen.within(now, REFUSED_TOLD_MS), seen.count, seen.last_at)
+    pub fn unknown(&self) -> Seen {
+        self.refused.get(UNKNOWN_SOURCE).copied().unwrap_or_default()
+    }
+
+    /// Adds what was posted to another name that no source has.
+    pub fn add_unknown(&mut self, now: UnixMs, seen: Seen) {
+        let own = self.refused.entry(UNKNOWN_SOURCE.to_owned()).or_default();
+        if !own.within(now, REFUSED_TOLD_MS) {
+            *own = Seen::default();
+        }
+        own.add(seen);
+    }
+
+    /// Which unknown name is worth more: one that is still told, then one that is used, then, of those, the first, and of
+    /// names tried once or twice the last. So no later name displaces one that is used, however much is posted to it.
+    #[must_use]
+    pub fn unknown_rank(&self, now: UnixMs) -> (bool, u64, i64) {
+        let seen = self.unknown();
+        let used = seen.count.min(SELDOM);
+        let order = if used < SELDOM { seen.last_at.0 } else { seen.since.0.saturating_neg() };
+        (seen.within(now, REFUSED_TOLD_MS), used, order)
     }
 
     /// Drops types that the mapping names by now, and events without a time if the mapping reads no times.
@@ -429,7 +449,7 @@ impl Ledger {
     }
 
     /// Drops types that a source's mapping names by now and, in `past`, sources that no longer exist. Of those that
-    /// still get deliveries, those with the most stay as long as they are reported.
+    /// still get deliveries, those that are worth most stay as long as they are reported.
     pub fn forget_mended<'m>(&mut self, now: UnixMs, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
         // This is for processes that are gone and had an older mapping; a living one writes its counts again.
         for (source, tally) in self.processes.values_mut().flat_map(|process| &mut process.sources) {
@@ -452,9 +472,15 @@ impl Ledger {
         let ranked = |(name, tally): (String, SourceTally)| tally.unknown_at().map(|_| (tally.unknown_rank(now), name));
         let mut unknown: Vec<_> = all.filter_map(ranked).collect();
         unknown.sort_unstable_by(|one, other| other.cmp(one));
-        for (n, ((is_told, ..), name)) in unknown.into_iter().enumerate() {
-            if !is_told || n >= UNKNOWN_SOURCES_MAX {
-                self.past.remove(&name);
+        let (others, names): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(_, name)| name == OTHERS);
+        let seated = names.into_iter().enumerate().map(|(n, ranked)| (n < UNKNOWN_SOURCES_MAX, ranked));
+        for (has_seat, ((is_told, ..), name)) in seated.chain(others.into_iter().map(|ranked| (true, ranked))) {
+            if !is_told || !has_seat {
+                if let Some(displaced) = self.past.remove(&name)
+                    && is_told
+                {
+                    self.past.entry(OTHERS.to_owned()).or_default().add_unknown(now, displaced.unknown());
+                }
                 for process in self.processes.values_mut() {
                     // Another process's configuration may have this source.
                     if process.sources.get(&name).is_some_and(|tally| tally.unknown_at().is_some()) {
@@ -600,7 +626,7 @@ mod tests {
             ledger.forget_mended(at(process), |_| None);
         }
         let kept = ledger.by_source();
-        assert_eq!(kept.len(), UNKNOWN_SOURCES_MAX);
+        assert_eq!(kept.keys().filter(|name| *name != OTHERS).count(), UNKNOWN_SOURCES_MAX);
         assert!(kept.contains_key("guess-4-0") && kept.contains_key("guess-3-14") && !kept.contains_key("guess-3-1"));
     }
 
@@ -618,7 +644,27 @@ mod tests {
         ledger.put(at(1), "b", (0..50).map(made_up).collect());
         ledger.forget_mended(at(2), |_| None);
         let kept = ledger.by_source();
-        assert_eq!((kept.len(), kept["hrr"].refused[UNKNOWN_SOURCE].count), (UNKNOWN_SOURCES_MAX, 200));
+        assert_eq!((kept.len(), kept["hrr"].unknown().count), (UNKNOWN_SOURCES_MAX, 200));
+    }
+
+    #[test]
+    fn not_even_names_that_are_used_more_displace_one_and_whatever_is_displaced_is_counted() {
+        let posted = |at: UnixMs, count: u64| {
+            let mut tally = SourceTally::default();
+            (0..count).for_each(|n| tally.refused(at.plus_ms(n), UNKNOWN_SOURCE));
+            tally
+        };
+        let mut ledger = Ledger::default();
+        ledger.put(at(0), "a", BTreeMap::from([("hrr".to_owned(), posted(at(0), 5))]));
+        ledger.put(at(1), "b", (0..30).map(|n| (format!("s{n}"), posted(at(1), 200))).collect());
+        // Both are gone, and what they counted is kept.
+        ledger.put(at(5), "c", BTreeMap::new());
+        ledger.forget_mended(at(5), |_| None);
+        let kept = ledger.by_source();
+        assert_eq!((kept["hrr"].unknown().count, kept.len()), (5, UNKNOWN_SOURCES_MAX + 1));
+        assert_eq!(kept[OTHERS].unknown().count, 11 * 200);
+        ledger.forget_mended(at(70), |_| None);
+        assert!(ledger.by_source().is_empty());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::core::delivery::is_taken;
 use crate::core::mapping::Mapping;
 use crate::core::person::SourceName;
 use crate::core::signature::{Scheme, Verifier};
-use crate::core::tally::{SourceTally, UNKNOWN_SOURCE, UNKNOWN_SOURCES_MAX};
+use crate::core::tally::{OTHERS, SourceTally, UNKNOWN_SOURCE, UNKNOWN_SOURCES_MAX};
 use crate::core::time::UnixMs;
 
 /// One HR system that may post.
@@ -116,19 +116,31 @@ pub(super) struct Sources {
 
 /// Names that deliveries are posted to although no source has them.
 #[derive(Default)]
-struct Unknown(BTreeMap<String, SourceTally>);
+struct Unknown {
+    names: BTreeMap<String, SourceTally>,
+    /// What was posted to names that were displaced.
+    others: SourceTally,
+}
 
 impl Unknown {
-    /// A client that tries one name after the other must not displace an HR system's misspelt one: a name that is not
-    /// told any more is dropped, or else the one with the fewest deliveries.
+    /// A client that tries one name after the other must not displace an HR system's misspelt one: see
+    /// [`SourceTally::unknown_rank`].
     fn note(&mut self, name: &str, now: UnixMs) {
-        if self.0.len() >= UNKNOWN_SOURCES_MAX && !self.0.contains_key(name) {
-            let least = self.0.iter().min_by_key(|(_, tally)| tally.unknown_rank(now));
-            if let Some(least) = least.map(|(name, _)| name.clone()) {
-                self.0.remove(&least);
+        if self.names.len() >= UNKNOWN_SOURCES_MAX && !self.names.contains_key(name) {
+            let least = self.names.iter().min_by_key(|(_, tally)| tally.unknown_rank(now));
+            if let Some(least) = least.map(|(name, _)| name.clone())
+                && let Some(displaced) = self.names.remove(&least)
+                && displaced.unknown_rank(now).0
+            {
+                self.others.add_unknown(now, displaced.unknown());
             }
         }
-        self.0.entry(name.to_owned()).or_default().refused(now, UNKNOWN_SOURCE);
+        self.names.entry(name.to_owned()).or_default().refused(now, UNKNOWN_SOURCE);
+    }
+
+    fn seen(&self) -> BTreeMap<String, SourceTally> {
+        let others = self.others.unknown_at().map(|_| (OTHERS.to_owned(), self.others.clone()));
+        self.names.clone().into_iter().chain(others).collect()
     }
 }
 
@@ -152,7 +164,7 @@ impl Sources {
 
     /// The results of every source's deliveries so far.
     pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
-        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).seen();
         self.endpoints.iter().map(|(name, endpoint)| (name.clone(), endpoint.seen())).chain(unknown).collect()
     }
 
@@ -176,18 +188,31 @@ mod tests {
             unknown.note(&format!("guess-{n}"), UnixMs(n));
             unknown.note("misspelt", UnixMs(n));
         }
-        assert_eq!(unknown.0.len(), UNKNOWN_SOURCES_MAX);
-        assert_eq!(unknown.0["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
+        assert_eq!(unknown.names.len(), UNKNOWN_SOURCES_MAX);
+        assert_eq!(unknown.names["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
         unknown.note("late", UnixMs(100));
-        assert!(unknown.0.contains_key("late") && unknown.0.contains_key("guess-99"));
+        assert!(unknown.names.contains_key("late") && unknown.names.contains_key("guess-99"));
         // It is quiet for a while.
         for n in 0..100 {
             unknown.note(&format!("next-{n}"), UnixMs(60_000 + n));
         }
-        assert_eq!(unknown.0["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
+        assert_eq!(unknown.names["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
         for n in 0..20 {
             unknown.note(&format!("hours-later-{n}"), UnixMs(8_000_000));
         }
-        assert!(!unknown.0.contains_key("misspelt"), "it is not told any more");
+        assert!(!unknown.names.contains_key("misspelt"), "it is not told any more");
+    }
+
+    #[test]
+    fn names_that_are_made_up_and_used_again_and_again_displace_none_that_was_there_and_all_are_counted() {
+        let mut unknown = Unknown::default();
+        (0..5).for_each(|n| unknown.note("misspelt", UnixMs(n)));
+        for n in 0..40 {
+            (0..100).for_each(|m| unknown.note(&format!("s{n}"), UnixMs(1_000 + n * 100 + m)));
+        }
+        let seen = unknown.seen();
+        assert_eq!((seen["misspelt"].unknown().count, seen.len()), (5, UNKNOWN_SOURCES_MAX + 1));
+        let all: u64 = seen.values().map(|tally| tally.unknown().count).sum();
+        assert_eq!(all, 5 + 40 * 100);
     }
 }

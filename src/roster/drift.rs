@@ -75,7 +75,8 @@ impl Roster {
         let selection = Selection { only, ..Selection::default() };
         let (outcome, planned) = self.work_out(&selection, true).await?;
         // An incomplete list repairs nothing.
-        let repaired = if outcome.is_reliable { self.put_all(planned, "drift").await? } else { 0 };
+        let repaired = if outcome.is_reliable { self.put_all(planned, "drift").await?.len() } else { 0 };
+        let repaired = u64::try_from(repaired).unwrap_or(u64::MAX);
         info!(
             different = outcome.different,
             repaired,

@@ -114,6 +114,9 @@ pub struct Applied {
     pub left_out: u64,
     /// The names given that match nobody in the plan.
     pub not_found: Vec<String>,
+    /// Who they are, as `source/id`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
 }
 
 /// The roster. Cheap to clone.
@@ -180,9 +183,10 @@ impl Roster {
             return Err(RosterError::Unsure(outcome.report.warnings.join("; ")));
         }
         let strangers = u64::try_from(outcome.strangers.len()).unwrap_or(u64::MAX);
-        let applied = self.put_all(planned, "apply").await?;
+        let mut people = self.put_all(planned, "apply").await?;
+        let applied = u64::try_from(people.len()).unwrap_or(u64::MAX);
         for stranger in &outcome.strangers {
-            self.switch_off(stranger).await?;
+            people.push(self.switch_off(stranger).await?);
         }
         info!(people = applied, strangers, "the roster is applied");
         Ok(Applied {
@@ -190,6 +194,7 @@ impl Roster {
             strangers,
             left_out: outcome.left_out,
             not_found: outcome.not_found,
+            people: people.iter().map(Person::to_string).collect(),
         })
     }
 
@@ -294,7 +299,8 @@ impl Roster {
     }
 
     /// Puts an entry into the inbox of each of these people: their row counts from now on, or they are planned again.
-    async fn put_all(&self, planned: Vec<(Person, Planned)>, by: &str) -> Result<u64, StoreError> {
+    /// Returns whom it is about: who has been erased meanwhile is not.
+    async fn put_all(&self, planned: Vec<(Person, Planned)>, by: &str) -> Result<Vec<Person>, StoreError> {
         stream::iter(planned)
             .map(|(person, to_do)| async move {
                 let word = match to_do.import {
@@ -303,16 +309,17 @@ impl Roster {
                 };
                 let now = self.clock.now();
                 let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
-                let entry = NewEntry { job: clock::new_job_id(person.id()), person, bytes };
-                self.store.put(now, entry).await
+                let entry = NewEntry { job: clock::new_job_id(person.id()), person: person.clone(), bytes };
+                Ok(self.store.put(now, entry).await?.then_some(person))
             })
             .buffer_unordered(APPLIED_AT_ONCE)
-            .try_fold(0_u64, |n, put| async move { Ok(n + u64::from(put)) })
+            .try_filter_map(|put| async move { Ok(put) })
+            .try_collect()
             .await
     }
 
     /// Has a member who is not in HR switched off, through a lane of their own, so that the guard applies.
-    async fn switch_off(&self, stranger: &Stranger) -> Result<(), RosterError> {
+    async fn switch_off(&self, stranger: &Stranger) -> Result<Person, RosterError> {
         let source = SourceName::parse(NOT_IN_HR).map_err(RosterError::Unsure)?;
         let person = Person::parse(source.clone(), &stranger.id)
             .map_err(|problem| RosterError::Unsure(format!("a member's id cannot be kept: {}", problem.problem)))?;
@@ -334,7 +341,7 @@ impl Roster {
         });
         let delivery = NewDelivery { source, dedupe: None, entries: entries.collect(), unmapped: Vec::new() };
         match self.store.accept(now, delivery).await? {
-            Accepted::Stored | Accepted::Duplicate { .. } | Accepted::Conflict { .. } => Ok(()),
+            Accepted::Stored | Accepted::Duplicate { .. } | Accepted::Conflict { .. } => Ok(person),
             Accepted::Full(_) => Err(RosterError::Full),
         }
     }

@@ -125,7 +125,7 @@ impl SharedHolds {
 
     /// Lifts a hold by hand, and makes those due who waited for it.
     pub async fn lift(&self, scope: &HoldScope) -> Result<bool, StoreError> {
-        let was_there = self.change(|holds| holds.lift(scope)).await?;
+        let was_there = self.change(|holds| !holds.lift(Some(scope)).is_empty()).await?;
         self.release(scope).await?;
         Ok(was_there)
     }

@@ -39,7 +39,12 @@ impl Worker {
             // Our copy may be out of date: the hold may have been lifted.
             self.holds.look().await?;
         }
-        let is_held = self.holds.current().get(&scope).is_some();
+        let holds = self.holds.current();
+        if let Some(hold) = holds.keeps_back(&scope) {
+            // Before the guard: what an operator allowed is not spent on whoever waits in any case.
+            return Ok(Some(Conclusion::Hold { scope, code: hold.code, not_before: None }));
+        }
+        let is_held = holds.is_guarded(&scope);
         let options = self.options.guard;
         let now = self.time_range(options.window_ms);
         let may = documents::change(self.store.as_ref(), GUARD, |guard: &mut Guard| {

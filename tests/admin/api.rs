@@ -488,6 +488,24 @@ async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
     assert!(stage.problems().await.is_empty());
 }
 
+#[tokio::test]
+async fn an_operators_hold_stands_beside_the_guards_and_lifting_it_leaves_that_one() {
+    let stage = Stage::set();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    stage.leave_next(LaneState::Held, |_| {}).await;
+    let holds =
+        scim_bridge::store::holds::SharedHolds::new(stage.store.clone(), stage.clock.clone(), crate::stage::PAUSES);
+    holds.set(&HoldScope::Deactivations, Code::HoldGuard, None).await.unwrap();
+    let set = stage.api("PUT", "/api/v1/hold", r#"{"scope":"deactivations"}"#).await.expect(200);
+    assert_eq!(set["code"], "HOLD-OPERATOR");
+    assert_eq!(stage.problems().await, ["HOLD-GUARD", "HOLD-OPERATOR"]);
+    let lift = async || stage.api("DELETE", "/api/v1/hold?scope=deactivations", "").await.expect(200)["holds"].clone();
+    let lifted = lift().await;
+    assert_eq!((lifted[0]["code"].as_str(), lifted.as_array().unwrap().len()), (Some("HOLD-OPERATOR"), 1));
+    assert_eq!(stage.problems().await, ["HOLD-GUARD"]);
+    assert_eq!(lift().await[0]["code"], "HOLD-GUARD");
+}
+
 /// `hold lift` lifts it, as its advice says, and nothing else does: not that nobody waits.
 #[tokio::test]
 async fn an_operators_hold_of_a_guarded_scope_is_no_guards() {

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
-use scim_bridge::postman_sim::{Person, PostmanSim};
+use scim_bridge::postman_sim::{Fault, On, Person, PostmanSim, What};
 use serde_json::{Value, json};
 
-use crate::process::{Bridge, Home, http, post, sim};
+use crate::process::{Bridge, Home, http, payload, post, sim};
 
 const HEADER: &str = "employee_id,email,first_name,last_name\n";
 
@@ -224,4 +225,91 @@ async fn drift_is_reported_and_repaired_as_far_as_configured_and_removals_stay()
     let problem = status["problems"].as_array().unwrap().iter().find(|problem| problem["code"] == "DRIFT-DIFFERENT");
     assert_eq!(problem.unwrap()["count"], 1, "{status}");
     assert_eq!(said(&home, &bridge, &["drift"])["report"], report);
+}
+
+/// A double-spaced file, and one that ends in blank lines: its body looks like many requests to whoever counts these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blank_lines_in_a_roster_do_not_slow_its_import() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let began = Instant::now();
+    let double = format!("{HEADER}\n{}{}", rows(0..300).replace('\n', "\r\n\r\n"), "\n".repeat(20_000));
+    assert_eq!(import(&home, &bridge, &double)["staged"], 300);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn apply_waits_for_nobody_who_is_not_in_it() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let fault = Fault { times: None, ..Fault::next(1, On::Any, What::Html) };
+    sim.order(fault.about("e-99@example.com")).unwrap();
+    post(&http(), &bridge.listen, "m1", &payload("employee.hired", "E-99", "Ada", "Lovelace")).await.unwrap();
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
+    let began = Instant::now();
+    let applied = said(&home, &bridge, &["apply", "--yes"]);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!((&applied["applied"], &applied["people"]), (&json!(1), &Value::Null));
+    assert_eq!(named(&sim), ["p0@example.com No0 true"], "whoever is in it was waited for");
+    assert!(bridge.jobs(&["waiting", "running"]).await > 0, "the other one is tried still");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_order_to_apply_is_refused_with_what_to_give() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
+    fs::write(home.path().join("other"), r#"{"ok":true}"#).unwrap();
+    fs::write(home.path().join("nobody"), "# nobody\n\n").unwrap();
+    for (arguments, code, told) in [
+        (&["apply", "--yes", "--plan", "other"][..], 1, "plan --json"),
+        (&["apply", "--yes", "--people", "nobody"], 1, "names nobody"),
+        (&["apply", "--json"], 2, "--yes"),
+        (&["import", "--source", "hr", "--file", "roster", "--since", "2026-01-01"], 2, "--since"),
+        (&["people", "list", "--state", "nope"], 2, "incomplete"),
+        (&["people", "list", "--mark", "nope"], 2, "after_close"),
+        (&["jobs", "--state", "nope"], 2, "scheduled"),
+        (&["deliveries", "--result", "nope"], 2, "put_off"),
+        (&["dead", "replay", "--event", "nope"], 2, "notice"),
+        (&["hold", "set", "--scope", "fetch:nope"], 1, "lists the sources"),
+        (&["capture", "off", "--source", "nope"], 1, "lists the sources"),
+    ] {
+        let refused = run(&home, &bridge, arguments);
+        let texts = [&refused.stdout[..], &refused.stderr].concat();
+        let texts = String::from_utf8_lossy(&texts);
+        assert_eq!(refused.status.code(), Some(code), "{arguments:?}: {texts}");
+        assert!(texts.contains(told), "{arguments:?}: {texts}");
+    }
+    assert_eq!(sim.members().len(), 0);
+    assert_eq!(run(&home, &bridge, &["capture", "off", "--source", "hr"]).status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_is_gone_is_told_until_it_is_back() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    for n in 1..4 {
+        let hired = payload("employee.hired", &format!("E-{n}"), "Ada", "Lovelace");
+        post(&http(), &bridge.listen, &format!("m{n}"), &hired).await.unwrap();
+    }
+    post(&http(), &bridge.listen, "m4", r#"{"type":"employee.hired","data":{"email":"x@example.com"}}"#).await.unwrap();
+    bridge.settled().await;
+    assert_eq!(sim.members().len(), 3);
+    drop(bridge);
+    let bridge = home.serve_with(&[("SCIM_BRIDGE__SOURCE__0__NAME", "hris")]);
+    bridge.answers("/api/v1/status", |_, body| body.contains("3 people and 1 dead letter belong to source `hr`")).await;
+    assert_eq!(bridge.problem("SOURCE-GONE").await["count"], 3);
+    let replayed = run(&home, &bridge, &["dead", "replay", "--source", "hr"]);
+    let texts = String::from_utf8_lossy(&replayed.stdout);
+    assert!(texts.contains("source `hr` is not configured"), "{texts}");
+    // Whoever is erased does not count any more.
+    assert!(run(&home, &bridge, &["person", "erase", "hr/E-1", "--yes"]).status.success());
+    bridge.answers("/api/v1/status", |_, body| body.contains("2 people and 1 dead letter belong to source `hr`")).await;
+    drop(bridge);
+    let bridge = home.serve();
+    bridge.answers("/api/v1/status", |status, body| status == 200 && !body.contains("SOURCE-GONE")).await;
 }

@@ -111,11 +111,13 @@ pub(in crate::admin) struct AppliedBody {
     left_out: u64,
     /// The names given that match nobody in the plan.
     not_found: Vec<String>,
+    /// Who they are, as `source/id`: those whom to wait for.
+    people: Vec<String>,
 }
 
 impl From<Applied> for AppliedBody {
-    fn from(Applied { applied, strangers, left_out, not_found }: Applied) -> Self {
-        Self { applied, strangers, left_out, not_found }
+    fn from(Applied { applied, strangers, left_out, not_found, people }: Applied) -> Self {
+        Self { applied, strangers, left_out, not_found, people }
     }
 }
 

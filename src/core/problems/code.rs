@@ -54,6 +54,9 @@ codes! {
     SourceToken = "SOURCE-TOKEN",
         "The HR system offers a verification token, and no file is configured to keep it.",
         "Set `[source.signature] handshake` to keep the token in a file, and switch the webhook on again in the HR system.";
+    SourceGone = "SOURCE-GONE",
+        "The store has people or dead letters of a source that is not configured (any more): nothing that HR says about these people is applied.",
+        "If the source was renamed, set its old name back, in the HR system's URL, too. If it is gone for good, have its people come from the new one (under the same address and name, each member is handed over), or erase them (`scim-bridge person erase`), and discard its dead letters.";
     SourceQuiet = "SOURCE-QUIET",
         "This source used to deliver, and has stopped.",
         "See whether the webhook is still switched on in the HR system: many switch it off after errors.";

@@ -57,6 +57,10 @@ pub struct Figures {
     pub sources: Vec<SourceFigures>,
     /// Deliveries to sources that do not exist.
     pub strangers: Vec<SourceFigures>,
+    /// Deliveries to further names that no source has.
+    pub other_strangers: SourceTally,
+    /// Sources that are not configured, of which the store has something.
+    pub gone: Vec<GoneFigure>,
     /// Rows that the last import of a source refused.
     pub imports: Vec<ImportFigure>,
     /// Lists of HR systems that are being read, and the last ones that could not be read completely.
@@ -69,6 +73,19 @@ pub struct Figures {
     pub alerts: Vec<AlertFigure>,
     /// The certificates that the configuration names.
     pub certificates: Vec<CertificateFigure>,
+}
+
+/// What the store has of a source that is not configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoneFigure {
+    /// Its name.
+    pub source: String,
+    /// How many people HR calls employed there.
+    pub people: u64,
+    /// How many dead letters.
+    pub dead: u64,
+    /// Since when that is known.
+    pub since: Option<UnixMs>,
 }
 
 /// What the last import of a source refused.

@@ -13,8 +13,8 @@ use super::time::UnixMs;
 
 pub use self::code::ProblemCode;
 pub use self::figures::{
-    AlertFigure, BoundFigures, CertificateFigure, DeadFigure, FetchFigure, Figures, ImportFigure, MarkFigure,
-    SourceFigures,
+    AlertFigure, BoundFigures, CertificateFigure, DeadFigure, FetchFigure, Figures, GoneFigure, ImportFigure,
+    MarkFigure, SourceFigures,
 };
 
 pub mod code;
@@ -110,6 +110,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(source::troubles(figures));
     found.extend(source::again(figures));
     found.extend(source::outdated(figures));
+    found.extend(source::gone(figures));
     found.extend(work::bounds(figures));
     found.extend(people::dead(figures));
     found.extend(people::marked(figures));

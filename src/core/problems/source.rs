@@ -1,9 +1,10 @@
 //! Whether HR systems' deliveries get through: what is refused, ignored or left out, and which sources have fallen
 //! silent.
 
-use super::{EXPIRES_MS, Figures, Found, ProblemCode, SourceFigures, counted, span};
-use crate::core::tally::{self, Seen, SourceTrouble, TroubleKind};
-use crate::core::time::UnixMs;
+use std::cmp::Reverse;
+
+use super::{EXPIRES_MS, Figures, Found, GoneFigure, ProblemCode, SourceFigures, counted, span};
+use crate::core::tally::{self, SELDOM, Seen, SourceTrouble, TroubleKind};
 
 /// A source that delivered at least this much…
 const REGULAR_MIN: u64 = 50;
@@ -13,8 +14,8 @@ const QUIET_MS: u64 = 10 * 86_400_000;
 /// Only when no delivery went to an unknown name for this long does it count that they go elsewhere.
 const FOUND_MS: u64 = 60_000;
 
-/// A name with fewer deliveries may be a stranger's guess.
-const SELDOM: u64 = 3;
+/// So many unknown names are a problem of their own, at the most: anybody can post to more.
+const NAMED_MAX: usize = 5;
 
 /// What to do about deliveries from elsewhere.
 const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, nothing is to be done.";
@@ -37,19 +38,22 @@ pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
             .map(|trouble| found(source, &trouble))
             .collect::<Vec<_>>()
     };
-    let (seldom, often): (Vec<_>, Vec<_>) = figures.strangers.iter().partition(|stranger| is_seldom(stranger));
+    let (mut rest, mut often): (Vec<_>, Vec<_>) = figures.strangers.iter().partition(|stranger| is_seldom(stranger));
+    often.sort_by_key(|stranger| Reverse(stranger.tally.unknown_rank(figures.now)));
+    rest.extend(often.split_off(NAMED_MAX.min(often.len())));
     let mut found: Vec<_> = figures.sources.iter().chain(often).flat_map(of_source).collect();
-    found.extend(seldom_names(figures, &seldom));
+    found.extend(other_names(figures, &rest));
     found
 }
 
 /// Whether so few deliveries went to a name that anybody may have made it up.
 fn is_seldom(stranger: &SourceFigures) -> bool {
-    (1..SELDOM).contains(&stranger.tally.unknown_rank(UnixMs::default()).1)
+    (1..SELDOM).contains(&stranger.tally.unknown().count)
 }
 
-/// Names to which a delivery or two went are one problem: whoever tries names must not make as many of them.
-fn seldom_names(figures: &Figures, strangers: &[&SourceFigures]) -> Option<Found> {
+/// Names to which a delivery or two went, and those beyond [`NAMED_MAX`], are one problem: whoever tries names must not
+/// make as many of them.
+fn other_names(figures: &Figures, strangers: &[&SourceFigures]) -> Option<Found> {
     let mut names = Vec::new();
     let mut all = Seen::default();
     for stranger in strangers {
@@ -58,6 +62,10 @@ fn seldom_names(figures: &Figures, strangers: &[&SourceFigures]) -> Option<Found
             names.push(format!("`{}`", stranger.name));
             all.add(trouble.seen);
         }
+    }
+    for trouble in figures.other_strangers.troubles(figures.now) {
+        names.push("others".to_owned());
+        all.add(trouble.seen);
     }
     let code = ProblemCode::SourceUnknown;
     let deliveries = counted(all.count, "delivery was", "deliveries were");
@@ -175,6 +183,23 @@ pub(super) fn outdated(figures: &Figures) -> Vec<Found> {
     figures.sources.iter().filter_map(of_source).collect()
 }
 
+/// Sources that are not configured, of which the store has something.
+pub(super) fn gone(figures: &Figures) -> Vec<Found> {
+    let of_source = |gone: &GoneFigure| {
+        let code = ProblemCode::SourceGone;
+        let parts = [(gone.people, "person", "people"), (gone.dead, "dead letter", "dead letters")];
+        let parts: Vec<_> =
+            parts.iter().filter(|(n, ..)| *n > 0).map(|(n, one, more)| counted(*n, one, more)).collect();
+        let belong = if gone.people + gone.dead == 1 { "belongs" } else { "belong" };
+        let what = format!("{} {belong} to source `{}`, which is not configured.", parts.join(" and "), gone.source);
+        Found::new(code, what, code.advice(), gone.people.max(gone.dead))
+            .about(&gone.source)
+            .since(gone.since)
+            .at("/people")
+    };
+    figures.gone.iter().filter(|gone| gone.people + gone.dead > 0).map(of_source).collect()
+}
+
 /// Sources that have fallen silent, or will.
 pub(super) fn quiet(figures: &Figures) -> Vec<Found> {
     figures.sources.iter().flat_map(|source| [silent(figures, source), expires(figures, source)]).flatten().collect()
@@ -204,6 +229,7 @@ mod tests {
     use super::*;
     use crate::core::person::{EventKind, SourceName};
     use crate::core::tally::GenuineResult;
+    use crate::core::time::UnixMs;
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -310,6 +336,15 @@ mod tests {
             counts,
             [("SOURCE-UNKNOWN hrr unknown_source".to_owned(), 200), ("SOURCE-UNKNOWN (others)".to_owned(), 3)]
         );
+        let many = (0..12_u64).map(|n| stranger(&format!("s{n}"), 100 - n)).collect();
+        let mut figures = Figures { now: NOW, up_since: NOW, strangers: many, ..Figures::default() };
+        figures.other_strangers.add_unknown(NOW, Seen { count: 7, since: NOW, last_at: NOW });
+        let all = problems(&figures, &super::super::Seen::default());
+        assert_eq!(all.len(), 6, "{all:?}");
+        assert!(all.iter().any(|problem| problem.what.contains("`s0`") && problem.count == 100), "the first is named");
+        let rest = all.iter().find(|problem| problem.key() == "SOURCE-UNKNOWN (others)").unwrap();
+        let sum: u64 = (5..12).map(|n| 100 - n).sum();
+        assert!(rest.count == sum + 7 && rest.what.ends_with("others."), "{rest:?}");
     }
 
     #[test]
@@ -332,6 +367,22 @@ mod tests {
         let told = &told(|source| source.outdated = Some(seen))[0];
         assert_eq!((told.key().as_str(), told.count, told.since), ("SOURCE-OUTDATED hr", 12, seen.since));
         assert!(told.what.contains("last 12 events"), "{told:?}");
+    }
+
+    #[test]
+    fn a_source_that_is_gone_is_told_with_what_the_store_has_of_it() {
+        let told = |people, dead| {
+            let gone = vec![GoneFigure { source: "hr2".to_owned(), people, dead, since: Some(NOW) }];
+            problems(&Figures { now: NOW, up_since: NOW, gone, ..Figures::default() }, &super::super::Seen::default())
+        };
+        let both = &told(3, 1)[0];
+        assert_eq!((both.key().as_str(), both.count, both.since), ("SOURCE-GONE hr2", 3, NOW));
+        assert!(
+            both.what.contains("3 people and 1 dead letter belong to source `hr2`, which is not configured."),
+            "{both:?}"
+        );
+        assert!(told(0, 1)[0].what.starts_with("1 dead letter belongs to"));
+        assert_eq!(told(0, 0), []);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Dead letters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -145,19 +145,22 @@ pub struct BulkDoneBody {
     pub discarded: u64,
     /// How many still cannot be mapped, and stay.
     pub still_unmapped: u64,
+    /// The sources of these that are not configured, so that nothing can map them.
+    #[serde(default)]
+    pub sources_gone: BTreeSet<String>,
     /// Give it as `after` to go on; null if that was all.
     pub next: Option<String>,
 }
 
 impl BulkDoneBody {
     pub(in crate::admin) fn replayed(done: Done) -> Self {
-        let Done { matched, done, still_unmapped, next } = done;
-        Self { matched, replayed: done, discarded: 0, still_unmapped, next }
+        let Done { matched, done, still_unmapped, gone, next } = done;
+        Self { matched, replayed: done, discarded: 0, still_unmapped, sources_gone: gone, next }
     }
 
     pub(in crate::admin) fn discarded(done: Done) -> Self {
-        let Done { matched, done, still_unmapped, next } = done;
-        Self { matched, replayed: 0, discarded: done, still_unmapped, next }
+        let Done { matched, done, still_unmapped, gone, next } = done;
+        Self { matched, replayed: 0, discarded: done, still_unmapped, sources_gone: gone, next }
     }
 }
 

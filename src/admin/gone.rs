@@ -1,0 +1,118 @@
+//! Sources that are not configured any more, or under another name, while the store has people of theirs: nobody applies
+//! what HR says of these.
+//!
+//! All people are counted where the configured names have changed, and again where somebody who was counted does not count
+//! any more; otherwise a few of them are looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::AdminError;
+use super::service::AdminState;
+use super::shared;
+use crate::core::person::{Document, EmploymentState, Person};
+use crate::core::problems::GoneFigure;
+use crate::core::roster::NOT_IN_HR;
+use crate::core::time::UnixMs;
+use crate::store::{Page, PersonRow, Stats};
+
+/// How many people are read at once.
+const ROWS: usize = 500;
+/// How many people of each source are looked at to see whether the count still holds.
+const LOOKED_AT: usize = 20;
+
+/// What was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Counted {
+    /// The names that were configured then.
+    names: BTreeSet<String>,
+    /// The people of every source, those configured then included: another process may not have them.
+    sources: BTreeMap<String, Members>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Members {
+    people: u64,
+    since: UnixMs,
+    some: Vec<Person>,
+}
+
+impl AdminState {
+    /// Counts the people of sources that are gone, if that may have changed.
+    pub async fn count_gone(&self) -> Result<(), AdminError> {
+        let counted: Counted = shared::read(&*self.store, shared::GONE).await?;
+        let names: BTreeSet<String> = self.source_names().map(ToString::to_string).collect();
+        if counted.names == names && self.still_holds(&counted).await? {
+            return Ok(());
+        }
+        let (now, mut sources) = (self.now(), BTreeMap::<String, Members>::new());
+        let mut page = Page { rows_max: ROWS, after: None };
+        loop {
+            let listed = self.store.people(&page).await?;
+            for person in listed.rows.iter().filter_map(|row| self.employed(row)) {
+                let source = person.source.to_string();
+                let since = counted.sources.get(&source).map_or(now, |known| known.since);
+                let members = sources.entry(source).or_insert_with(|| Members { since, ..Members::default() });
+                members.people += 1;
+                if members.some.len() < LOOKED_AT {
+                    members.some.push(person);
+                }
+            }
+            match listed.next {
+                Some(next) if !self.lifecycle.is_stopping() => page.after = Some(next),
+                Some(_) => return Ok(()),
+                None => break,
+            }
+        }
+        let write = |counted: &mut Counted| {
+            *counted = Counted { names: names.clone(), sources: sources.clone() };
+            Some(())
+        };
+        shared::update(&*self.store, shared::GONE, write).await?;
+        Ok(())
+    }
+
+    /// What is known of sources that are gone.
+    pub(super) async fn gone_figures(&self, stats: &Stats) -> Result<Vec<GoneFigure>, AdminError> {
+        let counted: Counted = shared::read(&*self.store, shared::GONE).await?;
+        let with_people = counted.sources.keys();
+        let with_dead = stats.dead_by_source.iter().filter(|(_, n)| **n > 0).map(|(source, _)| source);
+        let names: BTreeSet<&String> = with_people.chain(with_dead).filter(|source| self.is_gone(source)).collect();
+        let figure = |source: &String| {
+            let members = counted.sources.get(source);
+            GoneFigure {
+                source: source.clone(),
+                people: members.map_or(0, |members| members.people),
+                dead: stats.dead_by_source.get(source).copied().unwrap_or(0),
+                since: members.map(|members| members.since),
+            }
+        };
+        Ok(names.into_iter().map(figure).collect())
+    }
+
+    fn is_gone(&self, source: &str) -> bool {
+        source != NOT_IN_HR && self.source_names().all(|known| known.as_str() != source)
+    }
+
+    /// The person, if HR's last word is that they are employed and their record counts.
+    fn employed(&self, row: &PersonRow) -> Option<Person> {
+        let document = Document::from_bytes(row.document.as_deref()?).ok()?;
+        let is_employed = document.record.membership(self.now()) == Some(EmploymentState::Employed);
+        (is_employed && document.record.closed.is_none()).then_some(document.person)
+    }
+
+    async fn still_holds(&self, counted: &Counted) -> Result<bool, AdminError> {
+        for (_, members) in counted.sources.iter().filter(|(source, _)| self.is_gone(source)) {
+            for person in &members.some {
+                let row = self.store.person(person.id()).await?;
+                if row.and_then(|row| self.employed(&row)).is_none() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
