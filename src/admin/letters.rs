@@ -286,7 +286,7 @@ impl AdminState {
         };
         shared::update(&*self.store, shared::REMAPPED, is_tried).await?;
         if healed > 0 {
-            tracing::info!(healed, "records that could not be mapped are read by the present mapping");
+            tracing::info!(healed, "records that could not be mapped are mapped now");
         }
         Ok(healed)
     }

@@ -43,11 +43,11 @@ pub struct AdminState {
     pub health: StoreHealth,
     /// Where `now` comes from.
     pub clock: Clock,
-    /// What opens API and console.
+    /// The tokens for API and console.
     pub tokens: Tokens,
     /// Which of the console's sessions have ended early.
     pub log_outs: LogOuts,
-    /// The process's life.
+    /// The phase that the process is in, and its loops.
     pub lifecycle: Lifecycle,
     /// The present mappings.
     pub remap: Remap,
@@ -65,7 +65,7 @@ pub struct AdminState {
     pub guard: GuardOptions,
     /// The store's bounds.
     pub bounds: BoundFigures,
-    /// How long certificates last.
+    /// The certificates that the configuration names, and when they expire.
     pub certificates: Certificates,
     /// The configuration in force, for people: key and value, secrets masked.
     pub settings: Arc<Vec<(String, String)>>,
@@ -88,7 +88,7 @@ pub struct AdminState {
 }
 
 impl AdminState {
-    /// The present.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> UnixMs {
         self.clock.now()

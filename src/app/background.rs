@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError, documents, holds};
 
 /// How often secret files are looked at. Seen soon after a change, and a few small reads cost nothing.
 const SECRETS_EVERY: Duration = Duration::from_secs(2);
-/// Processes tell each other of so many at the most.
+/// How many unusable secrets a process reports to the others at most.
 const FAILING_SECRETS_MAX: usize = 50;
 /// How often expired data is dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -102,7 +102,7 @@ pub(super) async fn refresh_secrets(
     }
 }
 
-/// Notes which secrets cannot be used any more, and since when. Whether that is news.
+/// Notes which secrets cannot be used any more, and since when. Returns whether that is news.
 fn note_failing(known: &mut Vec<FailingSecret>, failing: Vec<(String, String)>, now: UnixMs) -> bool {
     let since = |key: &str| known.iter().find(|known| known.key == key).map_or(now, |known| known.since);
     let now_failing: Vec<_> = failing
@@ -120,18 +120,18 @@ pub(super) async fn tidy(store: Arc<dyn Store>, clock: Clock) {
     loop {
         failpoint::at("tidy");
         tokio::time::sleep(TIDY_EVERY).await;
-        // Whoever takes deliveries forgets them in time; where nobody does any more, this does.
+        // An intake drops the deliveries that it captured in time; this drops them if no intake runs any more.
         let now = clock.now();
         let forget = |captures: &mut Captures| captures.tidy(now).then_some(());
         if let Err(error) = documents::change(store.as_ref(), capture::DOCUMENT, forget).await {
-            warn!(%error, "captured deliveries that are past their hour could not be dropped");
+            warn!(%error, "captured deliveries that have expired could not be dropped");
         }
         loop {
             match store.tidy(clock.now()).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
-                    warn!(%error, "what is past its time could not be dropped");
+                    warn!(%error, "expired data could not be dropped");
                     break;
                 }
             }
@@ -139,7 +139,7 @@ pub(super) async fn tidy(store: Arc<dyn Store>, clock: Clock) {
     }
 }
 
-/// Compares HR and the members when it is due; one of all processes does it.
+/// Compares HR and the members when that is due; only one of the processes does it.
 pub(super) async fn compare(roster: Roster) {
     if roster.drift_options().every_ms == 0 {
         return;
@@ -186,7 +186,7 @@ pub(super) async fn remap(state: AdminState) {
         match state.remap_all().await {
             Ok(healed) => {
                 if healed > 0 {
-                    info!(records = healed, "records that could not be mapped are mapped by the present mapping");
+                    info!(records = healed, "records that could not be mapped are mapped now");
                 }
                 return;
             }

@@ -57,7 +57,7 @@ impl Api {
         Ok(Self { http, base_url: format!("http://{}", reachable(listen)), token, token_file })
     }
 
-    /// The same API, for questions that take long.
+    /// The same API, for requests that take long.
     pub fn patient(mut self, timeout: Duration) -> Result<Self, Failure> {
         self.http = crate::scim::plain_http(timeout).map_err(|error| Failure::failed(error.to_string()))?;
         Ok(self)
@@ -173,13 +173,13 @@ impl Api {
     fn no_token(&self) -> Failure {
         let is_gone = |file: &PathBuf| {
             let seen = std::fs::metadata(file);
-            // Nobody has served here yet where the folder is missing, too.
+            // If the folder is missing, too, nothing has been served here yet.
             let has_folder = file.parent().is_some_and(std::path::Path::is_dir);
             has_folder && seen.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
         };
         let action = match &self.token_file {
             Some(file) if is_gone(file) => format!(
-                "The file {} is gone: a `serve` that runs writes it again within seconds, and one that starts makes it; or set `[server] admin_token`.",
+                "The file {} is gone. A running `serve` writes it again within seconds; if none runs, start one, or set `[server] admin_token`.",
                 file.display()
             ),
             Some(file) => format!(

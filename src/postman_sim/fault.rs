@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_never_strikes_never_does() {
+    fn a_share_of_zero_never_strikes() {
         let mut faults = Faults::default();
         faults.order("any:reset:0%".parse().unwrap()).unwrap();
         assert!((0..100).all(|_| strikes(&mut faults, Operation::Get, "").is_none()));

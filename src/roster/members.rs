@@ -20,9 +20,9 @@ use crate::store::{Page as StorePage, Token};
 const PAGES_MAX: u32 = 10_000;
 /// The longest that an operator waits for a target that accepts no more calls.
 const BACK_OFF_MS_MAX: u64 = 120_000;
-/// How often a page is requested in total.
+/// How many times in all a page is requested.
 const PAGE_TRIES: u32 = 5;
-/// How often a list is read in total that changes meanwhile, or is incomplete.
+/// How many times in all a list is read that changes meanwhile, or is incomplete.
 const LIST_TRIES: u32 = 3;
 
 /// How long to wait before an empty list is read again if members are known: temporary trouble is over by then.
@@ -145,7 +145,7 @@ impl Roster {
             if code.is_some_and(is_caused_by_key) && matches!(outcome, Outcome::Hold(..)) {
                 break;
             }
-            warn!(start_index, problem, "a page of members did not come");
+            warn!(start_index, problem, "a page of members could not be read");
             tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
         }
         if let Some(code) = code {

@@ -93,7 +93,7 @@ async fn only_a_trusted_proxy_is_believed_about_https_and_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_connections_that_are_silent_or_end_no_body_keep_nobody_out() {
+async fn a_thousand_connections_that_are_silent_or_never_end_their_body_keep_nobody_out() {
     let stage = Stage::set();
     let unended =
         format!("POST /login HTTP/1.1\r\nHost: localhost\r\n{}: {}\r\nContent-Length: 9000\r\n\r\na", FORM.0, FORM.1);
@@ -116,7 +116,7 @@ async fn a_thousand_connections_that_are_silent_or_end_no_body_keep_nobody_out()
 }
 
 #[tokio::test]
-async fn requests_that_come_in_one_go_are_all_answered_and_those_who_take_no_answer_keep_nobody_waiting() {
+async fn pipelined_requests_are_all_answered_and_a_peer_that_reads_no_answer_keeps_nobody_waiting() {
     let stage = Stage::set();
     let requests = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3000);
     let mut deaf = TcpStream::connect(stage.address).await.unwrap();

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::stage::{now, person};
 
-/// Long enough for a worker's task here, and short, so that lanes are taken over soon.
+/// Long enough for what a worker does here, and short enough that lanes are taken over soon.
 const LEASE_MS: u64 = 1_000;
 /// The pause between two attempts of a sender in a hurry.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);

@@ -307,7 +307,7 @@ impl Pair {
         if self.held.is_empty() {
             return;
         }
-        // Kept sometimes, to be used a second time.
+        // Sometimes the lease is kept, to be used a second time.
         let index = which.index(self.held.len());
         let held = if index % 4 == 3 { self.held[index].clone() } else { self.held.remove(index) };
         let who = (0..PEOPLE + SOURCES.len()).find(|who| whom(*who).id() == held.0.lease.person).unwrap();

@@ -192,7 +192,7 @@ pub(super) fn of_page(
     let mut told = Vec::new();
     for record in read(mapping, source, page) {
         match record {
-            // The end that is announced for a person who works here comes after them.
+            // The announced end of somebody who works here is a record of its own, right after theirs.
             Record::Event { event, .. }
                 if is_over(&event, at) && told.last().is_some_and(|last| employs(last, &event.person)) =>
             {
@@ -230,7 +230,7 @@ fn at_the_read(event: Event, mapping: &Mapping, at: UnixMs) -> Event {
 /// The people of a list's page, and its rows. With `each`, rows only name people, who are then read one by one.
 ///
 /// # Errors
-/// What the page is instead of a list.
+/// What is wrong with the page, if it is not a list.
 pub(super) fn of_list(
     mapping: &Mapping,
     source: &SourceName,

@@ -10,7 +10,7 @@ use crate::core::json::Json;
 use crate::core::person::SourceName;
 use crate::core::time::UnixMs;
 
-/// Rows at most, as of a file.
+/// How many rows a list may have: as many as an imported file.
 const ROWS_MAX: usize = 200_000;
 
 /// What comes next.

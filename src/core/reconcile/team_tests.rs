@@ -52,9 +52,9 @@ pub(crate) struct Team {
     pub(super) no_patch: bool,
     /// It answers a filter with 400.
     pub(super) no_filter: bool,
-    /// It says that it knows PATCH, whether or not.
+    /// It says that it supports PATCH, whether or not it does.
     pub(super) lies: bool,
-    /// It takes a PATCH of the names.
+    /// It accepts a PATCH of the names.
     pub(super) patches_names: bool,
     pub(crate) made: u32,
     /// Groups by id: name and members.
@@ -65,11 +65,11 @@ pub(crate) struct Team {
     pub(super) ignores_writes: bool,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
-    /// A proxy answers a look at this id with a page of its own, 404.
+    /// A proxy answers a read of this id with a 404 and a page of its own.
     pub(super) page_at: Option<String>,
     /// Pages show only this many members, this many times.
     pub(super) hides: (usize, usize),
-    /// Reads show what was so before this long ago.
+    /// Reads show the state of this long ago.
     pub(super) lag_ms: u64,
     pub(crate) now: UnixMs,
     /// What the members were, and until when.

@@ -360,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_of_two_clocks_are_told_as_distances() {
+    fn an_instant_goes_from_one_clock_to_another_as_a_distance() {
         let (server, ours) = (UnixMs(5_000), UnixMs(900_000));
         assert_eq!(local(UnixMs(5_250), server, ours), UnixMs(900_250));
         assert_eq!(from_now(UnixMs(900_250), ours), 250);
