@@ -1,5 +1,5 @@
-//! Reads small files that others keep: never a pipe, a device or a file without end, and for a moment at the most. A file
-//! system that does not answer holds up nothing else.
+//! Reads small files that others write: never a pipe, a device or an endless file, and only for a moment. A file system
+//! that does not answer holds up nothing else.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What a file holds; wiped when it is dropped, since it may be a secret.
 type Content = Zeroizing<Vec<u8>>;
 
-/// Reads a file of so many bytes at the most. The error is for people, and names the path.
+/// Reads a file of at most this many bytes. The error is for people, and names the path.
 ///
 /// # Errors
 /// It cannot be read, is no regular file, is larger, or does not answer.
@@ -126,7 +126,7 @@ fn read_now(path: &Path, bytes_max: u64) -> io::Result<Content> {
     Ok(bytes)
 }
 
-/// What it is, where it is no regular file.
+/// What it is, if it is no regular file.
 fn no_file(kind: FileType) -> Option<&'static str> {
     Some(match kind {
         _ if kind.is_file() => return None,

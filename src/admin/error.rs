@@ -83,7 +83,7 @@ pub enum AdminError {
     #[error("all work is held ({0}), so Postman is not asked either")]
     Held(Code),
     /// The target should be asked, but its rate is used up for now.
-    #[error("Postman's rate is used up for now, by the work that goes on")]
+    #[error("Postman's rate is used up for now, by work in progress")]
     RateUsedUp,
     /// A form came from elsewhere, or is older than the session.
     #[error("this form was not sent from a current page of this console")]
@@ -301,11 +301,11 @@ impl ResponseError for AdminError {
     }
 }
 
-/// What to do where there is none.
+/// What to do if there is no such thing.
 fn not_found(what: &str) -> &'static str {
     match what {
         "person" => {
-            "HR has told of nobody by that id, address or name. `scim-bridge people search TEXT` finds people by the beginning of a word."
+            "HR has not reported anybody with that id, address or name. `scim-bridge people search TEXT` finds people by the beginning of a word."
         }
         "job" => "Check the id: a job is kept as long as its person's story.",
         "source" => "Check the name: `scim-bridge status` lists the sources.",

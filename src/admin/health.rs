@@ -92,7 +92,7 @@ fn mirror<'s>(overview: &Overview, sources: impl Iterator<Item = &'s SourceName>
         metrics::gauge!(metric::JOBS, metric::STATE => state.as_str()).set(as_f64(n));
     }
     metrics::gauge!(metric::PEOPLE).set(as_f64(stats.people));
-    // A gauge must go back to zero: the figures leave out a source of which nothing waits.
+    // A gauge must go back to zero, but the figures leave out sources without waiting events.
     let sources: Vec<_> = sources.collect();
     let named = sources.iter().map(|source| source.as_str()).chain([NOT_IN_HR]);
     for source in named.chain(stats.entries.keys().map(String::as_str)).collect::<BTreeSet<_>>() {

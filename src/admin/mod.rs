@@ -67,7 +67,7 @@ const UPKEEP: Duration = Duration::from_millis(BEAT_MS);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Connections that the server handles: more than may be open at once, so that nobody waits in front of it.
 const CONNECTIONS_MAX: usize = connections::OPEN_MAX + 64;
-/// How long a connection that is to be closed may take for it.
+/// How long closing a connection may take.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;

@@ -18,7 +18,7 @@ pub const TOKEN_FILE: &str = "admin-token";
 /// The key that could be set instead.
 const KEY: &str = "server.admin_token";
 
-/// What opens API and console, and where it is kept, if it is not configured.
+/// The admin token, and the file that keeps it if it is not configured.
 pub(super) fn admin(config: &Config) -> Result<(LiveSecret, Option<KeptToken>), StartError> {
     match (&config.server.admin_token, &config.store.url) {
         (Some(token), _) => Ok((token.clone(), None)),

@@ -267,7 +267,7 @@ fn print_record(record: &RecordExplanation) {
         RecordResult::Ignored { why, type_value } => say!("  => ignored ({why}): type {type_value:?}"),
         RecordResult::Unmapped { code, detail, .. } => say!("  => dead letter {code}: {detail}"),
     }
-    // Of what was looked for, `found_at` says where it was; the rest is what else could be.
+    // The paths that the mapping does not use: fields could be taken from there, too.
     let is_used = |path: &&String| record.fields.iter().any(|field| field.found_at.as_ref() == Some(*path));
     let others: Vec<&str> = record.paths.iter().filter(|path| !is_used(path)).map(String::as_str).collect();
     if !others.is_empty() {

@@ -138,7 +138,7 @@ fn run_backup(context: &Context, args: &BackupArgs) -> Result<(), Failure> {
     context.print(&report, || {
         say!("{} bytes in {}", report.bytes, report.file.display());
         if let Some(damaged) = &report.damaged {
-            say!("{damaged}. What was written is whole: put it in the place of the store.");
+            say!("{damaged}. What was written is complete: put it in place of the store.");
         }
     })
 }

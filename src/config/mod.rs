@@ -142,8 +142,8 @@ impl Config {
     }
 
     /// Reads the configuration for a command that needs no secrets: a missing one is not an error. The Postman key is
-    /// then empty, the admin token is none, and the source has no secret; without any source there is still `hr`. Not
-    /// for `serve`.
+    /// then empty, there is no admin token, and the sources have no secrets; if no source is configured, there is still
+    /// `hr`. Not for `serve`.
     ///
     /// # Errors
     /// Everything else that is wrong with it.

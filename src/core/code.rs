@@ -217,7 +217,7 @@ codes! {
         "Serve the other store. To go on with this one after all, stop the other for good, then `scim-bridge hold lift`.";
     HoldUnreadable = "HOLD-UNREADABLE",
         "This version cannot read a hold that is in the store, so all that it may be meant for waits.",
-        "If a newer version set it, run that one again. Or see that work may go on, and lift it by its scope: `scim-bridge hold lift --scope SCOPE`.";
+        "If a newer version set it, run that one again. Or make sure that work may go on, and lift it by its scope: `scim-bridge hold lift --scope SCOPE`.";
     // The store cannot serve: webhooks are answered 503, workers wait, nothing is lost.
     StoreUnreachable = "STORE-UNREACHABLE",
         "No connection to Redis could be made.",

@@ -18,7 +18,7 @@ const STEPS: u64 = 24;
 const REMEMBERED_MAX: usize = 128;
 /// For how long: longer than the pauses between attempts, and any lease.
 const REMEMBERED_MS: u64 = 3_600_000;
-/// Processes' clocks differ by less where they are kept right: what is dated later was dated by a wrong one.
+/// Synchronised clocks of processes differ by less, so a later date comes from a wrong clock.
 const AHEAD_MS: u64 = 600_000;
 
 /// What the guard lets through without an operator.

@@ -191,7 +191,7 @@ impl ProbePauses {
     }
 }
 
-/// Processes' clocks differ by less where they are kept right.
+/// Synchronised clocks of processes differ by less, so a larger difference means that a clock was set back.
 const SET_BACK_MS: u64 = 600_000;
 
 /// All holds: the document that workers share.

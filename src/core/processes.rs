@@ -105,7 +105,7 @@ pub struct Process {
     /// Secrets whose files it can no longer use: the last value stays in use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing_secrets: Vec<FailingSecret>,
-    /// The most by which the others' clocks were ahead of its own, in milliseconds.
+    /// How far ahead of its own clock another one was at most, in milliseconds.
     #[serde(default)]
     pub others_ahead_ms: u64,
 }

@@ -32,7 +32,7 @@ const RUN_MS: u64 = 60_000;
 const TOLD_MS: u64 = 24 * 3_600_000;
 /// How long refusals are reported if no genuine delivery came after them: an hour without another one.
 const REFUSED_TOLD_MS: u64 = 3_600_000;
-/// How long trouble is reported of which nothing that comes later shows that it is over: an hour without another.
+/// How long trouble is reported if no later delivery can show that it is over: an hour after the last of it.
 const UNPROVEN_TOLD_MS: u64 = 3_600_000;
 /// How long unknown types beyond [`WORDS_MAX`] are reported, without their names. The others are reported until the
 /// mapping names them.
@@ -256,8 +256,9 @@ impl SourceTally {
         own.add(seen);
     }
 
-    /// Which unknown name is worth more: one that is still told, then one that is used, then, of those, the first, and of
-    /// names tried once or twice the last. So no later name displaces one that is used, however much is posted to it.
+    /// Which unknown name to keep: one that is still reported before one that is not, then one in regular use before one
+    /// tried once or twice; of names in use the first, of the others the last. So no later name displaces one in use,
+    /// however much is posted to it.
     #[must_use]
     pub fn unknown_rank(&self, now: UnixMs) -> (bool, u64, i64) {
         let seen = self.unknown();
@@ -342,8 +343,8 @@ impl SourceTally {
         troubles
     }
 
-    /// Events without a time, of the kinds of which none with one came since, while others have one. If no event has a
-    /// time, their arrival orders all of them.
+    /// Events without a time, as long as no event of the same kind has come with one since. Only if others have a time:
+    /// if none has, they are simply ordered by arrival.
     fn untimed_now(&self, now: UnixMs) -> Seen {
         let mut untimed = Seen::default();
         if self.timed.within(now, TOLD_MS) {

@@ -32,8 +32,8 @@ impl UnixMs {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
-    /// An instant at which the bridge did something, seen at `now`: if it is ahead of that, or before there was a bridge,
-    /// it was told by a wrong clock, and counts as now.
+    /// Corrects an instant at which the bridge did something: if it is later than `now`, or before there was a bridge,
+    /// the clock was wrong, and it counts as `now`.
     #[must_use]
     pub fn set_right(self, now: Self) -> Self {
         if self < EARLIEST && now >= EARLIEST { now } else { self.min(now) }

@@ -194,7 +194,7 @@ impl Worker {
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
     }
 
-    /// Folds what is in the inbox, and tells what others have to know of it.
+    /// Folds what is in the inbox, and passes on what others must know.
     async fn fold_inbox(
         &self,
         document: &mut Document,
@@ -211,7 +211,7 @@ impl Worker {
         Ok(folding)
     }
 
-    /// A source of whose events all are outdated is told of; counts are not worth a failure.
+    /// Counts outdated events, so that a source that sends nothing else is reported. A failure to count fails nothing.
     async fn note_outdated(&self, source: &SourceName, folding: &Folding, now: UnixMs) {
         let (news, outdated) = (folding.told_news, folding.outdated);
         if news == 0 && outdated == 0 {
@@ -450,7 +450,7 @@ impl Worker {
     }
 }
 
-/// The ending of somebody of whom nothing is to be done at the target (yet).
+/// The ending for somebody for whom there is nothing to do at the target (yet).
 fn ending_without_call(document: Document, fetched: &Fetched, now: UnixMs) -> Ending {
     if fetched.is_list {
         Ending::read_for_others(document, now)

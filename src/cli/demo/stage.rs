@@ -174,8 +174,7 @@ impl Stage {
         self.api.get_if_there(&path).await
     }
 
-    /// How the member of one of these addresses stands, in whatever letters; all of them, where there are
-    /// several.
+    /// The state of the member with one of these addresses, ignoring case; of all of them, if there are several.
     pub(super) fn member(&self, emails: &[&str]) -> Option<String> {
         let members = self.sim.members();
         let shown: Vec<String> = members

@@ -10,7 +10,7 @@ use crate::core::time::UnixMs;
 
 /// A turn further ahead than this is the result of a clock that was set back.
 const AHEAD_MS_MAX: i64 = 48 * 3_600_000;
-/// Processes' clocks differ by less where they are kept right.
+/// Synchronised clocks of processes differ by less, so a larger difference means that a clock was set back.
 const SET_BACK_MS: u64 = 600_000;
 /// The longest wait that a system may ask for at once.
 const BACK_OFF_MS_MAX: u64 = 3_600_000;

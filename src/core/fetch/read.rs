@@ -90,7 +90,7 @@ pub enum ReadEnd {
 
 impl ReadEnd {
     /// Its meaning if somebody was found earlier at a step's first path: then the login is valid, and a refusal at
-    /// the other path means no more than the 404.
+    /// the other path only means that the person is not there either.
     #[must_use]
     pub fn knowing(self, first_path_serves: bool) -> Self {
         match self {

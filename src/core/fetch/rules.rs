@@ -180,7 +180,11 @@ impl FetchRules {
         let mut names = BTreeSet::from(["asked"]);
         for (n, step) in self.step.iter().enumerate() {
             let key = |name: &str| format!("step[{n}].{name}");
-            when(!names.insert(&step.name), &key("name"), "is taken: each step has its own, and `asked` is none");
+            when(
+                !names.insert(&step.name),
+                &key("name"),
+                "is used already: each step needs a name of its own, other than `asked`",
+            );
             when(!step.path.as_str().starts_with('/'), &key("path"), "begins with `/`");
             let is_bad = step.or_path.as_ref().is_some_and(|path| !path.as_str().starts_with('/'));
             when(is_bad, &key("or_path"), "begins with `/`");

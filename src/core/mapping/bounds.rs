@@ -18,7 +18,7 @@ pub(super) fn exceeded(mapping: &Mapping) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let mut most = |key: &'static str, what: &str, count: usize, max: usize| {
         if count > max {
-            found.push((key, format!("{what}: {count}, and at most {max} are taken")));
+            found.push((key, format!("{what}: {count}, and at most {max} are allowed")));
         }
     };
     most("records", "the path's bytes", mapping.records.as_str().len(), TEXT_BYTES_MAX);

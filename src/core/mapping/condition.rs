@@ -152,7 +152,7 @@ impl fmt::Display for Condition {
 }
 
 impl Condition {
-    /// The path whose value it looks at, where that is one place.
+    /// The path whose value it looks at, if it looks at a single place.
     pub(super) fn plain_path(&self) -> Option<&Path> {
         match &self.of {
             Of::Path(path) if path.plain_names().is_some() => Some(path),

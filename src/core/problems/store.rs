@@ -52,7 +52,9 @@ fn fails(code: &str, failing: &[&FailingOperation]) -> Found {
         what.push_str(" What is damaged is skipped: the log says who is concerned.");
     }
     if suffers(Suffers::Safety).is_some() && known != Some(&Code::StoreMinReplicas) {
-        what.push_str(" It is so since the bridge connected; another connection, or a restart, would be refused.");
+        what.push_str(
+            " This has been so since the bridge connected; another connection, or a restart, would be refused.",
+        );
     }
     if upkeep.is_some() {
         what.push_str(" Some of what is kept cannot be read or changed.");

@@ -60,13 +60,13 @@ fn the_leave_of_somebody_whose_hire_found_another_employees_account_ends_the_dea
     assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
     let ending = world.tell(&[of_adam(leave(30))]);
     assert_eq!((ending.ended.last().unwrap().1, ending.document.trouble), (Finished::NotAMember, None));
-    // Whether a leave that gives the address under an id that HR never called hired is of the same human, nobody knows.
+    // A leave with the same address, under an id that HR never called hired, may be about the same human being or not.
     let mut stranger = Event { person: person("E-3"), ..leave(40) };
     stranger.facts.email = Email::parse("ada@example.com").ok();
     let trouble = world.tell(std::slice::from_ref(&stranger)).document.trouble.unwrap();
     assert_eq!(trouble.code, Code::ScimOwned);
     assert!(trouble.detail.contains("hr/E-1") && trouble.detail.contains("hr/E-3"), "{}", trouble.detail);
-    // One from before the owner's time is none of theirs.
+    // One from before the owner was hired is not about them.
     let before = Event { person: person("E-4"), at: Some(UnixMs(5)), ..stranger };
     let ending = world.tell(&[before]);
     assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::NotAMember, None));

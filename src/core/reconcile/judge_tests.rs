@@ -454,7 +454,7 @@ fn nobody_is_shown_by_an_empty_page_in_each_of_its_forms() {
         let page = listed(body);
         assert_eq!((page.members.len(), page.listed), (0, 0), "{body}");
     }
-    // Somebody is told of, and not shown: no proof of nobody. So it is with a row that lacks its id.
+    // A total above zero without a row does not prove that nobody is there, nor does a row without an id.
     for body in [
         r#"{"totalResults":1}"#,
         r#"{"totalResults":1,"Resources":null}"#,

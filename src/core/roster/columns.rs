@@ -48,7 +48,7 @@ pub struct Columns {
 pub struct RowEvent {
     /// What it says is so.
     pub event: Event,
-    /// When the person will leave, where it says so.
+    /// When the person will leave, if the row announces that.
     pub leaves_at: Option<UnixMs>,
 }
 

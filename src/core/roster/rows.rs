@@ -112,7 +112,7 @@ impl FileProblem {
             Self::NoIdColumn { .. } => {
                 "Give the column of the ids that name in the file, or let `[source.mapping] employee_id` name the column as it is called; the first row has the names."
             }
-            Self::Malformed { .. } => "Export it again as CSV in UTF-8, and see that it is whole.",
+            Self::Malformed { .. } => "Export it again as CSV in UTF-8, and make sure that it is complete.",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! In place of what sends spans, in a build without the feature `otlp`: there is none of it, ever.
+//! Takes the place of the exporter in a build without the feature `otlp`: it never sends anything.
 
 use std::time::Duration;
 

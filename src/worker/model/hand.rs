@@ -78,7 +78,7 @@ pub(super) struct Hand {
 }
 
 impl Hand {
-    /// Begins with what was claimed; none where there is nothing to read, and the lane is set aside.
+    /// Begins with what was claimed; none if it cannot be read, so that the lane is set aside.
     /// `owner`: whose a claim is.
     pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
         let (mut document, entries) = read(claimed)?;

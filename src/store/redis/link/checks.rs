@@ -84,7 +84,7 @@ pub(super) async fn check(
     if matches!(options.durability, Durability::Replicated { .. }) && field("min_slaves_good_slaves").is_none() {
         let trouble = LinkError::new(Code::StoreMinReplicas, "min-replicas-to-write 0");
         match look {
-            // It loses nothing that was accepted, so it is no reason to accept nothing: the next look tells of it.
+            // Nothing that was accepted is lost, so deliveries are still accepted; the next check reports it.
             Look::First => warn!(code = %trouble.code, "{} {}", trouble.code.title(), trouble.code.advice()),
             Look::Again => tolerate(trouble)?,
         }

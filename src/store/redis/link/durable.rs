@@ -21,7 +21,7 @@ use crate::core::code::Code;
 use crate::failpoint;
 use crate::telemetry::metrics as metric;
 
-/// Most writes in one group: so many scripts keep the server busy for some milliseconds.
+/// The most writes in one group: this many scripts keep the server busy for some milliseconds.
 const GROUP_MAX: usize = 256;
 /// This many groups start at once when there is something to send; further ones
 const AT_ONCE: usize = 4;
