@@ -72,7 +72,7 @@ change_the_mode() {
 change_the_mode_back() {
   upgrade
   upgrade
-  ! k --namespace "$ns" get deployment prod-scim-bridge 2>/dev/null || fail "the mode of before stays"
+  ! k --namespace "$ns" get deployment prod-scim-bridge 2>/dev/null || fail "the former mode stays"
 }
 
 switch_autoscaling_on() {
@@ -92,10 +92,10 @@ switch_autoscaling_on() {
 refuse_a_configuration() {
   local pod before
   before=$(pods intake)
-  ! h upgrade prod helm --values "$work/prod.yaml" --set-string config.log.level=hyper=warn --wait --timeout 30s || fail "it was taken"
+  ! h upgrade prod helm --values "$work/prod.yaml" --set-string config.log.level=hyper=warn --wait --timeout 30s || fail "it was accepted"
   for pod in $before; do
     k --namespace "$ns" delete pod "$pod" --wait
-    until_true 60 "two intakes of before" two_are_ready
+    until_true 60 "two intakes as before" two_are_ready
   done
   until_true 60 "kubectl tells why" is_told_why
   h rollback prod --wait --timeout 4m
@@ -113,7 +113,7 @@ two_are_ready() {
 }
 
 refuse_and_roll_back_by_itself() {
-  ! upgrade --atomic --timeout 30s --set-string config.log.level=hyper=warn || fail "it was taken"
+  ! upgrade --atomic --timeout 30s --set-string config.log.level=hyper=warn || fail "it was accepted"
   rolled prod-scim-bridge-intake prod-scim-bridge-worker
 }
 
@@ -193,7 +193,7 @@ take_redis_away() {
   until_true 60 "the intakes are ready again" two_are_ready
 }
 
-# --- who may what
+# --- who may reach what
 
 check_policies() {
   local intake worker
@@ -265,7 +265,7 @@ install_beside() {
 refuse_another_target() {
   local told name
   ! h install astray helm --values "$work/prod.yaml" --set serviceMonitor.enabled=false --set prometheusRule.enabled=false --set dashboard.enabled=false \
-    --set "config.store.key_prefix=scim-bridge:$ns:prod" --set "config.postman.base_url=http://elsewhere.$outside.svc:9080/scim/v2" --wait --timeout 20s || fail "it was taken"
+    --set "config.store.key_prefix=scim-bridge:$ns:prod" --set "config.postman.base_url=http://elsewhere.$outside.svc:9080/scim/v2" --wait --timeout 20s || fail "it was accepted"
   told=$(k --namespace "$ns" get pods --selector app.kubernetes.io/instance=astray --output json |
     jq --raw-output '.items[].status.containerStatuses[]? | (.lastState.terminated.message, .state.terminated.message) // empty')
   h uninstall astray --wait

@@ -45,6 +45,6 @@ pub(super) fn check(groups: &[GroupConfig], sources: &[SourceConfig], findings: 
         let is_twice = groups[..n]
             .iter()
             .any(|other| label::key(&other.name) == label::key(&group.name) && other.fact == group.fact);
-        findings.when(is_twice, &key("name"), "stands twice for the same fact", "Give all its `values` in one place.");
+        findings.when(is_twice, &key("name"), "occurs twice for the same fact", "Give all its `values` in one place.");
     }
 }

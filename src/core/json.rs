@@ -10,8 +10,8 @@ use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-/// A JSON value that borrows its texts. An object is a list of its members, which takes a tenth of a map with one
-/// member: a body of a million tiny objects must not fill the memory.
+/// A JSON value that borrows its texts. An object is a list of its members: with one member, it takes a tenth of the
+/// memory of a map, since a body of a million tiny objects must not fill the memory.
 #[derive(Clone, PartialEq)]
 pub enum Json<'a> {
     /// `null`
@@ -37,8 +37,8 @@ impl<'a> Json<'a> {
         serde_json::from_str(text)
     }
 
-    /// Parses a text, and looks at the value. What is in it that no reader holds is [`bounded`]: most likely nobody needs
-    /// it.
+    /// Parses a text, and looks at the value. Values that the parser cannot hold are [`bounded`]: most likely, nobody
+    /// needs them.
     ///
     /// # Errors
     /// What is wrong and where, without values.
@@ -266,9 +266,9 @@ pub struct UnknownCharset;
 /// As deep as values may be nested: the parser's own bound.
 const DEPTH_MAX: usize = 127;
 
-/// The text with what is JSON, and more than the parser holds, in a form that it holds: a number beyond all fractions
-/// becomes the largest of them, which nobody takes for an id either, and what is nested too deep becomes null. None if there
-/// is nothing of the kind.
+/// The text with a replacement for each value that is JSON but cannot be held by the parser: a number beyond the
+/// range of `f64` becomes 1e308, which is no id either, and what is nested too deep becomes null. None if there is no
+/// such value.
 #[must_use]
 pub fn bounded(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
@@ -344,9 +344,8 @@ fn end_of_container(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The text with what JSON's grammar or a reader stumbles over inside of strings mended: half of a
-/// surrogate pair and an escape that there is not become U+FFFD, a bare control character is escaped.
-/// None if there is nothing of the kind.
+/// The text with its strings mended where a parser would reject them: half of a surrogate pair and an unknown escape
+/// become U+FFFD, and a bare control character is escaped. None if there is nothing to mend.
 #[must_use]
 pub fn mended(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 16);
@@ -464,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_reader_holds_is_bounded_and_the_rest_stays_as_it_is() {
+    fn what_the_parser_cannot_hold_is_bounded_and_the_rest_stays_as_it_is() {
         let deep = |depth: usize| format!("{}7{}", r#"[{"a":"#.repeat(depth / 2), "}]".repeat(depth / 2));
         let body = format!(r#"{{"n":1e400,"m":-1{}, "deep":{},"t":"1e999 [\"","id":7}}"#, "0".repeat(400), deep(300));
         assert!(Json::parse(&body).is_err());

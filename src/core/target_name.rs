@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_tells_a_name_it_is_postman() {
+    fn without_a_name_the_target_is_postman() {
         assert_eq!(said("Postman says so."), "Postman says so.");
     }
 }

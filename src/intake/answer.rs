@@ -111,7 +111,7 @@ impl Refusal {
             Self::Unauthorised => {
                 "The sender is not authenticated; the operator of this bridge finds the reason in its log."
             }
-            Self::Charset => "Send UTF-8, or name a charset that there is in Content-Type.",
+            Self::Charset => "Send UTF-8, or name a known charset in Content-Type.",
             Self::Full { bound: FullBound::Entries, .. } => "Too much is waiting: send it again later.",
             Self::Full { .. } => "Too many dead letters of this source wait for a decision: send it again later.",
             Self::Crowded { bound, .. } => bound.help(),

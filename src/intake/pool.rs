@@ -1,5 +1,5 @@
-//! A memory pool that unauthenticated senders share. When it is full, the peer with the most, or the oldest share,
-//! loses.
+//! A memory pool that unauthenticated senders share. When it is full, a share is dropped: one of the peer that holds too
+//! much, or else the oldest.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_pool_is_full_and_nobody_has_too_much_whoever_held_longest_loses_theirs() {
+    fn if_a_pool_is_full_and_no_peer_has_too_much_the_oldest_share_is_lost() {
         let pool = Pool::of(10, 10);
         let (mut first, mut second, mut third) = (pool.share(peer(1)), pool.share(peer(2)), pool.share(peer(3)));
         assert!(second.grow_to(5) && first.grow_to(5));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_most_loses_their_oldest_and_nobody_elses_is_lost() {
+    fn the_peer_with_the_most_loses_its_oldest_shares_and_no_other_peer_loses_any() {
         let pool = Pool::of(99, 10);
         let mut genuine = pool.share(peer(1));
         let mut other = [pool.share(peer(2)), pool.share(peer(2))];

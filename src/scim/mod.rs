@@ -280,7 +280,8 @@ fn abandon(connection: &CaptureConnection) {
     }
 }
 
-/// Why an exchange failed, from the causes of the error, which names a URL with an address in it.
+/// Why an exchange failed, from the causes of the error. The error itself is not shown: it names the URL, which may
+/// contain somebody's address.
 fn failed(error: &legacy::Error, connection: &CaptureConnection) -> Reply {
     let certificate_wanted = connection.connection_metadata().as_ref().is_some_and(|connected| {
         let mut extensions = hyper::http::Extensions::new();

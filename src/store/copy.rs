@@ -22,7 +22,7 @@ const COPY_OF: &str = "copy_of";
 pub struct CopyOptions {
     /// Sets [`Code::HoldCopied`] on the source when all is there.
     pub hold_source: bool,
-    /// What the source is called if it has no id yet.
+    /// The id that the source gets if it has none yet.
     pub fresh_id: [u8; 16],
 }
 

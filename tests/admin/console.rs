@@ -270,7 +270,7 @@ async fn dead_letters_are_replayed_and_discarded_by_their_buttons() {
 }
 
 #[tokio::test]
-async fn all_that_a_filter_takes_are_counted_and_acted_on_together() {
+async fn all_that_match_a_filter_are_counted_and_acted_on_together() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     for n in 0..60 {
@@ -326,7 +326,7 @@ async fn a_record_that_still_does_not_map_says_why_and_stays() {
 }
 
 #[tokio::test]
-async fn a_path_that_there_is_not_is_a_page_in_a_browser_and_problem_details_elsewhere() {
+async fn an_unknown_path_is_a_page_in_a_browser_and_problem_details_elsewhere() {
     let stage = Stage::set();
     let browser = send(stage.address, "GET", "/nowhere", &[("Accept", "text/html,*/*")], "").await;
     assert_eq!((browser.status, browser.header("content-type")), (404, Some("text/html; charset=utf-8")));

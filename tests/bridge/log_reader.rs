@@ -56,7 +56,7 @@ async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_droppe
 }
 
 #[test]
-fn who_cannot_start_ends_although_nobody_reads_why() {
+fn a_process_that_cannot_start_ends_even_if_nobody_reads_why() {
     let home = Home::at("http://127.0.0.1:9/scim/v2", "");
     let (_reader, writer) = std::io::pipe().unwrap();
     let (mut full, (told, is_full)) = (writer.try_clone().unwrap(), std::sync::mpsc::channel());

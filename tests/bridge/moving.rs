@@ -327,7 +327,7 @@ async fn views(store: &dyn Transfer) -> Vec<String> {
     views
 }
 
-/// Kills the copy later and later, each time after one seventh more time, until it finishes first.
+/// Kills the copy later and later, each time by a seventh, until it finishes first.
 async fn copy_with_kills(home: &Home, from: &str, to: &str) {
     let store = open(home, from);
     fill(store.as_ref()).await;

@@ -84,7 +84,7 @@ fn an_answered_request_whose_body_does_not_end_is_closed_however_it_drips() {
 }
 
 #[test]
-fn every_head_has_a_time_and_a_size_the_second_like_the_first() {
+fn every_head_is_bounded_in_time_and_size_the_second_like_the_first() {
     let bridge = Bridge::start();
     for first in ["", "GET /livez HTTP/1.1\r\nhost: b\r\n\r\n"] {
         let since = Instant::now();
@@ -232,7 +232,7 @@ fn unended_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() 
 }
 
 #[test]
-fn whoever_floods_with_bodies_from_one_address_loses_their_own_and_no_slower_sender_does() {
+fn a_flood_of_bodies_from_one_address_costs_that_address_and_no_slower_sender() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let whole = message("POST", &bridge.path(), &bridge.signed("msg_1", &body), body.as_bytes());

@@ -28,7 +28,7 @@ pub(in crate::admin) struct DeadQuery {
     event: Option<String>,
     /// Only those older than this many seconds.
     older_than_s: Option<u64>,
-    /// How many at most: 1 to 500, 50 if it is not given.
+    /// The most to return: 1 to 500; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// The `next` of the page before.

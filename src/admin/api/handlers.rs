@@ -48,7 +48,7 @@ pub(in crate::admin) struct PeopleQuery {
     state: Option<LaneState>,
     /// Only people with this mark: `after_close`, `switched_off` or `failing`.
     mark: Option<String>,
-    /// How many at most: 1 to 500, 50 if it is not given.
+    /// The most to return: 1 to 500; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// The `next` of the page before.

@@ -138,7 +138,7 @@ fn meaning(scope: &HoldScope) -> &'static str {
     match scope {
         HoldScope::All => said("Holding everything stops all calls to Postman until you lift it."),
         HoldScope::Creates => "Holding hires stops new members and switching on; updates go on.",
-        HoldScope::Writes => "Holding writes lets people be read, and changes nothing.",
+        HoldScope::Writes => "Holding writes still lets people be read, but changes nothing.",
         HoldScope::Deactivations => "Nobody is switched off.",
         HoldScope::Addresses => "No address is changed.",
         HoldScope::Fetch(_) => "The people of this source wait.",

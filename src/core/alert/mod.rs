@@ -4,8 +4,8 @@
 //! piles up.
 //!
 //! Lives here: that judgement, over one small document that all processes share (only the process whose
-//! turn it is writes), in `outage` the same while the store with that document fails, and in `message` how a message
-//! reads. Not here: sending.
+//! turn it is writes); in `outage`, the same judgement while the store with that document fails; in `message`, how a
+//! message reads. Not here: sending.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn steady_growth_is_told_more_and_more_seldom() {
+    fn steady_growth_is_reported_less_and_less_often() {
         let mut receiver = Receiver::default();
         let mut messages = 0;
         for second in 0..36_000_u32 {
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_delivered_is_told_anew_in_the_end() {
+    fn what_was_never_delivered_is_reported_again_in_the_end() {
         let mut receiver = Receiver::default();
         assert!(receiver.judge(UnixMs(0), &[problem("A", 1)], HOUR, "m1"));
         let late = UnixMs(0).plus_ms(GIVE_UP_MS);
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn who_works_comes_before_who_only_takes_webhooks_in() {
+    fn a_process_with_a_worker_comes_before_one_that_only_accepts_webhooks() {
         let mut alerts = Alerts::default();
         assert!(alerts.take_turn(UnixMs(0), "intake", false));
         assert!(alerts.take_turn(UnixMs(1), "worker", true));

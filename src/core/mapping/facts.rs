@@ -14,7 +14,7 @@ use crate::core::person::{
 };
 use crate::core::time::UnixMs;
 
-/// A first day that is over for longer than this was not moved, and an update that names it says nothing of it.
+/// A first day longer ago than this was not moved by the update that states it: the update is about something else.
 const MOVED_MS_MAX: u64 = 31 * 86_400_000;
 
 /// What a record states, and which of its fields cannot be used.
@@ -170,7 +170,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// When it happened. The time of a clock or field that was never set is not used: it would be older than
     /// everything known, and the event would be lost.
     ///
-    /// Of a day, its beginning and its end.
+    /// If only the day is known: when it begins, and when it ends.
     pub(super) fn occurred_at(&mut self) -> Option<(UnixMs, Option<UnixMs>)> {
         let unit = self.mapping.occurred_at_unit;
         let moment = self.moment("occurred_at", &self.mapping.occurred_at, unit);
@@ -236,7 +236,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         self.or_drop(start).filter(|start| !start.is_never())
     }
 
-    /// The value, and the path where it was found; none if it is empty or, which is recorded, unreadable.
+    /// The value, and the path where it was found; none if it is empty, or unreadable (that is recorded).
     fn found(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<(&'m Lookup, Cow<'v, Json<'v>>)> {
         match lookups.read(self.place) {
             Got::Absent | Got::Null | Got::Blank => None,
@@ -405,7 +405,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         })
     }
 
-    /// What was read; none if it was unreadable, which is recorded.
+    /// What was read; none if it was unreadable (that is recorded).
     fn or_drop<T>(&mut self, read: Result<Option<T>, InvalidField>) -> Option<T> {
         read.unwrap_or_else(|problem| self.drop(problem))
     }
@@ -425,8 +425,8 @@ fn stands_for_none(problem: &Problem) -> bool {
     matches!(problem, Problem::OtherDomain | Problem::NotAnEmail { at_signs: 0, .. })
 }
 
-/// Ids come as numbers, too. One that JSON's usual reader cannot hold exactly (a fraction, or beyond 64
-/// bits) would become somebody else's, so it is refused.
+/// Ids come as numbers, too. A number that JSON parsers do not represent exactly (a fraction, or beyond 64 bits)
+/// could become somebody else's id, so it is refused.
 fn id_text<'v>(field: &'static str, value: Cow<'v, Json<'v>>) -> Result<Cow<'v, str>, InvalidField> {
     let wrong = wrong_type(field, "text or a whole number", value.type_word());
     match value {

@@ -24,7 +24,7 @@ const AUTO_US_FROM: f64 = 1e14;
 const DAY_MS: u64 = 86_400_000;
 /// No webhook is about anything earlier; such a time comes from a clock that was never set: 1990-01-01T00:00:00Z.
 pub(super) const EVENTS_FROM: UnixMs = UnixMs(631_152_000_000);
-/// Earlier dates mean that there is none, such as 0001-01-01 and 1900-01-01: 1901-01-01T00:00:00Z.
+/// Earlier dates, such as 0001-01-01 and 1900-01-01, stand for "no date": 1901-01-01T00:00:00Z.
 const DATES_FROM: UnixMs = UnixMs(-2_177_452_800_000);
 /// The last instant that can be written: 9999-12-30T22:00:00Z.
 const LAST: UnixMs = UnixMs(253_402_207_200_000);
@@ -287,7 +287,7 @@ fn formatted(format: &str, text: &str, zone: &Zone) -> Option<Moment> {
     parts.to_date().ok().map(Moment::Day)
 }
 
-/// A bare number as an instant, if it is one that a calendar knows.
+/// A bare number as an instant, if it is within the calendar.
 fn unix(text: &str, per_second: impl Fn(f64) -> f64) -> Option<Moment> {
     // serde_json's grammar: "inf", "NaN", "0x1" and "+5" are not numbers.
     let number: Number = serde_json::from_str(text).ok()?;
@@ -297,7 +297,7 @@ fn unix(text: &str, per_second: impl Fn(f64) -> f64) -> Option<Moment> {
     if (NEVER_SECONDS_FROM..NEVER_SECONDS_TO).contains(&(value / unit)) {
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "the range fits, and a millisecond more is no more never"
+            reason = "the range fits, and in a date that stands for never a millisecond does not matter"
         )]
         return Some(Moment::At(UnixMs((value / unit * 1e3) as i64).min(LAST)));
     }
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_where_no_date_is_set_is_told_from_old_dates() {
+    fn dates_that_stand_for_none_are_distinguished_from_old_dates() {
         let stands_for_none = |text: &str| read_in("UTC", text).unwrap().stands_for_none();
         for none in [
             r#""0001-01-01T00:00:00Z""#,
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_that_there_is_not_is_refused() {
+    fn an_unknown_zone_is_refused() {
         assert!(serde_json::from_value::<Zone>(serde_json::json!("Europe/Atlantis")).is_err());
         assert!(serde_json::from_value::<TimeOfDay>(serde_json::json!("25:00")).is_err());
     }

@@ -23,7 +23,7 @@ codes! {
         "Check the clocks of this machine and of the sender; a wider window is `past_s` and `future_s` of `[source.signature] timestamp`.";
     SourceRefused = "SOURCE-REFUSED",
         "Deliveries are refused before they are read.",
-        "Correct how the HR system sends, or what this source takes; see the reason.";
+        "Correct how the HR system sends, or what this source accepts; see the reason.";
     SourceFull = "SOURCE-FULL",
         "Deliveries from this source are answered 503, because it has filled its share of the store.",
         "See what its backlog waits for, or raise `[store] high_water_jobs` or `dead_letters_max`; the HR system sends again.";
@@ -43,8 +43,8 @@ codes! {
         "Some events from this source carry no time, and count as of their arrival; others carry one.",
         "Let `[source.mapping] occurred_at` name the time of these, too; if they have none, set it to `[]`, so that their arrival orders all events.";
     SourceOutdated = "SOURCE-OUTDATED",
-        "All events that this source has sent of late are older than what is known, and are not followed.",
-        "Check the sender's clock, and that `[source.mapping] occurred_at` and `zone` name when it happened; then have what was left out sent again. A replay of what is known needs nothing.";
+        "All events that this source has sent lately are older than what is known, and are not applied.",
+        "Check the sender's clock, and that `[source.mapping] occurred_at` and `zone` name when it happened; then have what was left out sent again. A replay of what is known needs no action.";
     SourceConflict = "SOURCE-CONFLICT",
         "Deliveries repeat a known event id but say something else; they are treated as duplicates.",
         "Have the HR system give every event an id of its own; what these said is not applied: have it sent again, or correct it there again.";
@@ -86,7 +86,7 @@ codes! {
         "See the line: an incomplete list of members is Postman's trouble, and usually passes. `scim-bridge drift --now` compares again.";
     ProcessClock = "PROCESS-CLOCK",
         "The clocks of the processes differ by more than ten seconds.",
-        "Have the machines' clocks set by NTP.";
+        "Synchronise the machines' clocks with NTP.";
     ProcessVersions = "PROCESS-VERSIONS",
         "Processes of different versions have been running side by side for a long time.",
         "Finish the upgrade, or go back.";

@@ -183,7 +183,7 @@ impl Team {
                 let all = self.read();
                 let rows: Vec<_> = all.iter().skip(from).take(if times > 0 { shown } else { 100 }).cloned().collect();
                 let total = all.len();
-                // A page behind the first that is to be hidden is empty.
+                // While pages are cut short, every page after the first is empty.
                 let rows = if times > 0 && from > 0 { Vec::new() } else { rows };
                 (200, json!({"totalResults": total, "Resources": rows}))
             }

@@ -16,7 +16,7 @@ use crate::core::person::{EmploymentState, Event, Mark, samples};
 use crate::core::time::UnixMs;
 
 #[test]
-fn the_leave_of_somebody_of_whom_no_address_is_known_waits_for_it_and_is_told() {
+fn a_leave_without_a_known_address_waits_for_one_and_is_reported() {
     // Where rules tell who is in scope, they may have been out of it all the time.
     let mut world = World::new();
     world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
@@ -33,12 +33,12 @@ fn the_leave_of_somebody_of_whom_no_address_is_known_waits_for_it_and_is_told() 
     let ending = world.tell(&[update(30, "ada@example.com", "-", "-")]);
     assert_eq!(ending.ended.len(), 2);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
-    // Whom HR called hired, and gave no address, was never made.
+    // Somebody whose hire came without an address was never created in the team.
     let mut world = World::new();
     world.tell(&[hire(10, "-", "Ada", "Lovelace")]);
     let ending = world.tell(&[leave(20)]);
     assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::NotAMember));
-    // Nor does a roster ask for anything that lists who left long ago.
+    // Nor does a roster that lists people who left long ago need their addresses.
     let mut world = World::new();
     let job = JobId::about(7 << 64, person("E-1").id());
     let (import, event) = ("i".to_owned(), Box::new(leave(20)));
@@ -70,7 +70,7 @@ fn hire_under_a_bad_address(at: i64) -> Event {
 }
 
 #[test]
-fn whoever_is_hired_under_an_address_that_cannot_be_used_waits_for_the_next_one() {
+fn a_hire_under_an_unusable_address_waits_for_the_next_one() {
     let waits = |ending: &Ending| {
         assert_eq!(ending.standing, Standing::Incomplete { at: None });
         assert_eq!(ending.document.missing, ["email"]);
@@ -82,7 +82,7 @@ fn whoever_is_hired_under_an_address_that_cannot_be_used_waits_for_the_next_one(
     // Whoever is in the team stays there, under the address that they have.
     let ending = world.tell(&[hire_under_a_bad_address(30)]);
     assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::Unchanged));
-    // Whoever has left is not switched on under the address before.
+    // Somebody who has left is not switched on under their former address.
     world.tell(&[leave(40)]);
     world.now = world.now.plus_ms(120_000);
     waits(&world.tell(&[hire_under_a_bad_address(50)]));
@@ -90,7 +90,7 @@ fn whoever_is_hired_under_an_address_that_cannot_be_used_waits_for_the_next_one(
     world.tell(&[update(60, "ada.king@example.com", "-", "-")]);
     let expected = ("ada.king@example.com".to_owned(), "Ada".to_owned(), "Lovelace".to_owned(), true);
     assert_eq!(world.team.users.iter().map(shown).collect::<Vec<_>>(), [expected]);
-    // Nor is anybody invited under one that was told before.
+    // Nor is anybody invited under an address from an earlier event.
     let mut world = World::new();
     world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
     waits(&world.tell(&[hire_under_a_bad_address(20)]));
@@ -100,7 +100,7 @@ fn whoever_is_hired_under_an_address_that_cannot_be_used_waits_for_the_next_one(
 }
 
 #[test]
-fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_word() {
+fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_hire() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let mut ahead = leave(20);
@@ -117,7 +117,7 @@ fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_word() {
 }
 
 #[test]
-fn a_leave_that_was_announced_outlives_the_discard_of_what_blocks_them() {
+fn an_announced_leave_outlives_the_discard_of_what_blocks_the_person() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let day = world.now.plus_ms(3_600_000);
@@ -138,7 +138,7 @@ fn a_leave_that_was_announced_outlives_the_discard_of_what_blocks_them() {
 }
 
 #[test]
-fn whoever_alone_is_limited_again_and_again_is_told_as_failing() {
+fn a_person_who_alone_is_rate_limited_repeatedly_is_marked_as_failing() {
     let (mut now, mut suspicions) = (UnixMs(1_000_000), Suspicions::default());
     let mut document = samples::ada("E-1", Some("ada@example.com"), "King", EmploymentState::Employed);
     let mut marked = Vec::new();
@@ -155,17 +155,17 @@ fn whoever_alone_is_limited_again_and_again_is_told_as_failing() {
 }
 
 #[test]
-fn an_update_of_somebody_who_may_stand_beyond_the_bound_of_a_look_up_is_told() {
+fn an_update_of_somebody_who_may_be_beyond_the_bound_of_a_look_up_is_reported() {
     let mut world = World::new();
     for n in 0..2_001 {
         world.team.add(&format!("p{n}@example.com"), "P", "Q", true, &json!({}));
     }
-    // A second word finds nobody either.
+    // A second event finds nobody either.
     for at in [10, 20] {
         let ending = world.tell(&[update(at, "ada@example.com", "-", "King")]);
         assert_eq!(ending.document.trouble.map(|trouble| trouble.code), Some(Code::ScimLookUp));
     }
-    // Whom the filter shows is no matter of the bound.
+    // The bound does not matter for somebody whom the filter finds.
     let ending = world.tell(&[update(30, "p7@example.com", "-", "King")]);
     assert_eq!(ending.document.trouble, None);
 }

@@ -145,7 +145,7 @@ fn an_apply_is_about_rows_that_wait_and_whoever_differs() {
 }
 
 #[test]
-fn of_members_whose_addresses_differ_in_case_the_plan_says_what_the_worker_does_and_none_is_a_stranger() {
+fn members_whose_addresses_differ_in_case_are_planned_as_the_worker_acts_and_are_no_strangers() {
     let people = [staged("E-1", "ada@x.com", "King")];
     let told = Selection { strangers: true, ..Selection::default() };
     // The filter shows the one that is written as HR has it.
@@ -163,7 +163,7 @@ fn of_members_whose_addresses_differ_in_case_the_plan_says_what_the_worker_does_
 }
 
 #[test]
-fn strangers_are_switched_off_only_where_told_and_the_list_is_whole() {
+fn strangers_are_switched_off_only_if_asked_for_and_if_the_list_is_complete() {
     let people: Vec<_> =
         (0..5).map(|n| applied(&format!("E-{n}"), &format!("p{n}@x.com"), "K", &format!("m{n}"))).collect();
     let all: Vec<String> = (0..5).map(|n| format!("m{n} p{n}@x.com K true")).collect();

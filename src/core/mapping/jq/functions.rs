@@ -1,4 +1,4 @@
-//! Every function that a filter may call, and its cost and result at most.
+//! Every function that a filter may call, with what bounds its cost and its result.
 
 /// What a function does with its input and its arguments, as far as it affects steps and sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
