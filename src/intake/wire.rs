@@ -90,6 +90,11 @@ impl Wire {
         }
     }
 
+    /// Whether bytes of the next request have come already: the peer did not wait for its answer.
+    pub(super) fn has_more(&self) -> bool {
+        !self.input.is_empty()
+    }
+
     /// Reads a head, which must be complete at `until`. Its memory beyond the first bytes is counted in `share`, with
     /// what has come behind it: both stay until it is answered.
     pub(super) async fn head(&mut self, until: Instant, share: &mut Share) -> Result<Head, NoHead> {
