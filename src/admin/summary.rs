@@ -171,6 +171,12 @@ fn settled(whole: &WholePerson) -> String {
     let Some(document) = &whole.view.document else {
         return "Nothing that is still kept says anything about them.".to_owned();
     };
+    if let Some(closed) = document.record.closed.as_ref().filter(|_| document.record.lacks_member()) {
+        return format!(
+            "HR says that they work there, and {}: if they do, have HR send them again (or apply a roster that has them), and they are in the team again; if not, erase this record.",
+            closed.told()
+        );
+    }
     if let Some(closed) = &document.record.closed {
         return format!(
             "Their member belongs to {} since {}: events about this record are kept, but not applied.",

@@ -141,6 +141,7 @@ impl Worker {
             }
         };
         run.story.append(&mut fetched.story);
+        self.tell_formers(&mut document, self.clock.now()).await?;
         let was_read = fetched.was_served;
         let of_fetch = matches!(trial_of, Some(HoldScope::Fetch(_)));
         // Whoever is read after their member was handed over may still be gone.
@@ -203,9 +204,11 @@ impl Worker {
     ) -> Result<Folding, StoreError> {
         let mut folding = fold(document, entries, now);
         for (to, groups) in std::mem::take(&mut folding.passes_on) {
-            self.pass_on(&document.person, to, groups).await?;
+            let word = Word::Groups { from: document.person.clone(), groups, owner: None };
+            self.tell_record(to, word).await?;
         }
         document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
+        self.tell_formers(document, now).await?;
         report(&folding);
         self.note_outdated(&document.person.source, &folding, now).await;
         Ok(folding)
@@ -228,10 +231,18 @@ impl Worker {
         }
     }
 
-    /// Tells whoever has a member by now in which groups they are. Stored before the former record forgets them.
-    async fn pass_on(&self, from: &Person, to: Person, groups: Groups) -> Result<(), StoreError> {
+    /// Tells those whose member this person has what HR says about this person by now. Stored before it counts as told.
+    async fn tell_formers(&self, document: &mut Document, now: UnixMs) -> Result<(), StoreError> {
+        for (to, owner) in document.tell_formers(now) {
+            let word = Word::Groups { from: document.person.clone(), groups: Groups::default(), owner: Some(owner) };
+            self.tell_record(to, word).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells another record something about the member who was handed over between the two.
+    async fn tell_record(&self, to: Person, word: Word) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let word = Word::Groups { from: from.clone(), groups };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         self.store.put(now, NewEntry { job: clock::new_job_id(to.id()), person: to, bytes }).await?;
         Ok(())

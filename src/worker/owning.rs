@@ -47,9 +47,18 @@ struct Settled {
 struct Taking {
     former: Former,
     along: Vec<String>,
-    /// The owner, if they hand over their member, with its groups; none if they do not need the claims.
-    from: Option<(Person, Option<Box<KnownMember>>, Groups)>,
+    /// The owner, if they hand over their member; none if they do not need the claims.
+    from: Option<Giving>,
     stands_still: bool,
+}
+
+/// An owner who hands over their member.
+struct Giving {
+    person: Person,
+    member: Option<Box<KnownMember>>,
+    groups: Groups,
+    /// HR has not said that they have left.
+    works_there: bool,
 }
 
 impl Worker {
@@ -89,14 +98,14 @@ impl Worker {
         if let Err(other) = self.claim_keys(guard, &[&taken[..], &along].concat(), Some(former)).await? {
             // If there is a new owner by now, they are looked at next time.
             let (person, stands_still) = match from {
-                Some((person, ..)) if other == whose => (Some(person), stands_still),
+                Some(Giving { person, .. }) if other == whose => (Some(person), stands_still),
                 _ => (None, stands_still && other == whose),
             };
             return Ok(between(other, person, stands_still));
         }
-        let Some((person, member, groups)) = from else { return Ok((taken, ClaimedKeys::Ours)) };
+        let Some(Giving { person, member, groups, works_there }) = from else { return Ok((taken, ClaimedKeys::Ours)) };
         warn!(from = %person, "the member is taken over from another record");
-        Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups }))
+        Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups, works_there }))
     }
 
     /// Whether an owner hands over those of the wanted keys that they have: what to take over, or why they keep it.
@@ -140,8 +149,10 @@ impl Worker {
             along = self.keys_of(&of_member, whose).await?;
             along.retain(|key| !keys.contains(key));
         }
-        let from = Some((person.clone(), member.clone().map(Box::new), Groups::of(&theirs.document)));
-        Ok(Ok(Taking { former: former(entry), along, from, stands_still }))
+        let (person, member) = (person.clone(), member.clone().map(Box::new));
+        let works_there = !owner_is.has_left && !owner_is.is_leaving;
+        let giving = Giving { person, member, groups: Groups::of(&theirs.document), works_there };
+        Ok(Ok(Taking { former: former(entry), along, from: Some(giving), stands_still }))
     }
 
     /// The people who swap addresses with this person: each waits for the next one's address, and the last for this

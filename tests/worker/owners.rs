@@ -8,7 +8,7 @@ use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::label::Label;
 use scim_bridge::core::person::story::Note;
-use scim_bridge::core::person::{Email, Event};
+use scim_bridge::core::person::{Email, Event, Mark};
 use scim_bridge::core::reconcile::groups::GroupRule;
 use scim_bridge::core::reconcile::owner::{address_key, id_key};
 use scim_bridge::core::time::UnixMs;
@@ -65,6 +65,88 @@ async fn whoever_comes_back_under_a_new_address_is_made_anew_where_the_next_empl
         assert_eq!(bench.document("E-1").await.record.closed.is_none(), comes_back);
         let active = bench.sim.members().iter().filter(|member| member.active).count();
         assert_eq!(active, 1 + usize::from(comes_back));
+    }
+}
+
+/// E-1's member was handed over to E-2, of the same name, although HR has not said that E-1 left.
+async fn taken_for_one_human_being() -> Bench {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "js@example.com", "John", "Smith", 1)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+    assert_eq!(bench.attempt().await, Folded, "the record is closed");
+    assert_eq!(bench.document("E-1").await.marks(), []);
+    bench.clock.advance_ms(60_000);
+    bench
+}
+
+/// What HR says now.
+fn said_now(bench: &Bench, event: Event) -> Event {
+    Event { at: Some(bench.clock.now()), ..event }
+}
+
+#[tokio::test]
+async fn two_of_one_name_whom_hr_tells_apart_by_their_addresses_are_two_whatever_is_said_first() {
+    let again = |bench: &Bench| said_now(bench, hire_as("E-1", "js@example.com", "John", "Smith", 0));
+    for is_said_before in [true, false] {
+        let bench = taken_for_one_human_being().await;
+        if is_said_before {
+            bench.accept(again(&bench)).await;
+            assert_eq!(bench.attempt().await, Folded, "they may be one human being");
+        }
+        bench.clock.advance_ms(60_000);
+        bench.accept(said_now(&bench, moved("E-2", "js2@example.com", "John", "Smith", 0))).await;
+        assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+        if !is_said_before {
+            assert_eq!(bench.attempt().await, Folded, "HR may have forgotten about the former record");
+            let former = bench.document("E-1").await;
+            assert_eq!(former.marks(), [Mark::AfterClose]);
+            assert!(former.record.closed.unwrap().told().contains("hr/E-2, to whom HR has given another address"));
+            bench.clock.advance_ms(60_000);
+            bench.accept(again(&bench)).await;
+        }
+        assert_eq!(bench.attempt().await, InLine(Finished::Created));
+        let mut members: Vec<_> = bench.sim.members().iter().map(|member| member.user_name.to_string()).collect();
+        members.sort();
+        assert_eq!(members, ["js2@example.com", "js@example.com"]);
+        assert_eq!(bench.document("E-1").await.marks(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_leave_of_whoever_has_the_member_is_told_of_the_record_that_says_employed_and_hrs_next_word_counts() {
+    let bench = taken_for_one_human_being().await;
+    bench.accept(said_now(&bench, leave("E-2"))).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
+    assert_eq!(bench.attempt().await, Folded, "HR's newest word is that they left");
+    let former = bench.document("E-1").await;
+    assert_eq!(former.marks(), [Mark::AfterClose]);
+    assert!(former.record.closed.unwrap().told().contains("hr/E-2, who has left"));
+    bench.clock.advance_ms(60_000);
+    bench.accept(said_now(&bench, hire_as("E-1", "js@example.com", "John", "Smith", 0))).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted), "{:?}", bench.calls());
+    assert_eq!(bench.attempt().await, Folded, "the other record is closed");
+    assert!(bench.sim.members()[0].active);
+    for id in ["E-1", "E-2"] {
+        assert_eq!(bench.document(id).await.marks(), [], "{id}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_hired_again_under_a_new_id_and_leaves_stays_away_whatever_is_said_of_the_former_id() {
+    for late_leave in [true, false] {
+        let bench = taken_for_one_human_being().await;
+        let touched = Event { at: at(2), ..rename("E-1", "John", "Smith") };
+        let former = if late_leave { Event { at: at(2), ..leave("E-1") } } else { touched };
+        bench.accept(former).await;
+        assert_eq!(bench.attempt().await, Folded);
+        bench.accept(said_now(&bench, leave("E-2"))).await;
+        assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
+        assert_eq!(bench.attempt().await, Folded);
+        assert!(bench.document("E-1").await.record.closed.is_some());
+        assert_eq!(bench.document("E-1").await.record.lacks_member(), !late_leave);
+        assert!(!bench.sim.members()[0].active);
     }
 }
 

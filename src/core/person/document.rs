@@ -14,7 +14,7 @@ use super::identity::Person;
 use super::job::JobId;
 use super::label::{FurtherFacts, Label};
 use super::mark::Mark;
-use super::record::Record;
+use super::record::{OwnerNow, Record};
 use crate::core::code::Code;
 use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
@@ -38,6 +38,8 @@ const STANDSTILL_MS: u64 = 150_000;
 /// How many addresses are noted between two attempts. A claim on one that is not noted counts for nothing: the next
 /// person to whom HR gives that address gets it.
 const ADDRESSES_MAX: usize = 16;
+/// How many former records are told what becomes of the person who has their member: a rehire leaves one.
+const FORMERS_MAX: usize = 8;
 /// How many values of one further fact are noted until the member is up to date.
 const LABELS_TOLD_MAX: usize = 200;
 
@@ -138,6 +140,22 @@ pub struct Document {
     /// The member cannot be put into a group yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_wait: Option<GroupsWait>,
+    /// Records that HR had not said to be of somebody who has left when their member was handed over to this person:
+    /// they are told what becomes of this person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formers: Vec<FormerRecord>,
+}
+
+/// A record whose member this person has.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerRecord {
+    /// Whose.
+    pub person: Person,
+    /// The key of the address that this person had when they took the member over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What they know of this person.
+    pub told: OwnerNow,
 }
 
 /// A group that the member was put into.
@@ -149,6 +167,13 @@ pub struct JoinedGroup {
     pub id: String,
     /// SCIM `id` of the member.
     pub member: String,
+}
+
+impl fmt::Debug for FormerRecord {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormerRecord").field("person", &self.person).field("told", &self.told).finish_non_exhaustive()
+    }
 }
 
 /// The groups of a member who is handed over.
@@ -240,7 +265,34 @@ impl Document {
             groups_unsure_of: BTreeMap::new(),
             groups_taken_from: None,
             groups_wait: None,
+            formers: Vec::new(),
         }
+    }
+
+    /// Notes somebody whose member was handed over to this person, and who is told what HR says of this person from now
+    /// on.
+    pub fn note_former(&mut self, person: Person, now: UnixMs) {
+        self.formers.retain(|former| former.person != person);
+        let address = self.record.email().map(|email| email.key().to_owned());
+        let told = OwnerNow::of(&self.record, address.as_deref(), now);
+        if self.formers.len() >= FORMERS_MAX {
+            self.formers.remove(0);
+        }
+        self.formers.push(FormerRecord { person, address, told });
+    }
+
+    /// Those former records that do not know yet what HR says of this person now. They count as told.
+    pub fn tell_formers(&mut self, now: UnixMs) -> Vec<(Person, OwnerNow)> {
+        if self.record.closed.is_some() {
+            return Vec::new();
+        }
+        let record = &self.record;
+        let told = self.formers.iter_mut().filter_map(|former| {
+            let news = OwnerNow::of(record, former.address.as_deref(), now);
+            let is_news = news != std::mem::replace(&mut former.told, news);
+            is_news.then(|| (former.person.clone(), news))
+        });
+        told.collect()
     }
 
     /// The member whom each unsure group is about, as far as is known.
@@ -443,7 +495,7 @@ impl Document {
     #[must_use]
     pub fn marks(&self) -> Vec<Mark> {
         let is = |mark: &Mark| match mark {
-            Mark::AfterClose => self.words_after_close > 0,
+            Mark::AfterClose => self.words_after_close > 0 || self.record.lacks_member(),
             Mark::SwitchedOff => self.switched_off_elsewhere,
             Mark::Failing => self.failures() >= FAILURES_TOLD && self.trouble.is_none(),
         };

@@ -6,7 +6,7 @@ use super::event::{Event, EventKind, Facts};
 use super::identity::Person;
 use super::inbox::{Entry, Word};
 use super::job::{Finished, JobId};
-use super::record::{Closed, Folded, Record, is_since};
+use super::record::{Closed, Folded, OwnerNow, Record, is_since};
 use super::story::{Note, StoryEntry};
 use crate::core::code::Code;
 use crate::core::fetch::verdict::OwedRead;
@@ -61,9 +61,11 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             }
             Word::Apply { import, member } => apply(document, &mut folding, &import, member),
             Word::HandedOver { to, is_another } => {
-                hand_over(document, &mut folding, Closed { to, is_another, at: accepted_at });
+                let closed = Closed { to, is_another, at: accepted_at, owner: None };
+                hand_over(document, &mut folding, closed);
             }
-            Word::Groups { from, groups } => take_groups(document, &mut folding, &from, groups),
+            Word::Groups { from, owner: Some(owner), .. } => hear_of_owner(document, &mut folding, &from, owner),
+            Word::Groups { from, groups, owner: None } => take_groups(document, &mut folding, &from, groups),
             Word::CutOff => {
                 let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
                 if !is_known {
@@ -133,7 +135,8 @@ fn take_in(
 ) {
     folding.ahead += u32::from(folded.is_ahead);
     let is_notice = event.kind == EventKind::Notice;
-    let is_news = !folded.news.is_empty() || is_notice;
+    let is_back = reopen(document);
+    let is_news = !folded.news.is_empty() || is_notice || is_back;
     folding.tell(
         accepted_at,
         Note::Received {
@@ -144,9 +147,9 @@ fn take_in(
             news: folded.news.iter().map(|name| (*name).to_owned()).collect(),
         },
     );
-    reopen(document);
     // A notice does not say whether they are back; only the read does.
-    let asks_read = is_notice && document.record.closed.as_ref().is_some_and(|closed| closed.is_another);
+    let may_be_back = |closed: &Closed| closed.is_another || closed.is_doubtful();
+    let asks_read = is_notice && document.record.closed.as_ref().is_some_and(may_be_back);
     if document.record.closed.is_some() && !asks_read {
         document.words_after_close = document.words_after_close.saturating_add(1);
         folding.end(accepted_at, job, Finished::HandedOver);
@@ -183,12 +186,24 @@ fn take_in(
     document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
 }
 
-/// A person who comes back has nothing to do with the member who was handed over.
-fn reopen(document: &mut Document) {
-    if document.record.comes_back() {
+/// A person who comes back has nothing to do with the member who was handed over. Returns whether they do.
+fn reopen(document: &mut Document) -> bool {
+    let is_back = document.record.comes_back();
+    if is_back {
         document.record.closed = None;
         document.words_after_close = 0;
+        // Nothing of what HR says was applied to a member of theirs yet.
+        document.employment_done = None;
     }
+    is_back
+}
+
+/// What HR says since the hand-over about whoever has the member: it may show that they are two people, or that the
+/// member is to go back.
+fn hear_of_owner(document: &mut Document, folding: &mut Folding, from: &Person, owner: OwnerNow) {
+    let Some(closed) = document.record.closed.as_mut().filter(|closed| closed.to == *from) else { return };
+    closed.owner = Some(owner);
+    folding.calls_for_attempt |= reopen(document);
 }
 
 /// Rows of another import, and rows already applied, change nothing, so an apply may be repeated.
@@ -481,7 +496,7 @@ mod tests {
         let folding = fold(&mut former, vec![handed_over()], UnixMs(1_700));
         let (to, groups) = folding.passes_on.into_iter().next().unwrap();
         assert!(former.groups.is_empty() && former.groups_unsure.is_empty());
-        let word = |n| other(n, Word::Groups { from: ada(), groups: groups.clone() });
+        let word = |n| other(n, Word::Groups { from: ada(), groups: groups.clone(), owner: None });
         let mut document = Document::new(to.clone());
         assert!(fold(&mut document, vec![word(1)], UnixMs(3_000)).calls_for_attempt);
         assert_eq!((&document.groups, &document.groups_unsure), (&vec![group], &vec!["R&D".to_owned()]));
@@ -500,7 +515,7 @@ mod tests {
         let last = Person::parse(SourceName::parse("hr").unwrap(), "E-4").unwrap();
         let handed = other(1, Word::HandedOver { to: last.clone(), is_another: false });
         let others = Groups { unsure: vec!["Other".to_owned()], ..Groups::default() };
-        let second = other(3, Word::Groups { from: next, groups: others.clone() });
+        let second = other(3, Word::Groups { from: next, groups: others.clone(), owner: None });
         let passed = fold(&mut closed, vec![handed, word(2), second], UnixMs(3_000)).passes_on;
         assert_eq!(passed, [(last.clone(), groups), (last, others)]);
     }
@@ -527,7 +542,7 @@ mod tests {
         let (to, groups) = fold(&mut former, vec![handed_over()], UnixMs(1_700)).passes_on.remove(0);
         let taken = |whose: Option<KnownMember>| {
             let mut document = Document { member: whose, ..Document::new(to.clone()) };
-            let word = other(1, Word::Groups { from: ada(), groups: groups.clone() });
+            let word = other(1, Word::Groups { from: ada(), groups: groups.clone(), owner: None });
             let asks = fold(&mut document, vec![word], UnixMs(3_000)).calls_for_attempt;
             (asks, document)
         };

@@ -6,6 +6,7 @@ use super::document::Groups;
 use super::event::Event;
 use super::identity::Person;
 use super::job::JobId;
+use super::record::OwnerNow;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 
@@ -60,13 +61,16 @@ pub enum Word {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_another: bool,
     },
-    /// The groups of a member who was handed over, sent by the former record in case the new owner could not record
-    /// them.
+    /// What one of the two records tells the other after a hand-over. The former one sends the groups of the member, in
+    /// case the new owner could not record them; the new owner sends what HR says about them since.
     Groups {
         /// Whose record it is.
         from: Person,
         /// Which.
         groups: Groups,
+        /// What HR says about the new owner, if it is they who tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<OwnerNow>,
     },
     /// The process was killed while a worker had them: an unrecorded call may have gone out.
     CutOff,

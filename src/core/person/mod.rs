@@ -14,7 +14,7 @@ pub use self::identity::{Person, PersonId, SourceName};
 pub use self::inbox::{Entry, Word};
 pub use self::mark::Mark;
 pub use self::name::{Locale, Name};
-pub use self::record::{Closed, Folded, Record};
+pub use self::record::{Closed, Folded, OwnerNow, Record};
 pub use self::text::{InvalidField, Problem};
 
 pub mod document;

@@ -77,6 +77,64 @@ pub struct Closed {
     pub is_another: bool,
     /// Since when.
     pub at: UnixMs,
+    /// What HR says about whoever has the member since then, as far as it bears on this record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<OwnerNow>,
+}
+
+/// What HR says about the person to whom a member was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OwnerNow {
+    /// HR has given them another address than the one that they had then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_moved: bool,
+    /// They have left, or are out of scope: since when, or when HR said so, if that was later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<UnixMs>,
+}
+
+impl OwnerNow {
+    /// By the record of that person, and the key of the address that they had then.
+    #[must_use]
+    pub fn of(record: &Record, address: Option<&str>, now: UnixMs) -> Self {
+        let out = record.scope.at(now).filter(|word| word.state == Scope::Out).map(|word| word.from.max(word.stamp.at));
+        let left = record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
+        let left = left.map(|word| word.from.max(word.stamp.at));
+        let has_moved = address.zip(record.email()).is_some_and(|(before, email)| email.key() != before);
+        Self { has_moved, left: left.max(out) }
+    }
+}
+
+impl Closed {
+    /// Whether HR gives the new owner another address than the one that they had at the hand-over: then they are
+    /// two people, whatever their names.
+    #[must_use]
+    pub fn owner_has_moved(&self) -> bool {
+        self.owner.is_some_and(|owner| owner.has_moved)
+    }
+
+    /// Where the member went, and what speaks against it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let since = match (self.owner_has_moved(), self.owner_left_at()) {
+            (_, Some(_)) => ", who has left",
+            (true, None) => ", to whom HR has given another address since",
+            (false, None) => "",
+        };
+        format!("their member was handed over to {}{since}", self.to)
+    }
+
+    /// When the new owner left.
+    #[must_use]
+    pub fn owner_left_at(&self) -> Option<UnixMs> {
+        self.owner.and_then(|owner| owner.left)
+    }
+
+    /// Whether what HR says about the new owner speaks against their being this person.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.owner_has_moved() || self.owner_left_at().is_some()
+    }
 }
 
 /// What an event changed.
@@ -97,26 +155,47 @@ pub(super) fn is_since(stamp: &Stamp, accepted_at: UnixMs, seq: u64) -> bool {
 }
 
 impl Record {
-    /// Whether somebody whose member now belongs to another human being works there again, or will, under an address of
-    /// their own. HR must have said both since the hand-over, together or apart. They then get a new member.
+    /// Whether somebody whose member is another's by now is to have one of their own: HR has said since then, in whatever
+    /// pieces, that they work there, or are to. The new owner must be another human being: by their name, and then HR
+    /// must have named an address of this person's own since then, too; or because HR gave them another address than
+    /// this person's. Where the new owner has left, it must have been said after that, since they may be the same.
     #[must_use]
     pub fn comes_back(&self) -> bool {
-        let Some(closed) = self.closed.as_ref().filter(|closed| closed.is_another) else { return false };
+        let Some(closed) = &self.closed else { return false };
         let is_since = |stamp: &Stamp| stamp.accepted_at > closed.at && stamp.at >= closed.at;
-        // An end that is only announced does not matter here: they will be back until then.
-        let employed = self.employment.counting().filter(|word| word.state == EmploymentState::Employed);
-        let back = employed.max_by_key(|word| word.stamp);
         let in_scope = self.scope.counting().filter(|word| word.state == Scope::In).max_by_key(|word| word.stamp);
+        let hired = self.newest_hire().map(|word| word.stamp).filter(is_since);
+        let is_said = hired.is_some() || in_scope.is_some_and(|word| is_since(&word.stamp));
+        let has_own_address = self.email.as_ref().is_some_and(|email| is_since(&email.stamp));
+        let is_another = (closed.is_another && has_own_address) || closed.owner_has_moved();
+        let is_newer = closed.owner_left_at().is_some_and(|left| hired.is_some_and(|hired| hired.at > left));
+        self.works_here() && ((is_said && is_another) || is_newer)
+    }
+
+    /// Whether HR calls somebody employed whose member was handed over to a person who does not seem to be the same, and
+    /// has not said anything since that brings them back.
+    #[must_use]
+    pub fn lacks_member(&self) -> bool {
+        self.closed.as_ref().is_some_and(Closed::is_doubtful) && self.works_here() && !self.comes_back()
+    }
+
+    /// HR's newest word that they are employed, in effect or not.
+    fn newest_hire(&self) -> Option<&EmploymentWord> {
+        let employed = self.employment.counting().filter(|word| word.state == EmploymentState::Employed);
+        employed.max_by_key(|word| word.stamp)
+    }
+
+    /// Whether HR says that they work there and are in scope, or will. Of an end that is announced, the beginning
+    /// comes first.
+    #[must_use]
+    pub fn works_here(&self) -> bool {
         let ended = |by: &EmploymentWord| {
             let is_over = |word: &EmploymentWord| word.stamp > by.stamp && !word.is_announced();
             self.employment.counting().any(|word| word.state == EmploymentState::Left && is_over(word))
         };
         let newest_scope = self.scope.counting().max_by_key(|word| word.stamp);
         let is_meant = newest_scope.is_none_or(|word| word.state == Scope::In || word.is_announced());
-        let works_here = back.is_some_and(|word| !ended(word)) && is_meant;
-        let is_said =
-            back.is_some_and(|word| is_since(&word.stamp)) || in_scope.is_some_and(|word| is_since(&word.stamp));
-        works_here && is_said && self.email.as_ref().is_some_and(|email| is_since(&email.stamp))
+        self.newest_hire().is_some_and(|word| !ended(word)) && is_meant
     }
 
     /// Folds in an event that was accepted at `accepted_at` as number `seq` of the store.

@@ -70,8 +70,8 @@ codes! {
         "Members were switched off in Postman, although HR says that they are employed.",
         "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";
     PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
-        "HR still sends events about people whose member now belongs to another record.",
-        "See both records. If the former employee id is in use again, correct it in the HR system; or erase its record (`scim-bridge person erase WHO --yes`), and have HR send the person again.";
+        "HR still speaks of people whose member now belongs to another record.",
+        "See both records (`scim-bridge person WHO`). Where they are one human being, the former record is not needed any more: erase it (`scim-bridge person erase WHO --yes`). Where they are two, correct the employee id or the address in the HR system, erase the former record, and have HR send that person again.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";

@@ -146,7 +146,8 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }
-        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups: Groups::default() };
+        let groups = Groups::default();
+        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups, works_there: false };
     }
     for key in keys {
         claims.insert(key.clone(), Owner::of(document, key, now));

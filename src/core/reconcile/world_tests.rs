@@ -286,7 +286,13 @@ impl World {
                 }
                 let member = theirs.member.clone().map(Box::new);
                 let groups = Groups::of(theirs);
-                Claimed::TakenFrom { person: theirs.person.clone(), member, along: Vec::new(), groups }
+                Claimed::TakenFrom {
+                    person: theirs.person.clone(),
+                    member,
+                    along: Vec::new(),
+                    groups,
+                    works_there: false,
+                }
             }
         };
         for key in keys {

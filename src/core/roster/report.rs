@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::members::{ListedMember, MemberList};
 use super::planned::PlannedPerson;
 use super::selection::{Change, Selection};
+use crate::core::code::Code;
 use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
 use crate::core::person::fold::fold;
@@ -241,10 +242,13 @@ impl<'t> Planner<'t> {
     /// Plans for a person; returns what an apply is to do, if it is about them.
     pub fn plan(&mut self, mut document: Document) -> Option<Planned> {
         let is_idle = document.open.is_empty() && document.trouble.is_none() && document.owed_read.is_none();
-        if !Self::is_of_hr(&document) {
+        if document.person.source.as_str() == NOT_IN_HR {
             return None;
         }
         let import = self.staged(&mut document);
+        if document.record.closed.is_some() {
+            return self.plan_closed(&document, import);
+        }
         self.report.people += 1;
         let places = self.list.of(&document, self.terms.rules.target.finds_by_external_id);
         self.taken.extend(&places);
@@ -286,6 +290,30 @@ impl<'t> Planner<'t> {
         self.reads += u64::from(preview.reads);
         self.writes += u64::from(preview.writes);
         Some(Planned { import, member })
+    }
+
+    /// Plans for somebody whose member was handed over. A row about them is applied, to be told if it is not followed.
+    fn plan_closed(&mut self, document: &Document, import: Option<String>) -> Option<Planned> {
+        let closed = document.record.closed.as_ref()?;
+        let is_listed = import.is_some() && document.record.works_here();
+        if !is_listed && !document.record.lacks_member() {
+            return None;
+        }
+        self.report.people += 1;
+        self.digest = self.digest.wrapping_add(digest_of(document, &[]));
+        let planned = PlannedPerson {
+            person: Some(document.person.to_string()),
+            email: document.record.email().map(|email| email.lower().to_owned()),
+            id: None,
+            code: None,
+            detail: None,
+        };
+        let detail = format!("{}: HR says that they work there, and {}", document.person, closed.told());
+        self.different += 1;
+        let is_selected = self.select(&planned, &[], import.is_some());
+        let code = Some(Code::ScimOwned.to_string());
+        self.report.blocked.push(PlannedPerson { code, detail: Some(detail), ..planned });
+        import.filter(|_| is_selected).map(|import| Planned { import: Some(import), member: None })
     }
 
     /// Folds in the row that waits for an apply; returns its import.

@@ -208,3 +208,31 @@ fn a_plan_is_out_of_date_once_somebodys_record_or_member_changes() {
     let read: PlanReport = serde_json::from_str(&serde_json::to_string(&seen).unwrap()).unwrap();
     assert_eq!(read, seen);
 }
+
+#[test]
+fn a_row_of_somebody_whose_member_was_handed_over_is_blocked_or_brings_them_back_and_is_applied() {
+    use crate::core::person::{Closed, OwnerNow};
+    let handed_over = |state, owner: Option<OwnerNow>| {
+        let mut former = staged("E-1", "ada@x.com", "King");
+        if let Some(staged) = &mut former.staged {
+            staged.event.facts.employment = Some((state, None));
+        }
+        let to = samples::ada("E-2", None, "King", EmploymentState::Employed).person;
+        former.record.closed = Some(Closed { to, is_another: false, at: UnixMs(500), owner });
+        former
+    };
+    let selection = Selection::default();
+    let (outcome, applied) =
+        planned(&[handed_over(EmploymentState::Employed, None)], list(&["m1 ada@x.com King true"]), &selection);
+    let [blocked] = &outcome.report.blocked[..] else { panic!("{:?}", outcome.report) };
+    assert_eq!(blocked.code.as_deref(), Some("SCIM-OWNED"));
+    assert!(blocked.detail.as_ref().unwrap().contains("handed over to hr/E-2"), "{blocked:?}");
+    assert_eq!((outcome.different, applied.len()), (1, 1));
+    // A row that agrees asks for nothing.
+    let (outcome, applied) = planned(&[handed_over(EmploymentState::Left, None)], list(&[]), &selection);
+    assert_eq!((outcome.report.blocked.len(), outcome.different, applied.len()), (0, 0, 0));
+    // HR tells the two apart.
+    let told_apart = handed_over(EmploymentState::Employed, Some(OwnerNow { has_moved: true, left: None }));
+    let (outcome, applied) = planned(&[told_apart], list(&["m1 ada2@x.com King true"]), &selection);
+    assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), applied.len()), (1, 0, 1));
+}
