@@ -9,10 +9,10 @@ use super::shared;
 use crate::core::alert::{self, Alerts, Failing};
 use crate::core::hold::Holds;
 use crate::core::outdated::{self, Outdated};
-use crate::core::person::{Document, Mark, SourceName};
+use crate::core::person::{Document, EmploymentState, Mark, SourceName};
 use crate::core::problems::{
-    AlertFigure, DeadFigure, FetchFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
-    store_problems,
+    AlertFigure, DeadFigure, FetchFigure, Figures, ImportFigure, LEAVERS_TOLD_MS, LeaverFigure, MarkFigure, Problem,
+    Seen, SourceFigures, problems, store_problems,
 };
 use crate::core::processes::Processes;
 use crate::core::roster::{DriftReport, Fetch};
@@ -27,7 +27,7 @@ const CODES_MAX: usize = 40;
 /// How long the limiter is asked for a pause: a disk may hang.
 const PAUSE_LOOK_MAX: Duration = Duration::from_millis(500);
 /// How many incomplete people are looked at for what they lack.
-const INCOMPLETE_MAX: usize = 100;
+const INCOMPLETE_MAX: usize = 1_000;
 /// How many people with a mark are counted, one by one.
 const MARKED_MAX: u64 = 2_000;
 
@@ -108,15 +108,16 @@ impl AdminState {
         let seen: Seen = reading.part(shared::read(&*self.store, shared::SEEN).await)?;
         let (now, holds) = (self.now(), reading.part(self.holds().await)?);
         let (sources, strangers, other_strangers) = reading.part(self.source_figures().await)?;
-        let (oldest_incomplete_at, missing) = reading.part(self.incomplete(&stats).await)?;
+        let Incomplete { oldest_at, missing, leavers } = reading.part(self.incomplete(&stats, now).await)?;
         let figures = Figures {
             now,
             up_since: self.started_at,
             people: stats.lanes.clone(),
             held: reading.part(self.held(&holds).await)?,
             oldest_due_at: stats.oldest_due_at.filter(|at| *at <= now),
-            oldest_incomplete_at,
+            oldest_incomplete_at: oldest_at,
             missing,
+            leavers,
             entries: stats.entries.clone(),
             dead: reading.part(self.dead_figures(&stats).await)?,
             dead_by_source: stats.dead_by_source.clone(),
@@ -257,19 +258,17 @@ impl AdminState {
     }
 
     /// Since when people have been incomplete, and what the first of them lack.
-    async fn incomplete(&self, stats: &Stats) -> Result<(Option<UnixMs>, BTreeMap<String, u64>), AdminError> {
-        let mut missing = BTreeMap::new();
+    async fn incomplete(&self, stats: &Stats, now: UnixMs) -> Result<Incomplete, AdminError> {
+        let mut figures = Incomplete::default();
         if stats.lanes.get(LaneState::Incomplete.as_str()).is_none_or(|n| *n == 0) {
-            return Ok((None, missing));
+            return Ok(figures);
         }
         let first = self.store.lanes(LaneState::Incomplete, &Page { rows_max: INCOMPLETE_MAX, after: None }).await?;
-        let documents = first.rows.iter().filter_map(|row| row.document.as_deref());
-        for document in documents.filter_map(|bytes| Document::from_bytes(bytes).ok()) {
-            for field in document.missing {
-                *missing.entry(field).or_default() += 1;
-            }
+        for row in &first.rows {
+            let document = row.document.as_deref().and_then(|bytes| Document::from_bytes(bytes).ok());
+            figures.note(document, row.since, now);
         }
-        Ok((first.rows.first().map(|row| row.since), missing))
+        Ok(figures)
     }
 
     async fn dead_figures(&self, stats: &Stats) -> Result<Vec<DeadFigure>, AdminError> {
@@ -316,5 +315,31 @@ impl AdminState {
             }
         }
         Ok(figures)
+    }
+}
+
+/// What is known of people about whom HR has not said enough.
+#[derive(Default)]
+struct Incomplete {
+    oldest_at: Option<UnixMs>,
+    missing: BTreeMap<String, u64>,
+    leavers: LeaverFigure,
+}
+
+impl Incomplete {
+    /// One of them, incomplete since then.
+    fn note(&mut self, document: Option<Document>, since: UnixMs, now: UnixMs) {
+        let has_left = |document: &Document| document.record.membership(now) == Some(EmploymentState::Left);
+        if !document.as_ref().is_some_and(has_left) {
+            self.oldest_at.get_or_insert(since);
+            for field in document.into_iter().flat_map(|document| document.missing) {
+                *self.missing.entry(field).or_default() += 1;
+            }
+        } else if now.ms_since(since) < LEAVERS_TOLD_MS {
+            self.leavers.recent += 1;
+            self.leavers.since.get_or_insert(since);
+        } else {
+            self.leavers.long_ago += 1;
+        }
     }
 }

@@ -64,7 +64,15 @@ fn print(report: &DriftReport) {
             say!("  {} {detail}", planned.person.as_deref().unwrap_or("-"));
         }
     }
+    match report.not_compared {
+        0 => {}
+        1 => say!("1 person was not compared: a dead letter blocks them, or was discarded."),
+        n => say!("{n} people were not compared: dead letters block them, or were discarded."),
+    }
     match (report.different, report.repaired) {
+        (0, _) if report.trouble().is_none() && report.not_compared > 0 => {
+            say!("{}", said("Of all others, HR and Postman agree."));
+        }
         (0, _) if report.trouble().is_none() => say!("{}", said("HR and Postman agree.")),
         (0, _) => {}
         (different, 0) => say!("{different} people differ. `scim-bridge apply` repairs what it can."),

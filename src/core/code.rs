@@ -122,7 +122,7 @@ codes! {
     // Reading at an HR system, for its thin webhooks.
     FetchNotFound = "FETCH-404",
         "The HR system sent a notice about an employee whom its API does not know.",
-        "See whether the key under `[source.fetch]` may see everybody; replay. If they are gone, discard.";
+        "See whether the key under `[source.fetch]` may see everybody; replay. If they are gone and in Postman, have HR send their leave, or import a roster that says so: nobody is switched off by a discard. If they never were in Postman, discard.";
     FetchOtherPerson = "FETCH-OTHER-PERSON",
         "The HR system's API answered with another employee's record than the one asked for.",
         "Look for a cache or a proxy that answers instead, or for another kind of id in the webhook; then replay.";

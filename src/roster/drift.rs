@@ -73,7 +73,8 @@ impl Roster {
     async fn made_comparison(&self) -> Result<DriftReport, RosterError> {
         let only = Some(self.drift.repair.iter().copied().collect());
         let selection = Selection { only, ..Selection::default() };
-        let (outcome, planned) = self.work_out(&selection, true).await?;
+        let (mut outcome, planned) = self.work_out(&selection, true).await?;
+        self.note_shown(std::mem::take(&mut outcome.shown)).await?;
         // An incomplete list repairs nothing.
         let repaired = if outcome.is_reliable { self.put_all(planned, "drift").await?.len() } else { 0 };
         let repaired = u64::try_from(repaired).unwrap_or(u64::MAX);

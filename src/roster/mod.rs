@@ -185,6 +185,7 @@ impl Roster {
         let strangers = u64::try_from(outcome.strangers.len()).unwrap_or(u64::MAX);
         let mut people = self.put_all(planned, "apply").await?;
         let applied = u64::try_from(people.len()).unwrap_or(u64::MAX);
+        self.note_shown(outcome.shown).await?;
         for stranger in &outcome.strangers {
             people.push(self.switch_off(stranger).await?);
         }
@@ -301,12 +302,23 @@ impl Roster {
     /// Puts an entry into the inbox of each of these people: their row counts from now on, or they are planned again.
     /// Returns whom it is about: who has been erased meanwhile is not.
     async fn put_all(&self, planned: Vec<(Person, Planned)>, by: &str) -> Result<Vec<Person>, StoreError> {
-        stream::iter(planned)
-            .map(|(person, to_do)| async move {
-                let word = match to_do.import {
-                    Some(import) => Word::Apply { import, member: to_do.member },
-                    None => Word::TryAgain { by: by.to_owned() },
-                };
+        let word = |to_do: Planned| match to_do.import {
+            Some(import) => Word::Apply { import, member: to_do.member },
+            None => Word::TryAgain { by: by.to_owned() },
+        };
+        self.put_words(planned.into_iter().map(|(person, to_do)| (person, word(to_do))).collect()).await
+    }
+
+    /// Tells these people that the list of members has shown them.
+    async fn note_shown(&self, shown: Vec<(Person, String)>) -> Result<(), StoreError> {
+        let word = |id| Word::Apply { import: String::new(), member: Some(id) };
+        self.put_words(shown.into_iter().map(|(person, id)| (person, word(id))).collect()).await?;
+        Ok(())
+    }
+
+    async fn put_words(&self, words: Vec<(Person, Word)>) -> Result<Vec<Person>, StoreError> {
+        stream::iter(words)
+            .map(|(person, word)| async move {
                 let now = self.clock.now();
                 let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
                 let entry = NewEntry { job: clock::new_job_id(person.id()), person: person.clone(), bytes };

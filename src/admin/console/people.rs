@@ -102,6 +102,7 @@ pub(super) fn mark_name(mark: Mark) -> &'static str {
         Mark::AfterClose => "mentioned after a handover",
         Mark::SwitchedOff => said("switched off in Postman"),
         Mark::Failing => "failing",
+        Mark::GoneAtHr => "unknown to the HR system",
     }
 }
 

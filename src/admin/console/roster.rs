@@ -218,7 +218,12 @@ fn compared(now: UnixMs, session: &Session, drift: &Drift, every_ms: u64) -> Mar
                 Some(report) => {
                     p .quiet { "Compared " (layout::time(now, report.at)) }
                     @if let Some(trouble) = report.trouble() { p .todo { "Warning: " (trouble) } }
-                    @if report.different == 0 { @if report.trouble().is_none() { p { "They do." } } } @else {
+                    @if report.not_compared > 0 {
+                        p { "Not compared, because a dead letter blocks them or was discarded: " (report.not_compared) "." }
+                    }
+                    @if report.different == 0 {
+                        @if report.trouble().is_none() { p { @if report.not_compared > 0 { "All others do." } @else { "They do." } } }
+                    } @else {
                         p { (report.different) " people differ; " (report.repaired) " of them are being repaired." }
                     }
                     @for (what, list) in report.lists() { (self::list(what, &list.first, false)) }

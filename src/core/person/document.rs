@@ -105,6 +105,9 @@ pub struct Document {
     /// event ends this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_followed_since: Option<UnixMs>,
+    /// When an operator discarded that the HR system's API knows nobody of their id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at_hr: Option<UnixMs>,
     /// A row of an imported roster that is not applied yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staged: Option<Box<Staged>>,
@@ -255,6 +258,7 @@ impl Document {
             waiting_since: None,
             switched_off_elsewhere: false,
             not_followed_since: None,
+            gone_at_hr: None,
             staged: None,
             listed_as: None,
             words_after_close: 0,
@@ -498,8 +502,15 @@ impl Document {
             Mark::AfterClose => self.words_after_close > 0 || self.record.lacks_member(),
             Mark::SwitchedOff => self.switched_off_elsewhere,
             Mark::Failing => self.failures() >= FAILURES_TOLD && self.trouble.is_none(),
+            Mark::GoneAtHr => self.gone_at_hr.is_some() && self.may_be_active(),
         };
         Mark::ALL.into_iter().filter(is).collect()
+    }
+
+    /// Whether there is a member of theirs who is not known to be switched off.
+    #[must_use]
+    pub fn may_be_active(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.active != Some(false))
     }
 
     /// Since when they have a mark, as far as is known.
@@ -508,6 +519,7 @@ impl Document {
         match mark {
             Mark::AfterClose => self.record.closed.as_ref().map(|closed| closed.at),
             Mark::SwitchedOff => self.member.as_ref().map(|member| member.seen_at),
+            Mark::GoneAtHr => self.gone_at_hr,
             Mark::Failing => {
                 self.progress.failing_since.or(self.owed_read.as_ref().and_then(|owed| owed.failing_since))
             }

@@ -80,6 +80,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 let Progress { create_unknown, .. } = document.progress;
                 document.progress = Progress { create_unknown, ..Progress::default() };
                 (document.not_followed_since, document.looked) = (None, None);
+                document.gone_at_hr = None;
                 if let Some(owed) = &mut document.owed_read {
                     owed.again();
                 }
@@ -177,7 +178,7 @@ fn take_in(
     document.progress.username_refused = 0;
     // A write that no read has shown may not be wanted any more, now that HR says something else.
     document.progress.unconfirmed = None;
-    document.not_followed_since = None;
+    (document.not_followed_since, document.gone_at_hr) = (None, None);
     folding.calls_for_attempt = true;
     let employment = event.facts.employment.and_then(|(_, from)| from);
     let scope = event.facts.scope.and_then(|(_, from)| from);
@@ -208,6 +209,10 @@ fn hear_of_owner(document: &mut Document, folding: &mut Folding, from: &Person, 
 
 /// Rows of another import, and rows already applied, change nothing, so an apply may be repeated.
 fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: Option<String>) {
+    if let Some(known) = document.member.as_mut().filter(|known| known.id.is_some() && known.id == member) {
+        // The list of members has shown them.
+        known.is_unshown = false;
+    }
     if document.staged.as_ref().is_none_or(|staged| staged.import != import) {
         return;
     }
@@ -329,6 +334,8 @@ fn discard(document: &mut Document, folding: &mut Folding, by: String, now: Unix
     let Progress { create_unknown, .. } = document.progress;
     document.progress = Progress { create_unknown, ..Progress::default() };
     let trouble = document.trouble.take();
+    // Nobody says any more that they left.
+    document.gone_at_hr = trouble.as_ref().filter(|trouble| trouble.code == Code::FetchNotFound).map(|_| now);
     if trouble.is_some_and(|trouble| trouble.code == Code::ScimInvited) {
         // The operator has withdrawn the invitation: HR's next hire makes another one.
         (document.member, document.groups_wait) = (None, None);
@@ -356,7 +363,7 @@ mod tests {
     use super::*;
     use crate::core::code::Code;
     use crate::core::person::document::{JoinedGroup, KnownMember, Trouble};
-    use crate::core::person::{Email, EmploymentState, Facts, Name, Person, Scope, SourceName, Stated};
+    use crate::core::person::{Email, EmploymentState, Facts, Mark, Name, Person, Scope, SourceName, Stated};
 
     fn ada() -> Person {
         Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap()
@@ -629,6 +636,56 @@ mod tests {
         assert!(!folding.calls_for_attempt);
         fold(&mut document, vec![update(3, 30, "Lovelace")], UnixMs(3_002));
         assert_eq!(document.not_followed_since, None);
+    }
+
+    #[test]
+    fn whom_the_hr_system_does_not_know_stays_marked_after_a_discard_while_they_may_be_active() {
+        let discarded = |active| {
+            let mut document = Document::new(ada());
+            fold(&mut document, vec![update(1, 20, "King")], UnixMs(3_000));
+            let (id, since) = (document.open[0].id, UnixMs(0));
+            document.trouble = Some(Trouble { id, code: Code::FetchNotFound, detail: String::new(), since });
+            document.member = Some(member("m1", active));
+            let by = "admin".to_owned();
+            fold(&mut document, vec![other(2, Word::Discard { by, reason: None })], UnixMs(3_001));
+            document
+        };
+        assert_eq!(discarded(Some(false)).marks(), []);
+        let mut document = discarded(Some(true));
+        assert_eq!(document.marks(), [Mark::GoneAtHr]);
+        assert_eq!(document.marked_since(Mark::GoneAtHr), Some(UnixMs(3_001)));
+        fold(&mut document, vec![update(3, 30, "Lovelace")], UnixMs(3_002));
+        assert_eq!(document.marks(), [], "HR says something of them");
+    }
+
+    fn member(id: &str, active: Option<bool>) -> KnownMember {
+        KnownMember {
+            id: Some(id.to_owned()),
+            user_name: "ada@example.com".to_owned(),
+            given_name: None,
+            family_name: None,
+            active,
+            seen_at: UnixMs(1),
+            created_at: None,
+            is_unshown: true,
+            user_name_written_at: None,
+            user_names_before: Vec::new(),
+            names_written_at: None,
+            names_before: Vec::new(),
+            active_written_at: None,
+        }
+    }
+
+    #[test]
+    fn whom_the_list_of_members_shows_is_not_taken_for_invited_any_more() {
+        let mut document = Document::new(ada());
+        document.member = Some(member("m1", Some(true)));
+        for (shown, is_unshown) in [(None, true), (Some("m2"), true), (Some("m1"), false)] {
+            let word = Word::Apply { import: String::new(), member: shown.map(str::to_owned) };
+            let folding = fold(&mut document, vec![other(1, word)], UnixMs(3_000));
+            assert_eq!(document.member.as_ref().unwrap().is_unshown, is_unshown, "{shown:?}");
+            assert!(!folding.calls_for_attempt);
+        }
     }
 
     #[test]

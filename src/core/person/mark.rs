@@ -10,11 +10,13 @@ pub enum Mark {
     SwitchedOff,
     /// Their attempts keep failing.
     Failing,
+    /// The HR system's API knows nobody of their id, and an operator discarded that, but they have an active member.
+    GoneAtHr,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::AfterClose, Self::SwitchedOff, Self::Failing];
+    pub const ALL: [Self; 4] = [Self::AfterClose, Self::SwitchedOff, Self::Failing, Self::GoneAtHr];
 
     /// The word for it.
     #[must_use]
@@ -23,6 +25,7 @@ impl Mark {
             Self::AfterClose => "after_close",
             Self::SwitchedOff => "switched_off",
             Self::Failing => "failing",
+            Self::GoneAtHr => "gone_at_hr",
         }
     }
 

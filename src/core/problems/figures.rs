@@ -14,6 +14,17 @@ use crate::core::store_health::FailingOperation;
 use crate::core::tally::{Seen, SourceTally};
 use crate::core::time::UnixMs;
 
+/// People who have left, and of whom it is not known which member to switch off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeaverFigure {
+    /// How many an operator should look after.
+    pub recent: u64,
+    /// Since when the first of these has waited.
+    pub since: Option<UnixMs>,
+    /// How many were told of long enough.
+    pub long_ago: u64,
+}
+
 /// All figures.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -29,6 +40,8 @@ pub struct Figures {
     pub oldest_due_at: Option<UnixMs>,
     /// When the person who has been incomplete longest became so.
     pub oldest_incomplete_at: Option<UnixMs>,
+    /// How many incomplete people have left, of those who were looked at.
+    pub leavers: LeaverFigure,
     /// What incomplete people lack, and how many of those who were looked at.
     pub missing: BTreeMap<String, u64>,
     /// Inbox entries by source.

@@ -14,8 +14,9 @@ use super::time::UnixMs;
 pub use self::code::ProblemCode;
 pub use self::figures::{
     AlertFigure, BoundFigures, CertificateFigure, DeadFigure, FetchFigure, Figures, GoneFigure, ImportFigure,
-    MarkFigure, SourceFigures,
+    LeaverFigure, MarkFigure, SourceFigures,
 };
+pub use self::people::LEAVERS_TOLD_MS;
 
 pub mod code;
 pub mod figures;

@@ -1,6 +1,6 @@
 //! People who need an operator: dead letters, marks, the incomplete.
 
-use super::{DeadFigure, Figures, Found, MarkFigure, ProblemCode, counted};
+use super::{DeadFigure, Figures, Found, LeaverFigure, MarkFigure, ProblemCode, counted};
 use crate::core::code::Code;
 use crate::core::person::Mark;
 
@@ -33,6 +33,7 @@ fn with_mark(MarkFigure { mark, count, since, unread }: &MarkFigure) -> Found {
         Mark::AfterClose => ProblemCode::PeopleAfterClose,
         Mark::SwitchedOff => ProblemCode::PeopleSwitchedOff,
         Mark::Failing => ProblemCode::WorkFailing,
+        Mark::GoneAtHr => ProblemCode::PeopleGone,
     };
     let mut what = format!("{} {}.", code.title(), counted(*count, "person", "people"));
     for (source, n) in unread {
@@ -85,9 +86,33 @@ pub(super) fn drift(figures: &Figures) -> Vec<Found> {
     unsure.into_iter().chain(differs).map(|found| found.since(Some(report.at)).at("/roster")).collect()
 }
 
-/// People about whom HR has not said enough.
-pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
-    let count = figures.people.get("incomplete").copied().filter(|count| *count > 0)?;
+/// How long somebody who has left, and of whom it is not known which member is theirs, is told of.
+pub const LEAVERS_TOLD_MS: u64 = 7 * 86_400_000;
+const LEAVERS_ADVICE: &str = "Whoever is in the team: switch them off there, or import a roster that has them with their addresses, and the bridge does it. Then, or if they never were there, erase the record (`scim-bridge person erase WHO --yes`); nothing more is told of it after seven days. A roster of everybody, imported once, says who people are before they leave.";
+
+/// People about whom HR has not said enough. Those who have left are told apart: nobody completes them in the HR system.
+pub(super) fn incomplete(figures: &Figures) -> Vec<Found> {
+    waiting(figures).into_iter().chain(leavers(figures)).collect()
+}
+
+fn leavers(figures: &Figures) -> Option<Found> {
+    let LeaverFigure { recent, since, .. } = figures.leavers;
+    let who = match recent {
+        0 => return None,
+        1 => "1 person has left, and it is not known which member is theirs".to_owned(),
+        n => format!("{n} people have left, and it is not known which members are theirs"),
+    };
+    let what = format!("{who}: nobody is switched off.");
+    let found = Found::new(ProblemCode::PeopleIncomplete, what, LEAVERS_ADVICE, recent);
+    Some(found.about("leavers").since(since).at("/people?state=incomplete"))
+}
+
+fn waiting(figures: &Figures) -> Option<Found> {
+    let LeaverFigure { recent, long_ago, .. } = figures.leavers;
+    let count = figures.people.get("incomplete").copied()?.saturating_sub(recent + long_ago);
+    if count == 0 {
+        return None;
+    }
     let code = ProblemCode::PeopleIncomplete;
     let who = counted(count, "person waits", "people wait");
     let missing: Vec<_> = figures.missing.iter().map(|(field, n)| format!("`{field}` of {n}")).collect();
@@ -128,6 +153,21 @@ mod tests {
         figures.people.insert("incomplete".to_owned(), 30);
         let told = problems(&figures, &Seen::default());
         assert_eq!(told[0].what, "30 people wait for HR to say more. Missing: `email` of 30.");
+    }
+
+    #[test]
+    fn who_has_left_and_is_not_known_is_told_apart_from_who_is_to_be_completed_and_not_for_ever() {
+        let mut figures = Figures { missing: [("email".to_owned(), 1)].into(), ..Figures::default() };
+        figures.people.insert("incomplete".to_owned(), 6);
+        figures.leavers = LeaverFigure { recent: 2, since: Some(UnixMs(7)), long_ago: 3 };
+        let told = problems(&figures, &Seen::default());
+        let counts: Vec<_> = told.iter().map(|problem| (problem.count, problem.since)).collect();
+        assert_eq!(counts, [(1, UnixMs(0)), (2, UnixMs(7))], "{told:?}");
+        assert!(told[0].what.contains("`email` of 1") && told[0].action.contains("complete them in the HR system"));
+        assert!(!told[1].action.contains("complete them"), "nobody completes a leaver: {told:?}");
+        figures.people.insert("incomplete".to_owned(), 3);
+        figures.leavers = LeaverFigure { recent: 0, since: None, long_ago: 3 };
+        assert_eq!(problems(&figures, &Seen::default()), []);
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub enum GroupCall {
 }
 
 /// A group of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupRow {
     /// SCIM `id`
     pub id: String,

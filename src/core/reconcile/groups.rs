@@ -319,7 +319,11 @@ impl GroupsState {
             (GroupCall::Page { start_index }, GroupOutcome::Rows { rows, listed, total }) => {
                 let next = start_index.saturating_add(listed);
                 self.pages += 1;
-                self.is_listed = listed == 0 || total.is_some_and(|total| total > listed && next > total);
+                // A target that ignores `startIndex` shows the same page again and again.
+                let known: BTreeSet<&GroupRow> = self.listed.iter().collect();
+                let is_repeated = !rows.is_empty() && rows.iter().all(|row| known.contains(row));
+                let is_last = total.is_some_and(|total| total > listed && next > total);
+                self.is_listed = listed == 0 || is_repeated || is_last;
                 self.next_page = Some(next);
                 self.listed.extend(rows);
             }

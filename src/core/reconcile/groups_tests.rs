@@ -51,6 +51,18 @@ fn a_member_follows_the_fact_into_groups_and_out_of_them() {
 }
 
 #[test]
+fn a_target_that_repeats_a_page_of_groups_is_not_asked_for_twenty() {
+    let team = Team { no_filter: true, repeats_groups: true, ..Team::default() };
+    let mut world = World::of_a_provider(team).with_groups();
+    world.team.groups = ["Others", "More"].map(|name| (name.to_owned(), Vec::new())).into();
+    joins(&mut world);
+    assert_eq!(world.groups_of(ADA), ["Builders", "Engineering"]);
+    // Before each claim and under it, two pages at most.
+    let pages = world.calls().iter().filter(|call| call.contains("group")).count();
+    assert!(pages <= 12, "{:?}", world.calls());
+}
+
+#[test]
 fn who_is_in_a_group_by_hand_stays_in_it() {
     for mut world in worlds() {
         world.team.groups.push(("Engineering".to_owned(), vec!["somebody".to_owned()]));

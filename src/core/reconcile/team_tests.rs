@@ -63,6 +63,8 @@ pub(crate) struct Team {
     pub(super) shows_another: Vec<Operation>,
     /// It answers writes to members as if they were done, and changes nothing.
     pub(super) ignores_writes: bool,
+    /// It shows the first page of groups whatever page is asked for.
+    pub(super) repeats_groups: bool,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
     /// A proxy answers a read of this id with a 404 and a page of its own.
@@ -232,7 +234,7 @@ impl Team {
         match call {
             GroupCall::Find { .. } if self.no_filter => (400, error("invalid filter")),
             GroupCall::Find { name } => rows(self, Some(name)),
-            GroupCall::Page { start_index: 1 } => rows(self, None),
+            GroupCall::Page { start_index } if *start_index == 1 || self.repeats_groups => rows(self, None),
             GroupCall::Page { .. } => list(Vec::new()),
             GroupCall::Create { name } => {
                 self.groups.push((name.clone(), Vec::new()));

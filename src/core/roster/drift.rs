@@ -46,6 +46,8 @@ pub struct DriftReport {
     pub members: u64,
     /// People with any difference.
     pub different: u64,
+    /// People who were not compared, because a dead letter blocks them or was discarded.
+    pub not_compared: u64,
     /// How many of these are being repaired, as `[drift] repair` says.
     pub repaired: u64,
     /// HR says employed, but they are not in the team.
@@ -119,10 +121,9 @@ impl Drift {
             // A line about another person may name them, too.
             let names = |planned: &PlannedPerson| {
                 planned.person.as_deref() == Some(person)
-                    || planned
-                        .detail
-                        .as_ref()
-                        .is_some_and(|detail| detail.split_whitespace().any(|word| word == person))
+                    || planned.detail.as_ref().is_some_and(|detail| {
+                        detail.split_whitespace().any(|word| word.trim_end_matches([',', ':']) == person)
+                    })
             };
             is_named |= list.first.iter().any(names);
             list.first.retain(|planned| !names(planned));
@@ -153,6 +154,7 @@ impl DriftReport {
             people: plan.people,
             members: plan.members,
             different: outcome.different,
+            not_compared: outcome.not_compared,
             repaired,
             create: DriftList::of(&plan.create),
             switch_on: DriftList::of(&plan.switch_on),

@@ -15,13 +15,15 @@ use crate::core::code::Code;
 use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
 use crate::core::person::fold::fold;
-use crate::core::person::{Document, Entry, Word};
+use crate::core::person::{Document, Entry, Person, Word};
 use crate::core::reconcile::owner::{Owner, address_key, id_key};
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::preview::{Claims, Preview, preview};
 use crate::core::reconcile::request::{Active, Member};
 use crate::core::time::UnixMs;
 
+/// How many people who were made or invited are noted as shown by one list; the others are by the next one.
+const SHOWN_MAX: usize = 1_000;
 /// The source of members who are not in HR and whom an operator had switched off. No configured source can have this
 /// name.
 pub const NOT_IN_HR: &str = "not-in-hr";
@@ -172,6 +174,11 @@ pub struct PlanOutcome {
     pub not_found: Vec<String>,
     /// People whose member is not as HR says.
     pub different: u64,
+    /// People who were not compared, because a dead letter blocks them or was discarded.
+    pub not_compared: u64,
+    /// People who are in the list of members, and whom only the reply to their create has shown so far, with their ids
+    /// there.
+    pub shown: Vec<(Person, String)>,
     /// Whether the list of members is reliable: complete, and not much smaller than what is known.
     pub is_reliable: bool,
     /// Whether members who are not in HR can be determined: both sides must be complete.
@@ -188,6 +195,8 @@ pub struct Planner<'t> {
     gone: u64,
     left_out: u64,
     different: u64,
+    not_compared: u64,
+    shown: Vec<(Person, String)>,
     found: HashSet<String>,
     reads: u64,
     writes: u64,
@@ -208,6 +217,8 @@ impl<'t> Planner<'t> {
             gone: 0,
             left_out: 0,
             different: 0,
+            not_compared: 0,
+            shown: Vec::new(),
             found: HashSet::new(),
             reads: 0,
             writes: 0,
@@ -255,7 +266,12 @@ impl<'t> Planner<'t> {
         let listed = places.into_iter().filter_map(|place| self.list.at(place)).map(|listed| listed.member.clone());
         let listed: Vec<Member> = listed.collect();
         if self.terms.only_idle && (!is_idle || document.not_followed_since.is_some()) {
+            let is_stuck = document.trouble.is_some() || document.not_followed_since.is_some();
+            self.not_compared += u64::from(is_stuck);
             return None;
+        }
+        if is_idle {
+            self.note_shown(&document);
         }
         let planned = PlannedPerson {
             person: Some(document.person.to_string()),
@@ -290,6 +306,15 @@ impl<'t> Planner<'t> {
         self.reads += u64::from(preview.reads);
         self.writes += u64::from(preview.writes);
         Some(Planned { import, member })
+    }
+
+    /// Notes somebody who was made or invited, and whom the list shows now: they are not waited for any longer.
+    fn note_shown(&mut self, document: &Document) {
+        let unshown = document.member.as_ref().filter(|member| member.is_unshown);
+        let id = unshown.and_then(|member| member.id.clone()).filter(|id| self.list.has(id));
+        if let Some(id) = id.filter(|_| self.shown.len() < SHOWN_MAX) {
+            self.shown.push((document.person.clone(), id));
+        }
     }
 
     /// Plans for somebody whose member was handed over. A row about them is applied, to be told if it is not followed.
@@ -352,13 +377,15 @@ impl<'t> Planner<'t> {
         self.report.digest = format!("{:016x}", self.digest);
         let named = self.terms.selection.people.iter().flatten();
         let not_found = named.filter(|name| !self.found.contains(*name)).cloned().collect();
-        let (left_out, different) = (self.left_out, self.different);
+        let (left_out, different, not_compared) = (self.left_out, self.different, self.not_compared);
         PlanOutcome {
             report: self.report,
             strangers: switched_off,
             left_out,
             not_found,
             different,
+            not_compared,
+            shown: self.shown,
             is_reliable,
             knows_strangers,
         }

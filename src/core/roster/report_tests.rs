@@ -236,3 +236,41 @@ fn a_row_of_somebody_whose_member_was_handed_over_is_blocked_or_brings_them_back
     let (outcome, applied) = planned(&[told_apart], list(&["m1 ada2@x.com King true"]), &selection);
     assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), applied.len()), (1, 0, 1));
 }
+
+#[test]
+fn whoever_the_list_shows_is_noted_where_only_their_create_had_shown_them() {
+    let unshown = |id: &str, address: &str, member: &str| {
+        let mut document = applied(id, address, "King", member);
+        document.member.as_mut().unwrap().is_unshown = true;
+        document
+    };
+    let people = [unshown("E-1", "ada@x.com", "m1"), unshown("E-2", "bob@x.com", "m2")];
+    let (outcome, _) = planned(&people, list(&["m1 ada@x.com King true"]), &Selection::default());
+    assert_eq!(outcome.shown, [(people[0].person.clone(), "m1".to_owned())]);
+}
+
+#[test]
+fn a_comparison_counts_whom_a_dead_letter_keeps_from_it() {
+    let mut blocked = applied("E-1", "ada@x.com", "King", "m1");
+    let (id, code, since) = (JobId::about(1, blocked.person.id()), Code::ScimDoubt, UnixMs(1));
+    blocked.trouble = Some(crate::core::person::Trouble { id, code, detail: String::new(), since });
+    let mut discarded = applied("E-2", "bob@x.com", "King", "m2");
+    discarded.not_followed_since = Some(UnixMs(1));
+    let (rules, selection) = (rules(), Selection::default());
+    let terms = PlanTerms {
+        rules: &rules,
+        guard: GUARD,
+        rates: (FREE, FREE),
+        imports: BTreeMap::new(),
+        hr_is_whole: true,
+        selection: &selection,
+        only_idle: true,
+        now: NOW,
+    };
+    let mut planner = Planner::new(terms, list(&["m1 other@x.com King true", "m2 bob@x.com King false"]));
+    for document in [blocked, discarded] {
+        assert_eq!(planner.plan(document), None);
+    }
+    let outcome = planner.finish();
+    assert_eq!((outcome.different, outcome.not_compared), (0, 2));
+}
