@@ -52,7 +52,7 @@ fn scheme() -> Option<Scheme> {
     toml::from_str::<Signed>(preset).ok().map(|preset| preset.signature)
 }
 
-/// All complete receivers; all problems are noted in any case.
+/// The receivers that are complete. The problems of all of them are noted.
 pub(super) fn build(
     raw: &[Raw],
     has_admin_url: bool,
@@ -70,7 +70,7 @@ pub(super) fn build(
         let Some(alert) = one(raw, n, read, findings) else { continue };
         if let Some((same, _)) = built.iter().find(|(_, other)| is_same_receiver(other, &alert)) {
             let problem = format!("the same receiver as alert[{same}].url, in the same format");
-            let advice = "Take one of the two out: the state of a receiver is kept by its address and format.";
+            let advice = "Remove one of the two: the state of a receiver is kept by its address and format.";
             findings.push(ConfigError::new(format!("alert[{n}].url"), ConfigCode::Value, problem).advise(advice));
         }
         built.push((n, alert));
@@ -104,7 +104,7 @@ fn one(raw: &Raw, n: usize, read: &mut Reader<'_>, findings: &mut Findings) -> O
         }
         (None, Format::Slack) => None,
         (None, Format::StandardWebhooks) => {
-            let advice = "Give one of the form `whsec_` and base64 (`echo whsec_$(openssl rand -base64 24)` makes one), which the receiver knows, too; or set format = \"slack\", which is not signed.";
+            let advice = "Give one of the form `whsec_` and base64 (`echo whsec_$(openssl rand -base64 24)` makes one), and the same to the receiver; or set format = \"slack\", which is not signed.";
             findings.push(
                 ConfigError::new(format!("{at}.secret"), ConfigCode::Secret, "the alert has no secret to sign with")
                     .advise(advice),

@@ -1,5 +1,5 @@
-//! Files of certificates and keys: whether each holds what its key is for. Otherwise a connection fails, with words that
-//! point elsewhere.
+//! Checks that a file holds the certificates or the private key that the configuration expects of it. Without this
+//! check, connections would fail later, with a misleading error.
 
 use std::path::PathBuf;
 
@@ -23,10 +23,10 @@ impl Holds {
         let mut certificates = blocks.iter().filter(|block| block.label.ends_with("CERTIFICATE")).peekable();
         match self {
             Self::Key if has_key => None,
-            Self::Key if certificates.peek().is_some() => Some("holds a certificate, and no private key"),
+            Self::Key if certificates.peek().is_some() => Some("holds a certificate, but no private key"),
             Self::Key => Some("holds no private key in PEM"),
             Self::Certificates if certificates.peek().is_none() && has_key => {
-                Some("holds a private key, and no certificate")
+                Some("holds a private key, but no certificate")
             }
             Self::Certificates if certificates.peek().is_none() => Some("holds no certificate in PEM"),
             Self::Certificates if !certificates.all(|block| block.parse_x509().is_ok()) => {
@@ -60,22 +60,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_must_hold_what_its_key_is_for() {
+    fn a_file_must_hold_what_the_configuration_expects_of_it() {
         let key = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new(vec!["bridge".to_owned()]).unwrap();
         let (certificate, key) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
         let both = format!("{certificate}{key}");
         let cut = certificate.replacen("MI", "AA", 1);
         for (content, as_certificates, as_key) in [
-            (certificate.as_str(), None, Some("holds a certificate, and no private key")),
-            (key.as_str(), Some("holds a private key, and no certificate"), None),
+            (certificate.as_str(), None, Some("holds a certificate, but no private key")),
+            (key.as_str(), Some("holds a private key, but no certificate"), None),
             (both.as_str(), None, None),
             ("<html>", Some("holds no certificate in PEM"), Some("holds no private key in PEM")),
             ("", Some("holds no certificate in PEM"), Some("holds no private key in PEM")),
             (
                 cut.as_str(),
                 Some("holds a certificate that cannot be read"),
-                Some("holds a certificate, and no private key"),
+                Some("holds a certificate, but no private key"),
             ),
         ] {
             assert_eq!(Holds::Certificates.problem(content.as_bytes()), as_certificates, "{content}");

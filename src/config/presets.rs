@@ -109,13 +109,13 @@ pub fn has_key(key: &str) -> bool {
 
 /// Lays a source's own keys over a preset's.
 ///
-/// `signature` and `mapping` are laid over one another key by key; the value of such a key is replaced whole (one
-/// layout does not mix with another), except for `signature.key` and `signature.timestamp`, of which single members
-/// may be given; and for `fetch.mapping`, if the requests are the preset's. A source whose sender authenticates in
-/// another way (`signature.auth`) takes from the preset's signature only what does not depend on that.
+/// Tables such as `signature` and `mapping` are merged key by key. The value of a key is replaced as a whole, so that
+/// one layout does not mix with another. There are three exceptions, whose members are merged, too: `signature.key`,
+/// `signature.timestamp`, and `fetch.mapping` if the source uses the preset's requests. A source whose sender
+/// authenticates in another way (`signature.auth`) takes from the preset's signature only what does not depend on that.
 pub(super) fn lay_over(preset: Table, source: &mut Table) {
     for (name, below) in preset {
-        // For people, not for the source.
+        // It describes the preset to people; a source has no such key.
         if name == "about" {
             continue;
         }
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_keys_are_laid_over_the_mapping_of_answers_unless_others_are_asked_for() {
+    fn single_keys_replace_those_of_the_fetch_mapping_unless_the_source_has_requests_of_its_own() {
         let laid = |source: &str| {
             let preset =
                 "[fetch]\nstep = [{ path = '/e/{id}' }]\n[fetch.mapping]\nstatus = '/s'\nactive_values = ['on']";
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn another_auth_takes_nothing_of_the_presets_but_handshakes_and_an_id_in_the_body() {
+    fn another_auth_takes_only_handshakes_and_an_id_in_the_body_from_the_preset() {
         let laid = |preset: &str, source: &str| {
             let mut source: Table = toml::from_str(source).unwrap();
             lay_over(toml::from_str(preset).unwrap(), &mut source);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time::UnixMs;
 
-/// Acts that are kept; the oldest go first.
+/// How many acts are kept; the oldest are dropped first.
 pub const LINES_MAX: usize = 500;
 /// Longest reason that is kept, in characters.
 pub const REASON_CHARS_MAX: usize = 200;
@@ -18,7 +18,7 @@ pub enum Act {
     Replay,
     /// Discarded a dead letter.
     Discard,
-    /// Had a person tried now.
+    /// Had a waiting person tried at once.
     TryNow,
     /// Corrected a field of a record that could not be mapped, and tried it again.
     Correct,
@@ -46,7 +46,7 @@ pub enum Act {
     Compare,
     /// Logged in to the console.
     LogIn,
-    /// What this version does not know.
+    /// An act that this version does not know.
     #[serde(other)]
     Other,
 }
@@ -66,7 +66,7 @@ impl Act {
             Self::Erase => "erased",
             Self::ShowPayload => "looked at the payload of",
             Self::CaptureOn => "captured",
-            Self::CaptureOff => "captured no more",
+            Self::CaptureOff => "stopped capturing",
             Self::ShowCapture => "looked at the captured delivery",
             Self::Import => "imported",
             Self::Apply => "applied",

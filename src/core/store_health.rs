@@ -1,7 +1,7 @@
-//! How the store's operations go: the last failure of each, and what came after it. This alone decides whether an
-//! operator must act, or the trouble passes by itself.
+//! The health of the store's operations: the last failure of each, and what came after it. From this alone it is
+//! decided whether an operator must act, or the trouble passes by itself.
 //!
-//! Lives here: that judgement. Not here: how it is reported (`super::problems`), and where operations are counted
+//! Lives here: that decision. Not here: how it is reported (`super::problems`), and where operations are counted
 //! (`crate::store::recorded`). A refusal with a reason of its own (a bound, a lost lease, somebody else's member) is
 //! not a failure.
 
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_until_the_operation_goes_well_for_a_while() {
+    fn damage_is_reported_until_the_operation_has_succeeded_for_a_while() {
         let mut operations = StoreOperations::default();
         operations.failed(at(0), Own, Code::StoreDamaged);
         operations.checked();
@@ -333,7 +333,7 @@ mod tests {
         // Nobody asked again: it is as damaged as before.
         assert_eq!(told(&operations, 86_399), damaged(0));
         operations.succeeded(Own);
-        assert_eq!(told(&operations, 899), damaged(0), "others' rows read; this one may not");
+        assert_eq!(told(&operations, 899), damaged(0), "the rows of others can be read; this one perhaps not");
         assert_eq!(told(&operations, 900), []);
         // A failure after a long silence begins a new series.
         operations.failed(at(4_000), Own, Code::StoreDamaged);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_that_nobody_meets_again_is_not_told_for_ever() {
+    fn damage_that_nobody_meets_again_is_not_reported_for_ever() {
         for (operation, seconds) in [(Own, 86_400), (StoreOperation::Story, 3_600), (StoreOperation::Erase, 3_600)] {
             let mut operations = StoreOperations::default();
             operations.failed(at(0), operation, Code::StoreDamaged);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_over_is_told_until_it_is_not_met_any_more() {
+    fn skipped_damage_is_reported_until_it_has_not_been_met_for_a_while() {
         let mut operations = StoreOperations::default();
         for minutes in [0, 10, 20] {
             operations.passed_over(at(minutes * 60));
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_that_was_put_off_is_told_for_a_minute_although_others_were_taken() {
+    fn a_delivery_that_was_put_off_is_reported_for_a_minute_although_others_were_accepted() {
         let mut operations = StoreOperations::default();
         for second in [0, 1, 2, 30] {
             operations.failed(at(second), Accept, Code::StoreUnwritable);
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_and_is_not_asked_again_is_forgotten_after_a_minute() {
+    fn a_failure_of_an_operation_that_is_not_called_again_is_forgotten_after_a_minute() {
         let mut operations = StoreOperations::default();
         operations.failed(at(0), Stats, Code::StoreMemory);
         assert_eq!(told(&operations, 59).len(), 1);
@@ -400,7 +400,7 @@ mod tests {
         let mut operations = StoreOperations::default();
         for second in 0..20 {
             operations.failed(at(second), Accept, Code::StoreLost);
-            // Some still get through, or again.
+            // A few calls succeed in between.
             if second % 7 == 0 {
                 operations.succeeded(Accept);
             }
@@ -428,7 +428,7 @@ mod tests {
         operations.failed(at(0), Accept, Code::StoreDamaged);
         operations.checked();
         assert_eq!(operations.refuses_deliveries(at(59)), Some(Code::StoreDamaged));
-        assert_eq!(operations.refuses_deliveries(at(60)), None, "it may be tried again; `status` still tells");
+        assert_eq!(operations.refuses_deliveries(at(60)), None, "it may be tried again; `status` still reports it");
         assert_eq!(operations.failing(at(60)).len(), 1);
         operations.failed(at(61), Accept, Code::StoreDamaged);
         assert_eq!(operations.refuses_deliveries(at(61)), Some(Code::StoreDamaged));

@@ -1,4 +1,4 @@
-//! What the target last said that it can do: read by the first attempt, and kept for all others.
+//! What the target last said that it can do: one attempt reads it, and for an hour all others use it, too.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -41,7 +41,7 @@ async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_wh
     bridge.settled().await;
     assert_eq!(sim.members().len(), 1);
 
-    // The same for one that goes down while in use.
+    // The same if Redis goes down while it is in use.
     let mut console = Console::of(&bridge);
     console.log_in(&bridge).await;
     redis.kill();
@@ -52,7 +52,7 @@ async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_wh
     comes_to(&bridge, "/api/v1/status", 200, "\"code\":\"STORE-UNREACHABLE\"").await;
     let told: serde_json::Value = serde_json::from_str(&bridge.get("/api/v1/status").await.1).unwrap();
     assert_eq!((&told["readable"], &told["problems"][0]["subject"]), (&false.into(), &"store".into()), "{told}");
-    // So does whoever looks at the console, logged in before or only now; a page that has nothing without the store says so.
+    // So does the console, for sessions from before and for new ones. A page that needs the store says that it failed.
     console.shows("/", 200, "STORE-UNREACHABLE").await;
     console.log_in(&bridge).await;
     console.shows("/", 200, "STORE-UNREACHABLE").await;
@@ -82,7 +82,7 @@ async fn an_idle_worker_makes_no_more_calls_than_docs_redis_md_says() {
     let worker = Home::new(&sim, &on(&redis)).serve_as("worker");
     comes_to(&worker, "/readyz", 200, "").await;
     let before = scripts_run(&redis);
-    // The measured time is one in which nothing happens.
+    // A plain sleep: what is measured is a time in which nothing happens.
     tokio::time::sleep(Duration::from_secs(SECONDS)).await;
     let run = scripts_run(&redis) - before;
     assert!(run >= SECONDS / 2, "it does not look for work: {run} calls in {SECONDS} s");
@@ -91,7 +91,7 @@ async fn an_idle_worker_makes_no_more_calls_than_docs_redis_md_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_store_of_a_newer_version_is_left_alone_by_who_starts_and_by_who_runs() {
+async fn a_store_of_a_newer_version_is_left_alone_by_starting_and_by_running_processes() {
     let (sim, redis) = (sim(), RedisServer::start());
     let home = Home::new(&sim, &on(&redis));
     let bridge = home.serve_as("intake");

@@ -38,7 +38,7 @@ async fn one_token_serves_many_reads_and_is_renewed_when_it_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_was_used_up_is_followed_by_the_next_in_other_processes_too() {
+async fn each_refresh_token_is_used_once_and_the_next_one_is_used_by_other_processes_too() {
     let rig = Rig::new("gusto");
     rig.put("E-1", "Ada", "Byron");
     for _ in 0..4 {
@@ -53,7 +53,7 @@ async fn a_refresh_token_that_was_used_up_is_followed_by_the_next_in_other_proce
 }
 
 #[tokio::test]
-async fn a_grant_that_is_over_holds_the_source() {
+async fn a_revoked_grant_holds_the_source() {
     let rig = Rig::new("gusto");
     rig.put("E-1", "Ada", "Byron");
     rig.hr.set_login(|login| login.refresh_token = "revoked".to_owned());

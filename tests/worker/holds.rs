@@ -24,7 +24,7 @@ async fn probed(bench: &Bench) -> bool {
 }
 
 #[tokio::test]
-async fn what_refuses_everything_holds_everything_and_kills_nothing() {
+async fn a_target_that_refuses_everybody_sets_a_hold_and_makes_no_dead_letters() {
     for (fault, code) in [
         ("any:bad-key:1", Code::HoldKey),
         ("any:admin-left:1", Code::HoldAdminLeft),
@@ -50,7 +50,7 @@ async fn what_refuses_everything_holds_everything_and_kills_nothing() {
 }
 
 #[tokio::test]
-async fn holds_that_cannot_be_read_are_not_taken_for_none() {
+async fn while_holds_cannot_be_read_nobody_is_worked_on() {
     let bench = Bench::new();
     assert!(
         bench.store.put_shared("holds", 0, "{\"holds\":[{\"scope\":\"all\",\"code\":\"NEW\"}]}".into()).await.unwrap()
@@ -113,7 +113,7 @@ async fn writes_that_are_refused_while_reads_are_served_hold_writes_only() {
     }
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused));
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes));
-    // People who only need reads go on.
+    // People for whom reads suffice are still worked on.
     bench.rename("E-3", "Eve", "Other").await;
     assert_eq!(bench.attempt().await, Attempted::InLine(Finished::NotAMember));
     bench.clock.advance_ms(30_000);
@@ -201,7 +201,7 @@ async fn a_rename_refused_for_lack_of_seats_holds_nobody_and_does_not_loop() {
 }
 
 /// Two members whose names must change, and a fault that strikes these calls.
-async fn two_with_trouble_of_their_own(fault: &str) -> Bench {
+async fn two_members_with_a_fault_each(fault: &str) -> Bench {
     let bench = Bench::new();
     for id in ["E-1", "E-2"] {
         bench.hire(id, "Ada", "Lovelace").await;
@@ -218,7 +218,7 @@ async fn two_with_trouble_of_their_own(fault: &str) -> Bench {
 
 #[tokio::test]
 async fn two_whose_addresses_redirect_keep_nobody_waiting_and_end_blocked() {
-    let bench = two_with_trouble_of_their_own("get:redirect").await;
+    let bench = two_members_with_a_fault_each("get:redirect").await;
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "the list of the team is served");
     assert_eq!(bench.calls().iter().filter(|call| *call == "page 200").count(), 1, "{:?}", bench.calls());
     for n in 0..60 {
@@ -238,7 +238,7 @@ async fn two_whose_addresses_redirect_keep_nobody_waiting_and_end_blocked() {
 
 #[tokio::test]
 async fn two_whose_writes_are_refused_keep_others_waiting_for_one_probe_at_most_and_end_blocked() {
-    let bench = two_with_trouble_of_their_own("replace:403").await;
+    let bench = two_members_with_a_fault_each("replace:403").await;
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes), "this could affect everybody");
     bench.hire("E-3", "Grace", "Hopper").await;
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes));

@@ -1,4 +1,4 @@
-//! Any bytes and any JSON lead to a result, and to the one that the explanation shows.
+//! Any bytes and any JSON are mapped to some result without a panic, and `explain` shows that same result.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -40,13 +40,13 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
-    fn any_bytes_come_to_something(body in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_mapped_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = map_bytes(&Mapping::default(), &body);
         let _ = explain(&Mapping::default(), &source(), &Bytes::from(body), Charset::utf8(), Show::default());
     }
 
     #[test]
-    fn any_json_comes_to_what_its_explanation_says(body in any_json()) {
+    fn any_json_is_mapped_to_what_explain_shows(body in any_json()) {
         let mapping = Mapping::default();
         let mut records = map_json(&mapping, &body).into_iter().peekable();
         let expected = match &body { serde_json::Value::Array(items) => items.len(), _ => 1 };
