@@ -1,5 +1,5 @@
-//! Reads small files that others write: never a pipe, a device or an endless file, and only for a moment. A file system
-//! that does not answer holds up nothing else.
+//! Reads small files that others write: never a pipe, a device or an endless file, and for a few seconds at most. A
+//! file system that does not answer holds up nothing else.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
@@ -33,7 +33,7 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Content> {
 pub struct Reading {
     path: PathBuf,
     bytes_max: u64,
-    /// A read that has not ended in time: there is no other until it does.
+    /// A read that has not ended in time: no other begins until it does.
     begun: Option<Receiver<io::Result<Content>>>,
 }
 
@@ -164,11 +164,11 @@ mod tests {
             let error = read(&file, 4).unwrap_err().to_string();
             assert!(error.contains(told) && error.contains(&file.display().to_string()), "{error}");
         }
-        assert!(began.elapsed() < PATIENCE, "nothing was waited for");
+        assert!(began.elapsed() < PATIENCE, "no read ran into the time limit");
     }
 
     #[test]
-    fn a_file_that_does_not_answer_is_told_and_asked_once() {
+    fn a_file_that_does_not_answer_is_reported_and_read_only_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut reading = Reading::of(&folder.path().join("file"), 9);
         let (done, begun) = mpsc::sync_channel(1);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_share_a_file_that_does_not_answer_share_its_one_thread_and_hold_up_nobody() {
+    async fn all_readers_of_a_file_that_does_not_answer_share_one_thread_and_hold_up_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let shared = SharedReading::of(&folder.path().join("file"), 9);
         let (done, begun) = mpsc::sync_channel(1);

@@ -21,7 +21,7 @@ use super::shared;
 /// Pages that are read for one page of a search by several words.
 const SEARCH_PAGES_MAX: usize = 20;
 
-/// A person, as far as one row shows.
+/// A person, with what one row of the store says about them.
 #[derive(Debug, Clone)]
 pub struct PersonView {
     /// Who.
@@ -32,7 +32,7 @@ pub struct PersonView {
     pub document: Option<Document>,
     /// Why their document cannot be read.
     pub unreadable: Option<Unreadable>,
-    /// New entries that were not folded yet, as far as they are shown.
+    /// New entries that were not folded yet, without those that cannot be read.
     pub inbox: Vec<Entry>,
 }
 
@@ -348,7 +348,7 @@ impl AdminState {
     }
 }
 
-/// The error for a row that does not say who it is.
+/// The view of a row that does not say who it is, for a person who is known from the request.
 fn nameless(person: &Person, row: PersonRow) -> PersonView {
     let read = row.document.as_deref().map(Document::from_bytes);
     let unreadable = read.and_then(Result::err);
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_somebody_blocked_is_dead_and_one_that_just_came_waits() {
+    fn a_job_of_a_blocked_person_is_dead_and_one_that_has_just_arrived_waits() {
         assert_eq!(JobState::Open(LaneState::Blocked).as_str(), "dead");
         assert_eq!(JobState::Open(LaneState::Idle).as_str(), "waiting");
         assert_eq!(JobState::Open(LaneState::Scheduled).as_str(), "scheduled");

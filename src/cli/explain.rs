@@ -31,7 +31,7 @@ pub struct ExplainArgs {
     /// The file with the payload; `-` is standard input.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["request", "capture"])]
     file: Option<PathBuf>,
-    /// A file with a whole delivery: its signature is looked at, too. Raw HTTP (request line, headers, blank line,
+    /// A file with a whole delivery: its signature is checked, too. Raw HTTP (request line, headers, blank line,
     /// body), the text of `curl -v` or a curl command, a HAR file, or what `capture` writes. `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     request: Option<PathBuf>,
@@ -143,7 +143,7 @@ fn report(
 }
 
 impl Report {
-    /// Whether it would be believed, and all of it mapped.
+    /// Whether the delivery would be accepted as genuine, and all of it could be mapped.
     fn is_well(&self) -> bool {
         let is_refused = self.proof.as_ref().is_some_and(|proof| proof.refused.is_some());
         let is_mapped = |mapping: &Explanation| {
@@ -237,7 +237,7 @@ fn print(report: &Report) {
         match &effect.known_as {
             Some(user_name) => say!("  {} is known as {user_name}", effect.person),
             None if report.bridge_asked => say!("  {} is not known yet", effect.person),
-            None => say!("  {} (no bridge runs here that could be asked)", effect.person),
+            None => say!("  {} (no running bridge could be asked)", effect.person),
         }
         say!("  states: {}", effect.news.join(", "));
         if effect.calls.is_empty() {

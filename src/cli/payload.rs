@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 
-/// Reads the file; `-` is standard input, which a container without a shell is given most easily.
+/// Reads the file; `-` is standard input, the easiest way to pass a payload into a container without a shell.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     if file == Path::new("-") {
         let mut body = Vec::new();

@@ -137,7 +137,7 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
 pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings) {
     let Some(root) = tree.as_table_mut() else { return };
     if root.get("source").is_some_and(Value::is_table) {
-        let problem = "it is one table, and sources are a list";
+        let problem = "it is one table, but sources are a list";
         findings.push(
             ConfigError::new("source", ConfigCode::Value, problem).advise("Write [[source]], with two brackets."),
         );

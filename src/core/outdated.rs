@@ -60,8 +60,8 @@ pub struct Streak {
 }
 
 impl Streak {
-    /// This many events were folded at once, of which some were news and some outdated. Returns what is to be reported
-    /// now.
+    /// Notes how many of the events that were just folded were news, and how many were outdated. Returns what is to be
+    /// reported now.
     pub fn note(&mut self, news: u64, outdated: u64, now: UnixMs) -> Option<Say> {
         if news > 0 {
             self.seen = Seen::default();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_row_of_outdated_events_is_told_and_it_is_over_with_the_first_that_is_news() {
+    fn only_several_outdated_events_in_a_row_are_reported_until_the_first_that_is_news() {
         let (mut streak, mut told) = (Streak::default(), Outdated::default());
         assert_eq!(streak.note(1, 0, at(0)), Some(Say::News));
         for n in 1..IN_A_ROW_MIN {
@@ -111,11 +111,11 @@ mod tests {
         assert_eq!((told.of("hr", at(21 + 86_401)), told.of("other", at(22))), (None, None));
         let say = streak.note(1, 5, at(33)).unwrap();
         assert!(told.take_in("hr", say) && told.of("hr", at(33)).is_none());
-        assert_eq!(streak.note(0, 1, at(34)), None, "another row");
+        assert_eq!(streak.note(0, 1, at(34)), None, "the count begins again");
     }
 
     #[test]
-    fn a_process_that_sees_news_takes_back_what_another_said_within_a_minute() {
+    fn a_process_that_sees_news_withdraws_the_report_of_another_process_within_a_minute() {
         let mut streak = Streak::default();
         let said: Vec<_> = (0..=60).filter(|n| streak.note(1, 0, at(*n)).is_some()).collect();
         assert_eq!(said, [0, 60]);

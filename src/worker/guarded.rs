@@ -41,7 +41,7 @@ impl Worker {
         }
         let holds = self.holds.current();
         if let Some(hold) = holds.keeps_back(&scope) {
-            // Before the guard: what an operator allowed is not spent on whoever waits in any case.
+            // Before the guard: what an operator has allowed is not used up by somebody who must wait anyway.
             return Ok(Some(Conclusion::Hold { scope, code: hold.code, not_before: None }));
         }
         let is_held = holds.is_guarded(&scope);

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::client::{Client, switch, user};
 
 #[tokio::test]
-async fn a_fault_strikes_so_many_calls_of_its_operation_and_no_others() {
+async fn a_fault_strikes_as_many_calls_of_its_operation_as_ordered_and_no_others() {
     let client = Client::new();
     client.order("create:no-slots:2");
     assert_eq!(client.get("/Users").await.status, 200);
@@ -46,7 +46,7 @@ async fn a_fault_about_a_person_leaves_the_others_alone() {
     client.order("any:update-failed:forever:user=ADA@example.test");
     let body = user("ada@example.test", "A", "B");
     assert_eq!(client.send("PUT", &format!("/Users/{ada}"), &body).await.status, 500);
-    assert_eq!(client.get(&format!("/Users/{ada}")).await.status, 500, "their id means them, too");
+    assert_eq!(client.get(&format!("/Users/{ada}")).await.status, 500, "the id stands for the same person");
     assert_eq!(client.get(&format!("/Users/{bob}")).await.status, 200);
     client.sim.clear_faults();
     client.order(&format!("get:spike-503:forever:user={bob}"));
@@ -126,7 +126,7 @@ async fn what_cannot_be_ordered_is_refused_with_a_reason() {
 }
 
 #[test]
-fn the_grammar_says_all_that_a_fault_can_be() {
+fn the_grammar_can_express_every_field_of_a_fault() {
     let fault: Fault = "replace:rate-limited:25%:after:delay=20:user=a@b.test:hint=retry-after=2".parse().unwrap();
     assert_eq!(fault.on, On::Only(Operation::Replace));
     assert_eq!(fault.what, What::Reply(ReplyName::RateLimited));

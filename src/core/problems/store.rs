@@ -1,4 +1,4 @@
-//! Whether the store works.
+//! Problems of the store.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::core::code::Code;
 use crate::core::store_health::{FailingOperation, Suffers};
 use crate::core::target_name::said;
 
-/// The store as a whole, or what of it fails, by code.
+/// One problem if the store as a whole cannot be written, and one for each code with which operations fail.
 pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
     let mut found: Vec<_> = figures.store.map(cannot_be_written).into_iter().collect();
     let failing = |code: &str| figures.store_failing.iter().filter(|failing| failing.code == code).collect::<Vec<_>>();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_is_told_by_code_with_who_suffers() {
+    fn failures_are_reported_by_code_with_what_suffers() {
         let failing = [
             (StoreOperation::Accept, Code::StoreDamaged, 3),
             (StoreOperation::Own, Code::StoreDamaged, 2),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_over_is_told() {
+    fn skipped_damage_is_reported() {
         let told = told(None, &[(StoreOperation::PassOver, Code::StoreDamaged, 4)]);
         assert!(
             told[0].what.ends_with("What is damaged is skipped: the log says who is concerned."),
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn one_process_with_damage_is_told_long_after_the_last_delivery() {
+    fn damage_is_reported_long_after_the_last_delivery() {
         let told = told(None, &[(StoreOperation::Accept, Code::StoreDamaged, 0)]);
         assert_eq!((told[0].count, told[0].code.as_str()), (1, "STORE-DAMAGED"));
         assert!(told[0].what.ends_with("The last deliveries were answered 503."), "{}", told[0].what);
     }
 
     #[test]
-    fn while_nothing_can_be_written_that_is_told_and_damage_that_stays() {
+    fn while_nothing_can_be_written_only_that_and_damage_are_reported() {
         let failing = [(StoreOperation::Accept, Code::StoreTimeout, 9), (StoreOperation::Own, Code::StoreDamaged, 1)];
         assert_eq!(keys(&told(Some(Code::StoreLost), &failing)), ["STORE-LOST store", "STORE-DAMAGED store"]);
         assert_eq!(keys(&told(Some(Code::StoreDamaged), &failing)), ["STORE-DAMAGED store"]);

@@ -10,7 +10,7 @@ fn provider(no_patch: bool, no_filter: bool) -> World {
     World::of_a_provider(Team { no_patch, no_filter, ..Team::default() })
 }
 
-/// Hired, renamed, moved to another address, gone, back.
+/// A person is hired, renamed, moved to another address, leaves, and comes back.
 fn a_life(world: &mut World) {
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     world.now = world.now.plus_ms(120_000);
@@ -49,7 +49,7 @@ fn a_provider_without_patch_is_sent_what_was_read_with_one_thing_changed() {
 }
 
 #[test]
-fn a_provider_that_says_patch_and_has_none_is_found_out_at_no_harm() {
+fn a_provider_that_announces_patch_without_supporting_it_does_no_harm() {
     let mut world = provider(false, false);
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     world.team.no_patch = true;

@@ -19,7 +19,7 @@ use crate::core::clock_watch::ClockWatch;
 use crate::lifecycle::Heart;
 use crate::store::{StoreError, StoreOptions};
 
-/// The writer, among the loops of the process.
+/// The writer's name among the loops of the process.
 pub(super) const WRITER: &str = "store writer";
 /// How many commands may wait before callers must wait to send one.
 const QUEUE: usize = 1_024;
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_writer_that_stands_still_is_heard_of_and_one_that_waits_is_not() {
+    async fn a_writer_that_hangs_is_reported_and_one_that_waits_is_not() {
         const SHORT: Duration = Duration::from_millis(300);
         let (folder, loops) = (tempfile::tempdir().unwrap(), Loops::default());
         let store = Embedded::open_for(folder.path(), options(), &loops).unwrap();

@@ -28,9 +28,9 @@ mod tests;
 
 type Data = data::JustLut<Val>;
 
-/// Bytes of a filter.
+/// The most bytes of a filter.
 const FILTER_BYTES_MAX: usize = 1_000;
-/// Brackets, operators and branches of a filter.
+/// The most brackets, operators and branches of a filter.
 const FILTER_PARTS_MAX: usize = 100;
 
 /// A filter.
@@ -79,7 +79,7 @@ impl Jq {
     /// All its results.
     ///
     /// # Errors
-    /// As of `first`.
+    /// As for [`Self::first`].
     pub(super) fn all(&self, record: &Json<'_>) -> Result<Vec<Json<'static>>, Problem> {
         self.run(record, |results| results.collect())
     }
@@ -122,7 +122,7 @@ fn compile(text: &str) -> Result<Filter<Data>, String> {
         .map_err(|_| malformed(text))?;
     jaq_core::Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
         let names = errors.iter().flat_map(|(_, undefined)| undefined).map(|(name, _)| format!("`{name}`"));
-        format!("the filter names what there is not: {}", names.collect::<Vec<_>>().join(", "))
+        format!("the filter uses what does not exist: {}", names.collect::<Vec<_>>().join(", "))
     })
 }
 
@@ -139,7 +139,7 @@ fn malformed(text: &str) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("no jq filter: something is wrong or missing at its line {line}, column {column}")
+    format!("not a jq filter: something is wrong or missing at its line {line}, column {column}")
 }
 
 impl PartialEq for Jq {

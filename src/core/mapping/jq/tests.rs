@@ -128,7 +128,7 @@ fn a_malformed_filter_says_where() {
         [(".a |", "line 1, column 5"), (".a\n | .b[", "line 2"), (".a ) .b", "column 4"), ("\"a", "line 1")]
     {
         let problem = filter(malformed).unwrap_err();
-        assert!(problem.starts_with("no jq filter") && problem.contains(place), "{malformed}: {problem}");
+        assert!(problem.starts_with("not a jq filter") && problem.contains(place), "{malformed}: {problem}");
     }
     assert!(filter(&".a | ".repeat(300)).unwrap_err().contains("at most 1000"));
 }
