@@ -94,7 +94,7 @@ fn configuration(config: &Config) -> Checked {
     well("configuration", found.join("; "))
 }
 
-/// Sources all of whose secrets have expired: nothing that they send is taken.
+/// Sources all of whose secrets have expired: nothing that they send is accepted.
 fn expired(config: &Config, now: UnixMs) -> Vec<Checked> {
     let sources = config.sources.iter().filter_map(|source| {
         let last =
@@ -111,7 +111,7 @@ fn expired(config: &Config, now: UnixMs) -> Vec<Checked> {
 async fn store(config: &Config) -> Checked {
     let pinged = match app::open_store(config) {
         Ok(store) => match store.check().await {
-            // What a running bridge would tell of in `status`.
+            // What a running bridge would report in `status`.
             Ok(()) => store.settings().await,
             unwell => unwell,
         },

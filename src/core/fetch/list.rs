@@ -115,7 +115,7 @@ impl ListRules {
             (
                 slots.iter().any(|slot| matches!(slot, Slot::Credential(_))),
                 "headers",
-                "what belongs to a login stands under `auth`",
+                "what belongs to a login is given under `auth`",
             ),
             (self.each && !has_steps, "each", "needs a `step`, by which everybody is read"),
             (self.pages_max == 0, "pages_max", "is 1 at the least"),

@@ -13,7 +13,7 @@ use crate::core::limiter::Rate;
 use crate::core::mapping::{Condition, Lookups, Mapping, Path};
 use crate::core::person::EventKind;
 
-/// The rate limit for systems that publish none: twice that of those that do.
+/// The rate limit for systems that publish none.
 const RATE: ReadRate = ReadRate { calls: 600, per_s: 60 };
 /// Longest delay after a notice: if reads lag by more, asking again is better than waiting.
 const LAG_S_MAX: u64 = 600;
@@ -191,9 +191,9 @@ impl FetchRules {
             when(step.method == Method::Get && step.body.is_some(), &key("body"), "belongs to a POST");
             let slots = step.slots();
             let of_list = slots.iter().any(|slot| matches!(slot, Slot::Since | Slot::Cursor));
-            when(of_list, &key("path"), "{since} and {cursor} are of a `list`");
+            when(of_list, &key("path"), "{since} and {cursor} belong in a `list`");
             let secret = slots.iter().any(|slot| matches!(slot, Slot::Credential(_)));
-            when(secret, &key("headers"), "what belongs to a login stands under `auth`");
+            when(secret, &key("headers"), "what belongs to a login is given under `auth`");
         }
         for (key, problem) in self.list.iter().flat_map(|list| list.validate(!self.step.is_empty())) {
             when(true, &format!("list.{key}"), problem);
