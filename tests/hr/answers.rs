@@ -45,7 +45,8 @@ fn read_of(preset: &str, id: &str, answers: &[Value]) -> String {
                     from.map_or(word.to_owned(), |from| format!("{word} from {from}"))
                 }));
                 line.extend(facts.email.as_ref().map(|email| email.lower().to_owned()));
-                for (what, name) in [("given", &facts.given_name), ("family", &facts.family_name)] {
+                for (what, name) in [("given", facts.given_name_that_counts()), ("family", facts.family_name.as_ref())]
+                {
                     if let Some(Stated::Is(name)) = name {
                         line.push(format!("{what} {}", name.as_str()));
                     }

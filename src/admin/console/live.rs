@@ -132,7 +132,7 @@ pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&Liv
         Fact {
             name: "Given name",
             said: record.given_name(),
-            stamp: record.given_name.as_ref().map(|fact| fact.stamp),
+            stamp: record.given_name_fact().map(|fact| fact.stamp),
             had: member.and_then(|member| member.given_name.clone()),
             of: |now| now.given_name.clone(),
         },

@@ -128,11 +128,10 @@ fn shown_event(event: &Event, dropped: &[InvalidField]) -> String {
     if let Some((Scope::Out, from)) = facts.scope {
         told.push(from.map_or("out of scope".to_owned(), |from| format!("out of scope from {from}")));
     }
-    let name =
-        |name: &Option<Stated<Name>>| name.as_ref().map(|name| name.value().map_or("(none)", Name::as_str).to_owned());
+    let name = |name: Option<&Stated<Name>>| name.map(|name| name.value().map_or("(none)", Name::as_str).to_owned());
     told.extend(facts.email.as_ref().map(|email| format!("email {}", email.lower())));
-    told.extend(name(&facts.given_name).map(|name| format!("given {name}")));
-    told.extend(name(&facts.family_name).map(|name| format!("family {name}")));
+    told.extend(name(facts.given_name_that_counts()).map(|name| format!("given {name}")));
+    told.extend(name(facts.family_name.as_ref()).map(|name| format!("family {name}")));
     told.extend(facts.locale.as_ref().map(|locale| format!("locale {}", Locale::as_str(locale))));
     told.extend(dropped.iter().map(|problem| format!("left out {}", problem.field)));
     if told.is_empty() { text } else { format!("{text}: {}", told.join(", ")) }

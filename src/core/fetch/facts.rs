@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::core::code::Code;
 use crate::core::mapping::{IgnoredWhy, Mapping, PastEnd, Record, Says, listed, remap};
 use crate::core::person::{
-    EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, Scope, SourceName,
+    EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, Scope, SourceName, Stated,
 };
 use crate::core::time::UnixMs;
 
@@ -141,7 +141,8 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     let states = |stated: fn(&Facts) -> bool| later.iter().any(|event| stated(&event.facts));
     let is_stated = |field: &str| match field {
         "email" => states(|facts| facts.email.is_some()),
-        "given_name" | "preferred_given_name" => states(|facts| facts.given_name.is_some()),
+        "given_name" => states(|facts| facts.given_name.is_some()),
+        "preferred_given_name" => states(|facts| facts.preferred_given_name.is_some()),
         "family_name" => states(|facts| facts.family_name.is_some()),
         // A status, a date, whose record it is, or whether it counts.
         _ => later.iter().any(is_employed),
@@ -223,8 +224,16 @@ fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
 /// an end but leaves it out, there is none.
 fn at_the_read(event: Event, mapping: &Mapping, at: UnixMs) -> Event {
     let tells_end = event.facts.tells_end || !mapping.ends_at.is_empty();
-    let facts = Facts { tells_end, day_ends: None, ..event.facts };
+    let facts = with_preferred_name(Facts { tells_end, day_ends: None, ..event.facts }, mapping);
     Event { at: Some(at), kind: EventKind::Update, facts, ..event }
+}
+
+/// An answer that has a name and leaves out the preferred one, which it could state, says that there is none.
+fn with_preferred_name(mut facts: Facts, mapping: &Mapping) -> Facts {
+    if facts.given_name.is_some() && !mapping.preferred_given_name.is_empty() {
+        facts.preferred_given_name.get_or_insert(Stated::None);
+    }
+    facts
 }
 
 /// The people of a list's page, and its rows. With `each`, rows only name people, who are then read one by one.
@@ -242,7 +251,7 @@ pub(super) fn of_list(
     let people = records.iter().map(|record| record.person.as_ref().map(Person::id)).collect();
     let rows = records.into_iter().map(|record| match record.person {
         Some(person) if each => ListedRow::Names(person),
-        Some(_) | None => row(record.says, at, mapping.past_end),
+        Some(_) | None => row(record.says, at, mapping),
     });
     Ok((people, rows.collect()))
 }
@@ -255,20 +264,20 @@ pub(super) fn rows_of_person(mapping: &Mapping, person: &Person, document: &str,
             .into_iter()
             .map(|record| match record.person {
                 Some(whose) if whose != *person => other(),
-                Some(_) | None => row(record.says, at, mapping.past_end),
+                Some(_) | None => row(record.says, at, mapping),
             })
             .collect(),
         Err(detail) => vec![ListedRow::Bad(detail)],
     }
 }
 
-fn row(says: Says, at: UnixMs, past_end: PastEnd) -> ListedRow {
+fn row(says: Says, at: UnixMs, mapping: &Mapping) -> ListedRow {
     match says {
         Says::Nothing => ListedRow::Nothing,
         Says::Bad(detail) => ListedRow::Bad(detail),
         Says::Event { event, end, dropped } => match dropped.iter().find(|problem| spoils(problem)) {
             Some(problem) => ListedRow::Bad(problem.to_string()),
-            None => ListedRow::Says(Box::new(as_it_stands(*event, end.as_deref(), at, past_end))),
+            None => ListedRow::Says(Box::new(as_it_stands(*event, end.as_deref(), at, mapping))),
         },
     }
 }
@@ -280,8 +289,9 @@ fn spoils(problem: &InvalidField) -> bool {
 }
 
 /// A row says what is so when the list is read, and perhaps when the person will leave.
-fn as_it_stands(mut event: Event, end: Option<&Event>, at: UnixMs, past_end: PastEnd) -> ListedFacts {
-    if past_end == PastEnd::Left && end.is_some_and(|end| is_over(end, at)) {
+fn as_it_stands(mut event: Event, end: Option<&Event>, at: UnixMs, mapping: &Mapping) -> ListedFacts {
+    event.facts = with_preferred_name(event.facts, mapping);
+    if mapping.past_end == PastEnd::Left && end.is_some_and(|end| is_over(end, at)) {
         event.facts.employment = Some((EmploymentState::Left, None));
     }
     let day_of = |event: &Event| event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > at);

@@ -97,16 +97,21 @@ impl<'m, 'v> Reader<'m, 'v> {
         other.map_or(Ok(None), Err)
     }
 
-    /// The given name, preferred or legal.
-    pub(super) fn given_name(&mut self) -> Option<Stated<Name>> {
+    /// The given name, and the preferred one. A record with both fields says all of them, so null there is no preferred
+    /// name. Without the field it says nothing of it, unless preferred names do not count.
+    pub(super) fn given_names(&mut self) -> (Option<Stated<Name>>, Option<Stated<Name>>) {
+        let lookups = &self.mapping.preferred_given_name;
+        let given = self.name("given_name", &self.mapping.given_name);
+        let says_none = match self.mapping.names {
+            Names::Preferred => matches!(lookups.read(self.place), Got::Null),
+            Names::Legal => !lookups.is_empty(),
+        };
         let preferred = match self.mapping.names {
-            Names::Preferred => self.name("preferred_given_name", &self.mapping.preferred_given_name),
+            Names::Preferred => self.name("preferred_given_name", lookups),
             Names::Legal => None,
         };
-        match preferred {
-            Some(is @ Stated::Is(_)) => Some(is),
-            Some(Stated::None) | None => self.name("given_name", &self.mapping.given_name),
-        }
+        let preferred = preferred.or_else(|| (given.is_some() && says_none).then_some(Stated::None));
+        (given, preferred)
     }
 
     /// The family name.
@@ -378,6 +383,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         let is_employed = matches!(employment, Some((EmploymentState::Employed, _)));
         let starts = if kind == EventKind::Update && !is_employed { self.invited_at() } else { None };
         let starts = starts.filter(|starts| at.is_none_or(|at| at.ms_since(*starts) <= MOVED_MS_MAX));
+        let (given_name, preferred_given_name) = self.given_names();
         let facts = Facts {
             day_ends,
             employment,
@@ -389,7 +395,8 @@ impl<'m, 'v> Reader<'m, 'v> {
             scope,
             email,
             unusable_email,
-            given_name: self.given_name(),
+            given_name,
+            preferred_given_name,
             family_name: self.family_name(),
             locale: self.locale(),
             further: self.further(),

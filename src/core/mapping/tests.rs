@@ -56,11 +56,11 @@ pub(super) fn why(records: &[Record]) -> (IgnoredWhy, Option<&str>) {
 }
 
 pub(super) fn names(event: &Event) -> (Option<&'static str>, Option<&'static str>) {
-    let text = |name: &'_ Option<Stated<crate::core::person::Name>>| {
-        name.as_ref().map(|name| name.value().map_or("", |name| name.as_str()).to_owned())
+    let text = |name: Option<&Stated<crate::core::person::Name>>| {
+        name.map(|name| name.value().map_or("", |name| name.as_str()).to_owned())
     };
     let leak = |text: Option<String>| text.map(|text| -> &'static str { text.leak() });
-    (leak(text(&event.facts.given_name)), leak(text(&event.facts.family_name)))
+    (leak(text(event.facts.given_name_that_counts())), leak(text(event.facts.family_name.as_ref())))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`json!` as it is")]
@@ -160,6 +160,29 @@ fn the_preferred_name_counts_where_there_is_one() {
     let both = || json!({"employee_id": 1, "first_name": "William", "preferred": "Bill"});
     assert_eq!((of("", both()), of("names = 'legal'", both())), (Some("Bill"), Some("William")));
     assert_eq!(of("", json!({"employee_id": 1, "first_name": "William", "preferred": ""})), Some("William"));
+    assert_eq!(of("", json!({"employee_id": 1, "first_name": "William", "preferred": null})), Some("William"));
+}
+
+#[test]
+fn what_a_record_does_not_say_of_preferred_names_stays() {
+    let preferred = |toml: &str, data| {
+        let mapping = mapping(&format!("preferred_given_name = '/data/preferred'\n{toml}"));
+        only_event(&map_json(&mapping, &record("employee.updated", data))).facts.preferred_given_name.clone()
+    };
+    let none = Some(Stated::None);
+    assert_eq!(preferred("", json!({"employee_id": 1, "first_name": "William"})), None);
+    assert_eq!(preferred("", json!({"employee_id": 1, "preferred": ""})), none, "withdrawn alone");
+    assert_eq!(
+        preferred("", json!({"employee_id": 1, "last_name": "Cody", "preferred": null})),
+        None,
+        "null says nothing"
+    );
+    assert_eq!(preferred("null_clears = true", json!({"employee_id": 1, "preferred": null})), none);
+    assert_eq!(preferred("", json!({"employee_id": 1, "first_name": "William", "preferred": null})), none);
+    assert_eq!(
+        preferred("names = 'legal'", json!({"employee_id": 1, "first_name": "William", "preferred": "Bill"})),
+        none
+    );
 }
 
 #[test]

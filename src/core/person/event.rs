@@ -112,6 +112,9 @@ pub struct Facts {
     /// The given name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<Stated<Name>>,
+    /// The preferred given name, which counts before the given name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_given_name: Option<Stated<Name>>,
     /// The family name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family_name: Option<Stated<Name>>,
@@ -138,6 +141,13 @@ impl Facts {
         }
     }
 
+    /// The given name that these facts alone come to: the preferred one, if they state one.
+    #[must_use]
+    pub fn given_name_that_counts(&self) -> Option<&Stated<Name>> {
+        let preferred = self.preferred_given_name.as_ref().filter(|name| **name != Stated::None);
+        preferred.or(self.given_name.as_ref())
+    }
+
     /// The words for what is stated, without values.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
@@ -151,6 +161,7 @@ impl Facts {
             self.email.as_ref().map(|_| "email"),
             self.unusable_email.then_some("unusable_email"),
             self.given_name.as_ref().map(|_| "given_name"),
+            self.preferred_given_name.as_ref().map(|_| "preferred_given_name"),
             self.family_name.as_ref().map(|_| "family_name"),
             self.locale.as_ref().map(|_| "locale"),
             (!self.further.is_empty()).then_some("facts"),
@@ -169,6 +180,9 @@ impl Hash for Facts {
         (email, unusable_email, given_name, family_name, locale, further).hash(state);
         if let Some(day_ends) = day_ends {
             day_ends.hash(state);
+        }
+        if let Some(preferred) = &self.preferred_given_name {
+            ("preferred", preferred).hash(state);
         }
         if *is_status {
             is_status.hash(state);

@@ -43,6 +43,9 @@ pub struct Record {
     /// The given name, or that there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<Fact<Stated<Name>>>,
+    /// The preferred given name, or that there is none. A fact of its own, since HR may state one without the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_given_name: Option<Fact<Stated<Name>>>,
     /// The family name, or that there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family_name: Option<Fact<Stated<Name>>>,
@@ -221,6 +224,8 @@ impl Record {
         facts.email = facts.email.take().filter(|_| !email.into_iter().any(is_news));
         facts.given_name =
             facts.given_name.take().filter(|_| !is_news(self.given_name.as_ref().map(|fact| &fact.stamp)));
+        let preferred = self.preferred_given_name.as_ref().map(|fact| &fact.stamp);
+        facts.preferred_given_name = facts.preferred_given_name.take().filter(|_| !is_news(preferred));
         facts.family_name =
             facts.family_name.take().filter(|_| !is_news(self.family_name.as_ref().map(|fact| &fact.stamp)));
         facts.locale = facts.locale.take().filter(|_| !is_news(self.locale.as_ref().map(|fact| &fact.stamp)));
@@ -300,6 +305,10 @@ impl Record {
         if let Some(name) = &facts.given_name {
             let is_news = Fact::fold(&mut self.given_name, name.clone(), told);
             note(is_news, is(self.given_name.as_ref(), name), "given_name");
+        }
+        if let Some(name) = &facts.preferred_given_name {
+            let is_news = Fact::fold(&mut self.preferred_given_name, name.clone(), told);
+            note(is_news, is(self.preferred_given_name.as_ref(), name), "preferred_given_name");
         }
         if let Some(name) = &facts.family_name {
             let is_news = Fact::fold(&mut self.family_name, name.clone(), told);
@@ -384,6 +393,7 @@ impl Record {
             self.email.as_ref().map(|fact| fact.stamp.at),
             self.unusable_email.map(|stamp| stamp.at),
             self.given_name.as_ref().map(|fact| fact.stamp.at),
+            self.preferred_given_name.as_ref().map(|fact| fact.stamp.at),
             self.family_name.as_ref().map(|fact| fact.stamp.at),
             self.locale.as_ref().map(|fact| fact.stamp.at),
         ];
@@ -427,10 +437,18 @@ impl Record {
         self.email.as_ref().map(|fact| &fact.value)
     }
 
-    /// HR's given name: none if HR has not said anything, `Some("")` if it says that there is none.
+    /// HR's given name, the preferred one if there is one: none if HR has not said anything, `Some("")` if it says that
+    /// there is none.
     #[must_use]
     pub fn given_name(&self) -> Option<&str> {
-        self.given_name.as_ref().map(|fact| text(&fact.value))
+        self.given_name_fact().map(|fact| text(&fact.value))
+    }
+
+    /// Which of the two given names counts. That none is preferred says nothing of the other.
+    #[must_use]
+    pub fn given_name_fact(&self) -> Option<&Fact<Stated<Name>>> {
+        let preferred = self.preferred_given_name.as_ref().filter(|fact| fact.value != Stated::None);
+        preferred.or(self.given_name.as_ref())
     }
 
     /// HR's family name, likewise.
@@ -500,6 +518,35 @@ mod tests {
             record.fold(&event(Some(20), facts.clone()), UnixMs(100), seq);
         }
         assert!(!record.waits_for_email());
+    }
+
+    #[test]
+    fn the_preferred_name_and_the_legal_one_end_the_same_in_any_order() {
+        let preferred = |name: &str| {
+            let name = Name::parse("given_name", name).unwrap().map_or(Stated::None, Stated::Is);
+            Facts { preferred_given_name: Some(name), ..Facts::default() }
+        };
+        let words = [
+            (10, Facts { preferred_given_name: preferred("Ada").preferred_given_name, ..names(Some("Augusta"), None) }),
+            (20, preferred("Addy")),
+            (30, names(Some("Agatha"), None)),
+            (40, preferred("")),
+        ];
+        let after = |order: &[usize]| {
+            let mut record = Record::default();
+            for (seq, place) in (1..).zip(order) {
+                let (at, facts) = &words[*place];
+                record.fold(&event(Some(*at), facts.clone()), UnixMs(100), seq);
+            }
+            record.given_name().map(str::to_owned)
+        };
+        for order in [[0, 1, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0]] {
+            assert_eq!(after(&order).as_deref(), Some("Addy"), "{order:?}");
+        }
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1]] {
+            assert_eq!(after(&order).as_deref(), Some("Agatha"), "withdrawn: {order:?}");
+        }
+        assert_eq!(after(&[3]), None, "that none is preferred says nothing of the other");
     }
 
     #[test]

@@ -177,7 +177,6 @@ impl Columns {
             None | Some("") => None,
             Some(raw) => Some(Email::parse(raw)?).filter(|email| self.takes(email)),
         };
-        let preferred = name(Field::PreferredGivenName, "preferred_name")?.filter(|name| *name != Stated::None);
         let facts = Facts {
             day_ends: None,
             is_status: false,
@@ -189,7 +188,8 @@ impl Columns {
             scope: word.scope.map(|scope| (scope, None)),
             email,
             unusable_email: false,
-            given_name: preferred.map_or_else(|| name(Field::GivenName, "first_name"), |name| Ok(Some(name)))?,
+            given_name: name(Field::GivenName, "first_name")?,
+            preferred_given_name: name(Field::PreferredGivenName, "preferred_name")?,
             family_name: name(Field::FamilyName, "last_name")?,
             locale: self.value(row, Field::Locale, "locale")?.and_then(Locale::parse),
             further: self.further(row),
@@ -404,7 +404,7 @@ mod tests {
         for (names, first) in [("preferred", "Ada"), ("legal", "Augusta")] {
             let mapping = format!("names = '{names}'\npreferred_given_name = '/data/nick'\n");
             let events = events(&columns(&mapping), file);
-            let given = |n: usize| events[n].as_ref().unwrap().facts.given_name.clone();
+            let given = |n: usize| events[n].as_ref().unwrap().facts.given_name_that_counts().cloned();
             assert_eq!(given(0), Name::parse("n", first).unwrap().map(Stated::Is));
             assert_eq!(given(1), Name::parse("n", "Robert").unwrap().map(Stated::Is));
         }

@@ -274,7 +274,7 @@ impl From<&Document> for RecordBody {
             employment: employment_words(record),
             scope: record.scope.newest().map(scope_fact),
             email,
-            given_name: name(record.given_name(), record.given_name.as_ref().map(|fact| fact.stamp)),
+            given_name: name(record.given_name(), record.given_name_fact().map(|fact| fact.stamp)),
             family_name: name(record.family_name(), record.family_name.as_ref().map(|fact| fact.stamp)),
             locale: name(record.locale(), record.locale.as_ref().map(|fact| fact.stamp)),
             facts: record.further.iter().map(|(name, fact)| (name.clone(), ValuesBody::from(fact))).collect(),
