@@ -21,6 +21,9 @@ use crate::store::{Page, PersonRow, Stats};
 const ROWS: usize = 500;
 /// How many people of each source are looked at to see whether the count still holds.
 const LOOKED_AT: usize = 20;
+/// For how long a count is good for the names that it was made for, although another process has others: the two would
+/// otherwise count in turns.
+const GOOD_FOR_MS: u64 = 10 * 60_000;
 
 /// What was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +31,21 @@ const LOOKED_AT: usize = 20;
 struct Counted {
     /// The names that were configured then.
     names: BTreeSet<String>,
+    /// The names of other processes' counts, separated by spaces, and when they counted.
+    others: BTreeMap<String, UnixMs>,
     /// The people of every source, those configured then included: another process may not have them.
     sources: BTreeMap<String, Members>,
+}
+
+impl Counted {
+    fn is_good_for(&self, names: &BTreeSet<String>, now: UnixMs) -> bool {
+        let is_recent = |at: &UnixMs| now.ms_since(*at) < GOOD_FOR_MS;
+        self.names == *names || self.others.get(&joined(names)).is_some_and(is_recent)
+    }
+}
+
+fn joined(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +61,10 @@ impl AdminState {
     pub async fn count_gone(&self) -> Result<(), AdminError> {
         let counted: Counted = shared::read(&*self.store, shared::GONE).await?;
         let names: BTreeSet<String> = self.source_names().map(ToString::to_string).collect();
-        if counted.names == names && self.still_holds(&counted).await? {
+        let (now, mut sources) = (self.now(), BTreeMap::<String, Members>::new());
+        if counted.is_good_for(&names, now) && self.still_holds(&counted).await? {
             return Ok(());
         }
-        let (now, mut sources) = (self.now(), BTreeMap::<String, Members>::new());
         let mut page = Page { rows_max: ROWS, after: None };
         loop {
             let listed = self.store.people(&page).await?;
@@ -68,7 +84,11 @@ impl AdminState {
             }
         }
         let write = |counted: &mut Counted| {
-            *counted = Counted { names: names.clone(), sources: sources.clone() };
+            let mut others = std::mem::take(&mut counted.others);
+            others.insert(joined(&counted.names), now);
+            others.insert(joined(&names), now);
+            others.retain(|_, at| now.ms_since(*at) < GOOD_FOR_MS);
+            *counted = Counted { names: names.clone(), others, sources: sources.clone() };
             Some(())
         };
         shared::update(&*self.store, shared::GONE, write).await?;

@@ -78,7 +78,7 @@ impl From<HoldScope> for String {
     }
 }
 
-/// A hold in force. There is at most one per scope.
+/// A hold in force. At most one per scope, and an operator's beside the guard's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// What waits.

@@ -325,6 +325,7 @@ impl Worker {
                         }
                     }
                     if let Some(kept_back) = self.kept_back(&request, state.document.person.id()).await? {
+                        run.behind_a_hold = !matches!(kept_back, Conclusion::Hold { code: Code::HoldGuard, .. });
                         return Ok(kept_back);
                     }
                     self.send(state, guard, run, &request, traced).await?;

@@ -195,6 +195,8 @@ fn reopen(document: &mut Document) -> bool {
         document.words_after_close = 0;
         // Nothing of what HR says was applied to a member of theirs yet.
         document.employment_done = None;
+        // HR's word counts again, whatever was discarded before.
+        (document.not_followed_since, document.gone_at_hr) = (None, None);
     }
     is_back
 }

@@ -188,12 +188,12 @@ impl Record {
         employed.max_by_key(|word| word.stamp)
     }
 
-    /// Whether HR says that they work there and are in scope, or will. Of an end that is announced, the beginning
-    /// comes first.
+    /// Whether HR says that they work there and are in scope, or will. Somebody who works out their notice does not
+    /// count: their leave was announced after the hire.
     #[must_use]
     pub fn works_here(&self) -> bool {
         let ended = |by: &EmploymentWord| {
-            let is_over = |word: &EmploymentWord| word.stamp > by.stamp && !word.is_announced();
+            let is_over = |word: &EmploymentWord| word.stamp > by.stamp;
             self.employment.counting().any(|word| word.state == EmploymentState::Left && is_over(word))
         };
         let newest_scope = self.scope.counting().max_by_key(|word| word.stamp);

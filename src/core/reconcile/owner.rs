@@ -214,7 +214,8 @@ impl Owner {
         if id_of(document).is_some_and(|id| self.member.as_deref() != Some(id)) {
             return self.has_left && !self.is_on_member;
         }
-        self.has_left || (self.has_name_of(document) && self.counts_for(document, now))
+        // An owner whom HR gave another address is another human being, or will be somewhere else in a moment.
+        self.has_left || (!self.moves_away && self.has_name_of(document) && self.counts_for(document, now))
     }
 
     /// Whether both names are known, and the same.
