@@ -121,7 +121,7 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     let output = home.command(&explain).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("call: POST /Users"), "{}", text(&output));
-    assert!(text(&output).contains("no bridge runs here"), "{}", text(&output));
+    assert!(text(&output).contains("no running bridge could be asked"), "{}", text(&output));
 
     let bridge = home.serve();
     // The commands find the bridge by its configuration, with the ports that it picked.

@@ -199,7 +199,7 @@ async fn a_story_mentions_the_read_without_what_was_read() {
     let story = rig.story("E-1").await;
     let read = story.iter().find(|note| matches!(note, Note::Read { .. }));
     let Some(Note::Read { status: Some(200), meaning, facts, .. }) = read else { panic!("{story:?}") };
-    assert_eq!((meaning.as_str(), facts.len()), ("read", 4), "{facts:?}");
+    assert_eq!((meaning.as_str(), facts.len()), ("read", 5), "{facts:?}");
     let text = format!("{story:?}");
     assert!(!text.contains("Ada") && !text.contains('@'), "{text}");
 }

@@ -214,8 +214,9 @@ impl Owner {
         if id_of(document).is_some_and(|id| self.member.as_deref() != Some(id)) {
             return self.has_left && !self.is_on_member;
         }
-        // An owner whom HR gave another address is another human being, or will be somewhere else in a moment.
-        self.has_left || (!self.moves_away && self.has_name_of(document) && self.counts_for(document, now))
+        // An owner who is moving to another address will be there in a moment.
+        let is_moving = self.moves_away && !self.is_blocked;
+        self.has_left || (!is_moving && self.has_name_of(document) && self.counts_for(document, now))
     }
 
     /// Whether both names are known, and the same.
