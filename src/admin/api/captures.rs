@@ -79,6 +79,7 @@ pub(super) async fn on(state: State, by: By, body: web::Json<CaptureOnBody>) -> 
     (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such source.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn off(state: State, by: By, query: web::Query<CaptureOffQuery>) -> ApiResult<CaptureOffBody> {
