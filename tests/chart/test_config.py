@@ -1,9 +1,13 @@
 """The rendered configuration, given to the program itself."""
 
+import functools
 import json
 import re
 import shutil
+import subprocess
+import tempfile
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -39,12 +43,27 @@ def test_without_a_word_there_is_only_what_the_chart_must_say():
     ]
 
 
+@functools.cache
+def pem():
+    """A certificate and its key."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = ["-keyout", f"{folder}/key", "-out", f"{folder}/certificate"]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=redis", *out],
+            check=True, capture_output=True,
+        )
+        return Path(f"{folder}/certificate").read_text(), Path(f"{folder}/key").read_text()
+
+
 def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     given = reference()
     # Those that name files or variables: what they name must exist, and no secret may be in plain text.
     files = {key: str(tmp_path / key) for key in ("ca_file", "cert_file", "key_file", "token", "preset_file")}
     for path in files.values():
         open(path, "w").write("a-token-of-the-tests-0123")
+    certificate, key = pem()
+    for name, content in (("ca_file", certificate), ("cert_file", certificate), ("key_file", key)):
+        (tmp_path / name).write_text(content)
     (tmp_path / "preset_file").write_text((ROOT / "config/presets/standard-webhooks.toml").read_text())
     given["server"] |= {"listen": "0.0.0.0:8080", "admin_listen": "0.0.0.0:9090", "admin_token": {"file": files["token"]}}
     given["store"] |= {"url": "rediss://redis.internal:6379/1", "password": {"file": files["token"]}, "sentinel_password": {"file": files["token"]}}
@@ -129,7 +148,8 @@ def test_the_environment_of_the_image_does_not_win(values, rendered, tmp_path):
 def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, tmp_path):
     """In every rendered pod, including `helm test`'s; without connections."""
     it = rendered(values)
-    tls = {name: {key: "x" for key in ("ca.crt", "tls.crt", "tls.key")} for name in ("redis-tls", "redis-ca", "redis-client")}
+    certificate, key = pem()
+    tls = {name: {"ca.crt": certificate, "tls.crt": certificate, "tls.key": key} for name in ("redis-tls", "redis-ca", "redis-client")}
     payload = tmp_path / "payload.json"
     payload.write_text('{"type":"employee.hired","data":{"employee_id":"E-1","email":"a@example.com","first_name":"A"}}')
     for n, spec in enumerate([deployment["spec"]["template"]["spec"] for deployment in it.bridges()] + [it.one("Pod")["spec"]]):
