@@ -329,6 +329,9 @@ mod tests {
             hired
         };
         assert!(Owner::of(&works, &key, now).hands_over_to(&hired_at("E-3", 1_100), now));
+        let moving = samples::ada("E-1", Some("ada.king@example.com"), "King", EmploymentState::Employed);
+        let moving = Owner::of(&moving, &key, now);
+        assert!(moving.moves_away && !moving.hands_over_to(&hired_at("E-3", 1_100), now), "the address is free soon");
         assert!(!Owner::of(&works, &key, now).hands_over_to(&left, now));
         // A former employment whose events come late, and an id that HR has never called employed, take nothing.
         assert!(!Owner::of(&works, &key, now).hands_over_to(&hired_at("E-3", 500), now));
