@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_life_goes_from_starting_over_serving_to_stopping_for_all_clones() {
+    async fn all_clones_see_a_process_start_serve_and_stop() {
         let life = Lifecycle::new();
         let clone = life.clone();
         assert_eq!(clone.phase(), Phase::Starting);

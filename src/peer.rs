@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_proxy_is_asked_who_came_to_it_and_only_its_own_word_counts() {
+    fn only_a_trusted_proxy_may_name_the_client() {
         let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         for (peer, forwarded, client) in [
             ("192.0.2.1", &["198.51.100.7"][..], "192.0.2.1"),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_known_by_loopback_addresses_and_localhost_only() {
+    fn only_loopback_addresses_and_localhost_are_this_machine() {
         for host in [
             "127.0.0.1",
             "127.9.9.9",
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_number_of_proxies_whom_they_name_counts_and_nothing_before_that() {
+    fn behind_several_trusted_proxies_only_their_entries_count() {
         let proxies = TrustedProxies::default().behind(2);
         for (peer, forwarded, client) in [
             ("192.0.2.1", &["203.0.113.9, 198.51.100.7, 192.0.2.2"][..], "198.51.100.7"),

@@ -34,7 +34,7 @@ mod files {
     }
 
     #[test]
-    fn what_the_image_sets_is_configuration_with_nothing_but_the_two_secrets() {
+    fn the_images_settings_and_two_secrets_are_a_complete_configuration() {
         let secrets = [("HR_SECRET", "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="), ("POSTMAN_SCIM_KEY", "k")];
         let secrets = secrets.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, image().into_iter().chain(secrets)).unwrap();
@@ -44,7 +44,7 @@ mod files {
     }
 
     #[test]
-    fn what_compose_sets_is_configuration_and_gives_time_to_stop() {
+    fn composes_settings_are_a_complete_configuration_with_time_to_stop() {
         let compose = file("compose.yaml");
         let variables: Vec<_> = image().into_iter().chain(variables(&compose, ": ")).collect();
         assert!(variables.len() > 8, "{variables:?}");
@@ -58,7 +58,7 @@ mod files {
     }
 
     #[test]
-    fn the_commands_that_are_run_in_a_container_are_there() {
+    fn the_commands_run_in_a_container_exist() {
         let dockerfile = file("Dockerfile");
         assert!(dockerfile.contains(r#"CMD ["/usr/local/bin/scim-bridge", "healthcheck"]"#), "no HEALTHCHECK");
         assert!(dockerfile.contains(r#"CMD ["serve"]"#), "no CMD");

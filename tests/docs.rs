@@ -84,7 +84,7 @@ mod pages {
     }
 
     #[test]
-    fn the_pages_and_headings_that_are_linked_are_there() {
+    fn linked_pages_and_headings_exist() {
         let mut missing = Vec::new();
         for name in pages() {
             let page = page(&name);

@@ -175,7 +175,7 @@ fn theirs(filter: &str, file: &Path) -> String {
 }
 
 #[test]
-fn a_filter_gives_what_the_jq_tool_gives() {
+fn a_filter_agrees_with_the_jq_tool() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("record.json");
     fs::write(&file, RECORD).unwrap();
@@ -220,7 +220,7 @@ const BODY: &str = r#"{"events":[{"name":"seen"},{"name":"hired"}],"people":[{"i
     {"kind":"mail","value":"Ada@Example.com"},{"kind":"mail","value":"Ada@example.com"}]}]}"#;
 
 #[test]
-fn a_preset_of_ones_own_with_filters_is_tested_and_explained() {
+fn a_custom_preset_with_filters_is_tested_and_explained() {
     let home = tempfile::tempdir().unwrap();
     let place = home.path();
     fs::write(place.join("acme.toml"), PRESET).unwrap();
@@ -259,7 +259,7 @@ secrets = ["a secret of 16 bytes or more"]
 }
 
 #[test]
-fn a_filter_or_a_table_that_is_refused_is_named_by_file_and_key() {
+fn a_refused_filter_or_table_is_named_by_file_and_key() {
     let home = tempfile::tempdir().unwrap();
     let place = home.path();
     let check = |mapping: &str| {

@@ -92,7 +92,7 @@ fn bodies() {
 }
 
 #[test]
-fn deliveries_are_not_believed_without_the_secret() {
+fn deliveries_are_refused_without_the_secret() {
     replay(targets::delivery, "delivery", deliveries().iter().step_by(9).flat_map(|bytes| of_each_preset(bytes)));
 }
 
@@ -172,7 +172,7 @@ fn configurations() {
 }
 
 #[test]
-fn what_a_store_kept() {
+fn stored_documents() {
     let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
     let email = Some(Email::parse("ada@example.com").unwrap());
     let facts = Facts { employment: Some((EmploymentState::Employed, None)), email, ..Facts::default() };

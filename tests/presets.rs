@@ -72,7 +72,7 @@ fn json(output: &Output) -> Value {
 }
 
 #[test]
-fn every_preset_has_deliveries_and_every_delivery_becomes_what_it_should() {
+fn every_preset_has_deliveries_with_the_expected_results() {
     let tested = run(root(), &["presets", "test", "tests/fixtures/presets"]);
     assert!(tested.status.success(), "{}", text(&tested));
     for preset in presets::names() {
@@ -87,7 +87,7 @@ fn every_preset_has_deliveries_and_every_delivery_becomes_what_it_should() {
 }
 
 #[test]
-fn with_another_secret_none_of_them_is_believed() {
+fn with_another_secret_every_delivery_is_refused() {
     for preset in presets::names() {
         let other = load(preset, "secrets = ['YW5vdGhlciBzZWNyZXQgb2YgMTYgYnl0ZXM=']");
         for (file, _) in expected(preset)["deliveries"].as_table().unwrap() {
@@ -196,7 +196,7 @@ fn the_page_on_writing_a_preset_leads_to_a_passing_test() {
 }
 
 #[test]
-fn the_schema_takes_every_preset_and_knows_every_key_and_no_other() {
+fn the_schema_accepts_every_preset_and_knows_exactly_its_keys() {
     let file = root().join("config/preset.schema.json");
     let schema: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_chain_the_first_counts_and_of_authorities_the_last_to_end() {
+    fn the_first_certificate_of_a_chain_counts_and_the_last_authority_to_expire() {
         let both = format!("{}{}", certificate(2027), certificate(2031));
         assert_eq!(year(&both, false).as_deref(), Some("2027"));
         assert_eq!(year(&both, true).as_deref(), Some("2031"));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_cannot_be_read_says_nothing_and_one_that_can_says_until_when() {
+    async fn a_readable_file_gives_its_expiry_and_an_unreadable_one_gives_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tls.crt");
         std::fs::write(&path, certificate(2030)).unwrap();

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_one_goes_that_was_silent_for_the_longest_among_those_of_the_peer_that_has_the_most() {
+    fn the_peer_with_most_connections_loses_its_longest_silent_one() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stage = Stage { listener, connections: Connections::default() };
         let mut other = stage.enter(2);

@@ -362,14 +362,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_inside_of_an_unknown_failure_is_not_shown() {
+    fn an_unknown_failure_shows_no_internals() {
         let error = AdminError::from(StoreError::Damaged("row 7 of ada@example.com".to_owned()));
         assert_eq!(error.status_code(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!serde_json::to_string(&error.body()).unwrap().contains("ada"));
     }
 
     #[test]
-    fn an_unavailable_store_says_when_to_come_back() {
+    fn an_unavailable_store_says_when_to_retry() {
         let response = AdminError::from(StoreError::Unavailable("disk full".to_owned())).error_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_S);

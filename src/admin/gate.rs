@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_peer_s_guesses_are_judged_at_a_pace_and_put_off_beyond() {
+    async fn a_peers_guesses_are_rate_limited() {
         let gate = Gate::new(Vec::new(), TrustedProxies::default());
         let nobody = || None::<()>;
         let guesser = caller("192.0.2.1");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_right_token_is_not_slowed_by_what_another_peer_tries_and_costs_nothing() {
+    async fn a_valid_token_is_free_and_another_peers_guesses_do_not_slow_it() {
         let gate = Gate::new(Vec::new(), TrustedProxies::default());
         let nobody = || None::<()>;
         let guesser = caller("192.0.2.1");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_localhost_and_the_configured_names_are_ours_and_no_other() {
+    fn only_addresses_localhost_and_configured_names_are_ours() {
         let gate = Gate::new(vec!["bridge.example.com".to_owned()], TrustedProxies::default());
         for ours in [
             "127.0.0.1:9090",

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_comes_back() {
+    fn encoding_round_trips() {
         for text in ["a/b\"c'd%25 +&é", "..", ""] {
             assert_eq!(percent_decoded(&percent_encoded(text)).unwrap(), text);
         }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn log_outs_that_are_remembered_are_bounded() {
+    fn remembered_log_outs_are_bounded() {
         let mut ended = LoggedOut::default();
         for n in 0..=LOGGED_OUT_MAX {
             ended.add(UnixMs(1), &n.to_string());

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_are_read_as_others_are_begun() {
+    async fn requests_are_read_as_earlier_ones_are_begun() {
         for head in [HEAD, BARE] {
             let (mut theirs, mut ours) = pair().await;
             theirs.write_all(&head.repeat(1000)).await.unwrap();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blank_lines_within_a_body_of_known_length_do_not_keep_it_and_what_follows_counts() {
+    async fn blank_lines_in_a_body_of_known_length_do_not_delay_it() {
         for first in [0, 1, 40] {
             let (mut theirs, mut ours) = pair().await;
             let body = b"E-1,Ada\r\n\r\n".repeat(5000);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_ends_where_its_head_says_whatever_was_read_before_it_began() {
+    fn a_body_ends_where_its_head_says_even_if_part_of_it_was_read_early() {
         let mut heads = Heads::default();
         heads.read(b"POST / HTTP/1.1\r\n\r\na\n\nb\n\nGET / HTTP/1.1\r\n\r\n");
         assert_eq!(heads.ends.len(), 4);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blank_lines_within_a_body_of_untold_length_keep_it_for_a_moment() {
+    async fn blank_lines_in_a_body_of_unknown_length_delay_it_briefly() {
         let (mut theirs, mut ours) = pair().await;
         let body = b"\r\n\r\n".repeat(1000);
         theirs.write_all(&body).await.unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_no_answers_is_not_read_and_cut_off_in_the_end() {
+    async fn a_peer_that_reads_no_answers_is_not_read_and_is_cut_off() {
         let (mut theirs, mut ours) = pair().await;
         let piece = vec![0; 1 << 16];
         let cut = async {

@@ -384,7 +384,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_is_by_words_and_never_by_a_mark() {
+    fn search_matches_words_and_never_a_mark() {
         assert_eq!(search_words(" Ada  KING "), ["ada", "king"]);
         assert_eq!(search_words("\u{1}failing"), ["failing"]);
         assert!(search_words(" \u{1} ").is_empty());

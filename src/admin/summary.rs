@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_is_told_with_its_detail_and_since_when() {
+    fn a_dead_letter_is_summarised_with_its_detail_and_its_age() {
         let whole = whole(LaneState::Blocked, |document| {
             let detail = "the member belongs to hr/E-9".to_owned();
             document.trouble = Some(Trouble { id: JobId(1), code: Code::ScimOwned, detail, since: UnixMs(3) });
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_is_told_by_its_scope() {
+    fn a_hold_is_summarised_by_its_scope() {
         let mut holds = Holds::default();
         let pauses = ProbePauses { first_ms: 1, max_ms: 1 };
         holds.set(UnixMs(0), HoldScope::All, Code::HoldKey, pauses, None);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_hr_is_told_what_is_missing() {
+    fn an_incomplete_person_is_summarised_by_what_is_missing() {
         let summary = summary(
             &whole(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]),
             &Holds::default(),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_attempt_tells_why_and_when_it_is_tried_again() {
+    fn a_failed_attempt_gives_its_reason_and_next_try() {
         let mut whole = whole(LaneState::Waiting, |document| document.progress.failures = 2);
         let note = Note::RetryAt { due_at: UnixMs(60_000), code: Code::ScimUnavailable };
         whole.story.push(StoryEntry { at: UnixMs(1), note });
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn in_line_is_no_waiting_and_says_how_it_ended() {
+    fn a_person_in_sync_waits_for_nothing_and_shows_how_it_ended() {
         let mut whole = whole(LaneState::Idle, |_| {});
         whole.story.push(StoryEntry { at: UnixMs(1), note: Note::Ended { job: JobId(1), outcome: Finished::Created } });
         let summary = summary(&whole, &Holds::default());

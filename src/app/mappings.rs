@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_record_of_a_list_is_mapped_as_its_pages_are_and_a_kept_webhook_as_a_webhook() {
+    fn kept_list_records_are_mapped_like_pages_and_kept_webhooks_like_webhooks() {
         let page =
             br#"{"status":"success","data":{"results":[{"id":"E-1","employment_status":"SABBATICAL"}],"next":null}}"#;
         let notice = br#"{"id":"k1","type":"data-changed","data":{"changed_models":[{"name":"hris_employees"}]}}"#;

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_whose_file_is_gone_is_written_again_for_its_owner_only_and_else_is_told() {
+    fn a_missing_token_file_is_rewritten_for_its_owner_only_or_the_failure_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(TOKEN_FILE);
         let kept = KeptToken { token: kept(&path).unwrap(), path };

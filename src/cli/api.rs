@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_on_every_interface_is_asked_over_loopback() {
+    fn a_listener_on_every_interface_is_called_over_loopback() {
         let reached = |listen: &str| reachable(listen.parse().unwrap()).to_string();
         assert_eq!(reached("0.0.0.0:9090"), "127.0.0.1:9090");
         assert_eq!(reached("[::]:9090"), "[::1]:9090");
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_with_anything_in_it_stays_one_value() {
+    fn any_id_stays_one_value() {
         assert_eq!(Api::escaped("a/b \"c\"+&"), "a%2Fb%20%22c%22%2B%26");
     }
 }

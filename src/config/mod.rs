@@ -293,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_file_and_environment_come_to_a_configuration_or_to_errors(
+        fn any_file_and_environment_give_a_configuration_or_errors(
             file in any_toml(),
             env in prop::collection::vec(("(SERVER|SOURCE|POSTMAN|KEY|0|1|_|NAME|X){1,3}(__(0|1|9|NAME|KEY|ENV)){0,3}", "[ -~]{0,9}"), 0..6),
         ) {

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_of_another_kind_is_told_the_two_that_there_are() {
+    fn an_unknown_store_scheme_is_refused_with_the_two_known_ones() {
         for (url, told) in [
             ("postgres://app:hunter2@db/bridge", "`postgres` is no kind of store"),
             ("http://redis:6379", "`http` is no kind of store"),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_told_by_host_port_and_database() {
+    fn a_server_is_given_by_host_port_and_database() {
         let url = redis("redis://cache");
         assert_eq!((url.topology, url.tls, url.database), (RedisTopology::Standalone(host("cache", 6379)), false, 0));
         let url = redis("rediss://[::1]:7000/3");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_store_is_refused_without_being_shown() {
+    fn an_invalid_store_url_is_refused_without_being_shown() {
         for url in [
             "",
             "embedded:",

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_is_none_is_refused_by_its_name_and_without_its_password() {
+    fn an_invalid_endpoint_is_refused_without_showing_its_password() {
         for (endpoint, problem) in [
             ("collector:4318", "not an http or https URL"),
             ("grpc://collector", "not an http or https URL"),

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn since_when_something_is_so_is_told_past_quiet_stretches() {
+    fn the_start_of_a_condition_is_found_across_quiet_stretches() {
         let mut activity = Activity::default();
         activity.add(UnixMs(0), &counts(Happening::Served, 1));
         activity.add(UnixMs(20_000), &counts(Happening::Failed, 1));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_began_within_a_minute_is_not_said_to_have_begun_with_it() {
+    fn a_condition_that_began_mid_minute_is_not_dated_to_its_start() {
         let mut activity = Activity::default();
         let failing = |bucket: &Bucket| (bucket.count(&Happening::CALLS) > 0).then_some(true);
         for s in [45, 55, 65] {

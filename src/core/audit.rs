@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_act_of_a_newer_version_is_shown_as_such() {
+    fn an_act_from_a_newer_version_is_shown_as_such() {
         let audit: Audit = serde_json::from_str(r#"{"lines":[{"at":1,"by":"a","act":"fly"}]}"#).unwrap();
         assert_eq!(audit.lines[0].act, Act::Other);
     }

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_and_what_stands_between_them_are_told_apart() {
+    fn slots_are_separated_from_the_text_between_them() {
         let expected = [Piece::Literal("v0:{".to_owned()), Piece::Slot("id"), Piece::Literal("}ü".to_owned())];
         assert_eq!(pieces("v0:{{{id}}}ü").unwrap(), expected);
         assert_eq!(pieces("").unwrap(), []);

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_forgotten_does_not_come_back_from_whoever_had_not_written_it_yet() {
+    fn a_forgotten_capture_does_not_return_with_a_late_write() {
         let mut captures = Captures::default();
         captures.switch_on(NOW, "hr", 5);
         captures.switch_on(NOW, "other", 5);

@@ -65,7 +65,7 @@ mod tests {
     const START: UnixMs = UnixMs(1_800_000_000_000);
 
     #[test]
-    fn a_clock_that_runs_evenly_is_believed_however_seldom_it_is_looked_at() {
+    fn a_steady_clock_is_trusted_however_rarely_it_is_read() {
         let mut watch = ClockWatch::default();
         for hours in [0, 1, 2, 50, 1_000] {
             let wall = START.plus_ms(hours * (HOUR + 1_000));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_counts_once_the_clock_has_run_on_evenly_for_long_enough() {
+    fn a_leap_counts_once_the_clock_has_run_steadily_for_long_enough() {
         for leap in [2 * DAY, 400 * DAY] {
             let mut watch = ClockWatch::default();
             watch.look(START, 0, DAY);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_that_is_taken_back_leaves_nothing() {
+    fn a_leap_that_is_undone_leaves_no_trace() {
         for wrong in [START.plus_ms(40 * DAY), UnixMs(0), UnixMs(i64::MAX), UnixMs(i64::MIN)] {
             let mut watch = ClockWatch::default();
             watch.look(START, 0, DAY);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_starts_by_a_wrong_clock_believes_the_right_one_in_the_end() {
+    fn a_process_started_with_a_wrong_clock_comes_to_trust_the_right_one() {
         let mut watch = ClockWatch::default();
         watch.look(UnixMs(0), 0, HOUR);
         assert_eq!(watch.look(START, 1_000, HOUR).earliest, UnixMs(1_000));

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_refusals_does_not_push_out_what_was_taken() {
+    fn a_flood_of_refusals_does_not_push_out_accepted_deliveries() {
         let mut deliveries = Deliveries::default();
         deliveries.push(delivered(0, Answered::Accepted));
         for n in 1..1_000 {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_several_processes_saw_comes_together_in_order_of_time_and_stays_bounded() {
+    fn lists_of_several_processes_merge_in_order_of_time_within_bounds() {
         let (mut one, mut two) = (Deliveries::default(), Deliveries::default());
         for n in 0..KEPT_MAX {
             let at = i64::try_from(n).unwrap() * 2;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_to_a_person_is_forgotten_and_the_delivery_stays() {
+    fn links_to_a_person_are_erased_and_the_delivery_stays() {
         let (theirs, others) = (JobId::about(1 << 80, PersonId(7)), JobId::about(1 << 80, PersonId(8)));
         let mut deliveries = Deliveries::default();
         deliveries.push(Delivered { jobs: vec![theirs, others], jobs_all: 2, ..delivered(1, Answered::Accepted) });
@@ -224,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_version_wrote_is_read() {
+    fn entries_of_a_newer_version_are_read() {
         let text = r#"{"taken":[{"at":1,"request":"r","answered":"teleported","peer":"::1","colour":"red"}]}"#;
         let deliveries: Deliveries = serde_json::from_str(text).unwrap();
         assert_eq!(deliveries.newest_first()[0].answered, Answered::Other);
     }
 
     #[test]
-    fn a_text_of_a_senders_is_cut_and_commands_nothing() {
+    fn a_senders_text_is_cut_and_cannot_control_a_terminal() {
         assert_eq!(shown("a\u{1b}[2J"), "a\u{fffd}[2J");
         assert_eq!(shown(&"x".repeat(1_000)).len(), TEXT_CHARS_MAX);
     }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_takes_so_many_and_an_operator_lets_a_number_more_through() {
+    fn a_window_allows_its_bound_and_an_operator_may_allow_more() {
         let mut guard = Guard::default();
         let count = |guard: &mut Guard, people: std::ops::Range<u64>, is_held: bool| {
             people.filter(|n| guard.may(UnixMs(0), &LEAVES, who(*n, is_held), OPTIONS)).count()
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_is_made_again_is_counted_once() {
+    fn a_repeated_attempt_is_counted_once() {
         let mut guard = Guard::default();
         assert!((0..20).all(|_| guard.may(UnixMs(0), &LEAVES, who(1, false), OPTIONS)));
         assert!((2..6).all(|n| guard.may(UnixMs(0), &LEAVES, who(n, false), OPTIONS)));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_moves_on_and_a_hold_that_stands_waits_for_an_operator_all_the_same() {
+    fn a_hold_waits_for_an_operator_even_after_its_window_has_passed() {
         let mut guard = Guard::default();
         for n in 0..5 {
             assert!(guard.may(UnixMs(0), &LEAVES, who(n, false), OPTIONS));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_leaps_opens_no_window_and_shuts_none_for_ever() {
+    fn a_clock_leap_neither_opens_a_window_nor_shuts_one_for_ever() {
         let through = |guard: &mut Guard, now: TimeRange, people: std::ops::Range<u64>| {
             people.filter(|n| guard.may(now, &LEAVES, who(*n, false), OPTIONS)).count()
         };
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_allowed_lapses_with_the_window() {
+    fn an_allowance_lapses_with_its_window() {
         let mut guard = Guard::default();
         guard.allow(UnixMs(0), &LEAVES, 10, OPTIONS);
         let later = UnixMs(0).plus_ms(25 * HOUR_MS);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_counted_apart_and_other_scopes_are_not_guarded() {
+    fn addresses_are_counted_separately_and_other_scopes_are_not_guarded() {
         let mut guard = Guard::default();
         let through = (0..9).filter(|n| guard.may(UnixMs(0), &HoldScope::Addresses, who(*n, false), OPTIONS)).count();
         assert_eq!(through, 3);

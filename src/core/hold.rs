@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_that_stands_keeps_its_pauses() {
+    fn a_standing_hold_keeps_its_pauses() {
         let mut holds = held();
         assert!(!holds.set(UnixMs(5), HoldScope::All, Code::HoldKey, PAUSES, None));
         assert_eq!(holds.get(&HoldScope::All).unwrap().next_probe_at, Some(UnixMs(30_000)));
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_that_comes_back_goes_on_with_its_pauses() {
+    fn a_returning_hold_continues_its_pauses() {
         let mut holds = held();
         holds.begin_probe(UnixMs(30_000), &HoldScope::All, "a", UnixMs(90_000));
         holds.end_probe(UnixMs(31_000), &HoldScope::All, "a", true, PAUSES);
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_holds_its_scope_or_everything_until_an_operator_lifts_it() {
+    fn an_unreadable_hold_holds_its_scope_or_everything_until_lifted() {
         let stored = r#"{"holds":[{"scope":"writes","code":"HOLD-OF-TOMORROW","since":7,"next_probe_at":9,"new":[1]},
             {"scope":"creates","code":"HOLD-PLAN","since":1,"next_probe_at":2,"probes":0}],"lifted":[]}"#;
         let mut holds = Holds::from_bytes(stored.as_bytes());
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_hold_stands_beside_one_that_cannot_be_read_and_neither_takes_the_other_along() {
+    fn an_operators_hold_and_an_unreadable_one_are_lifted_separately() {
         let newer = r#"{"holds":[{"scope":"all","code":"HOLD-OF-TOMORROW","since":7}],"of_tomorrow":{"x":[1]}}"#;
         for stored in [newer, "garbage"] {
             let mut holds = Holds::from_bytes(stored.as_bytes());
@@ -589,7 +589,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_hold_and_the_guards_stand_side_by_side_and_each_is_lifted_alone() {
+    fn an_operators_hold_and_the_guards_are_lifted_separately() {
         let scope = HoldScope::Deactivations;
         let mut holds = Holds::default();
         assert!(holds.set(UnixMs(1), scope.clone(), Code::HoldGuard, PAUSES, None));
@@ -611,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_lifts_what_a_key_can_have_caused_however_many_hold_one_scope() {
+    fn a_new_key_lifts_every_hold_that_a_key_can_cause() {
         let fetch = HoldScope::Fetch(SourceName::parse("hr").unwrap());
         for scope in [HoldScope::All, HoldScope::Writes, fetch] {
             for place in [0, 1] {
@@ -626,7 +626,7 @@ mod tests {
     }
 
     #[test]
-    fn where_only_an_operator_lets_work_go_on_nothing_is_probed() {
+    fn a_hold_that_only_an_operator_lifts_is_never_probed() {
         let end = UnixMs(i64::MAX);
         for (by_hand, of_target, is_probed) in [
             (HoldScope::All, HoldScope::Writes, false),
@@ -650,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_answered_is_kept_with_its_hold() {
+    fn a_hold_keeps_the_answer_that_caused_it() {
         let mut holds = held();
         assert!(holds.say(&HoldScope::All, Code::HoldKey, "403") && !holds.say(&HoldScope::All, Code::HoldKey, "403"));
         assert!(!holds.say(&HoldScope::All, Code::HoldPlan, "x") && !holds.say(&HoldScope::Writes, Code::HoldKey, "x"));
@@ -659,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_read_back() {
+    fn scopes_round_trip() {
         let fetch = HoldScope::Fetch(SourceName::parse("hr").unwrap());
         for scope in [
             HoldScope::All,

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_usual_is_told_and_goes_by_itself() {
+    fn more_than_usual_is_reported_until_it_passes() {
         let mut hourly = Hourly::default();
         (0..5).for_each(|hour| noted(&mut hourly, hour, 100, 2));
         assert_eq!(hourly.unusual(at(4)), None);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_several_processes_counted_comes_together_and_stays_small() {
+    fn counts_of_several_processes_merge_and_stay_small() {
         let (mut one, mut other) = (Hourly::default(), Hourly::default());
         (0..100).for_each(|hour| noted(&mut one, hour, 1, 0));
         noted(&mut other, 99, 0, 15);

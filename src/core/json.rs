@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_parser_cannot_hold_is_bounded_and_the_rest_stays_as_it_is() {
+    fn values_beyond_the_parser_are_bounded_and_the_rest_is_unchanged() {
         let deep = |depth: usize| format!("{}7{}", r#"[{"a":"#.repeat(depth / 2), "}]".repeat(depth / 2));
         let body = format!(r#"{{"n":1e400,"m":-1{}, "deep":{},"t":"1e999 [\"","id":7}}"#, "0".repeat(400), deep(300));
         assert!(Json::parse(&body).is_err());
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charset_is_found_in_the_content_type_and_an_unknown_one_is_told() {
+    fn a_charset_is_read_from_the_content_type_and_an_unknown_one_is_reported() {
         let decoded = |kind: &str, body: &[u8]| Charset::of(Some(kind)).unwrap().decode(body).map(Cow::into_owned);
         assert_eq!(decoded("application/json; charset=ISO-8859-1", b"Jos\xe9").as_deref(), Some("José"));
         assert_eq!(decoded("application/json;x=1;Charset=\"windows-1252\"", b"\x80").as_deref(), Some("€"));
@@ -521,7 +521,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_mended_parses_as_it_did_or_better(text in "[\\[\\]{}\":,\\\\u0-9a-fd\n]{0,40}") {
+        fn mending_never_makes_parsing_worse(text in "[\\[\\]{}\":,\\\\u0-9a-fd\n]{0,40}") {
             if Json::parse(&text).is_ok() {
                 prop_assert_eq!(mended(&text), None);
             }

@@ -154,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_the_limit_in_any_window_even_as_the_calls_arrive(
+        fn no_window_exceeds_the_limit_even_by_arrival_times(
             calls in 1_u32..400,
             gaps in prop::collection::vec((0_i64..900_000, 0_i64..250_000, 0_i64..600_000), 1..1500),
         ) {
@@ -184,7 +184,7 @@ mod tests {
         }
 
         #[test]
-        fn after_a_429_nothing_is_granted_before_its_time(
+        fn after_a_429_nothing_is_granted_early(
             calls in 0_u32..400, tat in 0_i64..100_000_000, now in 0_i64..100_000_000, wait in 1_i64..100_000_000,
         ) {
             let rate = Rate { calls, window_ms: MINUTE_MS };

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_several_outdated_events_in_a_row_are_reported_until_the_first_that_is_news() {
+    fn several_outdated_events_in_a_row_are_reported_until_one_brings_news() {
         let (mut streak, mut told) = (Streak::default(), Outdated::default());
         assert_eq!(streak.note(1, 0, at(0)), Some(Say::News));
         for n in 1..IN_A_ROW_MIN {

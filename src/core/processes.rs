@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_clock_is_behind_says_so_itself_and_is_counted_on() {
+    fn a_process_with_a_slow_clock_reports_it_and_still_counts() {
         let mut all = Processes::default();
         all.beat(process("right", ProcessRole::Worker, 100_000));
         all.beat(process("behind", ProcessRole::Worker, 40_000));

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_way_of_saying_it_is_understood() {
+    fn every_known_form_of_hint_is_understood() {
         assert_eq!(NOW.to_string(), "2026-11-22T10:00:00Z");
         assert_eq!(wait_s(&[("retry-after", "17")]), Some(17));
         assert_eq!(wait_s(&[("retry-after", "Sun, 22 Nov 2026 10:00:30 GMT")]), Some(30));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_counts_before_all_others_else_the_latest() {
+    fn retry_after_wins_otherwise_the_latest_hint() {
         assert_eq!(wait_s(&[("retry-after", "5"), ("x-ratelimit-reset", "1795341660")]), Some(5));
         assert_eq!(wait_s(&[("ratelimit-reset", "9"), ("x-ratelimit-reset", "1795341660")]), Some(60));
         assert_eq!(wait_s(&[("retry-after", "soon"), ("x-ratelimit-reset", "1795341660")]), Some(60));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn no_seconds_and_a_date_that_has_just_passed_ask_to_be_called_now() {
+    fn zero_seconds_and_a_just_passed_date_mean_now() {
         let asks = |value: &str| asks_now(&[("retry-after".to_owned(), value.to_owned())], NOW);
         assert!(asks("0") && asks("0,0") && asks("Sun, 22 Nov 2026 09:59:58 GMT"));
         assert!(!asks("1") && !asks("soon") && !asks("") && !asks("-1") && !asks("Sun, 22 Nov 2020 10:00:30 GMT"));

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_that_nobody_meets_again_is_not_reported_for_ever() {
+    fn damage_that_is_not_met_again_is_not_reported_for_ever() {
         for (operation, seconds) in [(Own, 86_400), (StoreOperation::Story, 3_600), (StoreOperation::Erase, 3_600)] {
             let mut operations = StoreOperations::default();
             operations.failed(at(0), operation, Code::StoreDamaged);

@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_until_something_good_came_and_a_minute_went_by() {
+    fn refusals_are_reported_until_a_success_and_a_minute_without_any() {
         let mut tally = SourceTally::default();
         tally.genuine(at(0), GenuineResult::Accepted);
         tally.refused(at(1), "mismatch");
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_are_not_believed_are_told_until_one_is() {
+    fn distrusted_times_are_reported_until_one_is_trusted() {
         let mut tally = SourceTally::default();
         tally.told_ahead(at(0));
         tally.told_ahead(at(1));
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn events_without_a_time_are_told_if_others_have_one_and_until_the_mapping_reads_none() {
+    fn events_without_a_time_are_reported_only_if_others_have_one() {
         let mut tally = SourceTally::default();
         tally.told(at(0), EventKind::Leave, false);
         tally.told(at(1), EventKind::Leave, false);
@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_with_the_type_named_forgets_at_once_what_the_process_before_had_ignored() {
+    fn a_restart_that_names_the_type_clears_its_report() {
         let mut tally = SourceTally::default();
         tally.unnamed_type(at(0), "worker.onboarded");
         let mut ledger = Ledger::default();
@@ -591,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn another_word_under_a_known_id_is_told_for_an_hour() {
+    fn other_content_under_a_known_id_is_reported_for_an_hour() {
         let mut tally = SourceTally::default();
         tally.conflict(at(0));
         tally.genuine(at(5), GenuineResult::Accepted);
@@ -600,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_to_a_name_that_no_source_has_are_told_for_an_hour_and_outlive_their_process() {
+    fn deliveries_to_an_unknown_source_are_reported_for_an_hour_even_after_a_restart() {
         let mut tally = SourceTally::default();
         tally.refused(at(0), UNKNOWN_SOURCE);
         let mut ledger = Ledger::default();
@@ -615,7 +615,7 @@ mod tests {
     }
 
     #[test]
-    fn of_names_that_no_source_has_the_last_ones_are_kept_over_all_processes() {
+    fn the_latest_unknown_source_names_of_all_processes_are_kept() {
         let mut ledger = Ledger::default();
         for process in 0..5 {
             let named = |n: u64| {
@@ -632,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_strangers_make_up_displace_no_name_that_is_used() {
+    fn made_up_names_displace_no_used_name() {
         let mut hrr = SourceTally::default();
         (0..200).for_each(|n| hrr.refused(at(0).plus_ms(n), UNKNOWN_SOURCE));
         let mut ledger = Ledger::default();
@@ -649,7 +649,7 @@ mod tests {
     }
 
     #[test]
-    fn not_even_names_that_are_used_more_displace_one_and_whatever_is_displaced_is_counted() {
+    fn busier_names_displace_no_name_and_every_dropped_name_is_counted() {
         let posted = |at: UnixMs, count: u64| {
             let mut tally = SourceTally::default();
             (0..count).for_each(|n| tally.refused(at.plus_ms(n), UNKNOWN_SOURCE));
@@ -669,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_nothing_names_are_told_until_the_mapping_names_them() {
+    fn unknown_types_are_reported_until_the_mapping_names_them() {
         let mut tally = SourceTally::default();
         tally.unnamed_type(at(0), "employee.created");
         tally.genuine(at(5), GenuineResult::Accepted);
@@ -680,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_bounded_however_many_come() {
+    fn words_are_bounded() {
         let mut tally = SourceTally::default();
         for n in 0..1000 {
             tally.unnamed_type(at(0), &format!("type-{n}"));
@@ -690,7 +690,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counts_of_all_processes_come_together_and_outlive_them() {
+    fn counts_of_all_processes_merge_and_outlive_them() {
         let (mut one, mut two) = (SourceTally::default(), SourceTally::default());
         one.refused(at(1), "mismatch");
         two.refused(at(2), "mismatch");

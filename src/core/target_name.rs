@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_speaks_of_the_target_by_its_name() {
+    fn text_uses_the_targets_name() {
         assert_eq!(
             said_of("Look at the member in Postman's team settings.", "Slack"),
             "Look at the member in Slack's team settings."

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_wrong_clock_told_counts_as_now() {
+    fn an_instant_of_a_wrong_clock_counts_as_now() {
         assert_eq!(EARLIEST.to_string(), "2026-01-01T00:00:00Z");
         let now = EARLIEST.plus_ms(1_000);
         for (told, right) in [(now, now), (EARLIEST, EARLIEST), (now.plus_ms(1), now), (UnixMs(0), now)] {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_reads_as_rfc3339_and_back() {
+    fn an_instant_round_trips_as_rfc3339() {
         let t = UnixMs::parse_rfc3339("2026-11-22T10:00:00.5Z").unwrap();
         assert_eq!(t.to_string(), "2026-11-22T10:00:00.5Z");
         assert_eq!(t.plus_ms(500).ms_since(t), 500);

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_readers_could_understand_differently_is_refused() {
+    fn ambiguous_framing_is_refused() {
         let long_line = format!("1;{}\r\n", "x".repeat(300));
         let long_trailer = format!("0\r\n{}\r\n", "a: b\r\n".repeat(1000));
         for malformed in [

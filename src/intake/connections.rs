@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_at_its_bound_loses_the_connection_that_waited_longest_and_nobody_else_does() {
+    fn a_peer_at_its_bound_loses_its_longest_waiting_connection() {
         let connections = connections(10, 2);
         let bobs = admitted(&connections, BOB);
         let (first, second) = (admitted(&connections, ANN), admitted(&connections, ANN));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_whose_connections_are_all_worked_on_gets_no_further_one() {
+    fn a_peer_with_only_busy_connections_gets_no_further_one() {
         let connections = connections(10, 1);
         let mut place = admitted(&connections, ANN);
         place.works();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_bound_of_all_whoever_comes_waits_for_the_longest_wait_to_be_gone() {
+    fn at_the_overall_bound_a_new_connection_displaces_the_longest_waiting() {
         let connections = connections(2, 2);
         let (first, mut second) = (admitted(&connections, ANN), admitted(&connections, BOB));
         second.ends();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_connections_are_counted_for_whom_it_names() {
+    fn a_proxys_connections_count_for_the_clients_it_names() {
         let connections = connections(10, 1);
         let mut places: Vec<_> = (0..3).map(|_| admitted(&connections, PROXY)).collect();
         assert!(places[0].acts_for(["192.0.2.1"].into_iter()));

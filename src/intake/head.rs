@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_told_as_they_came_and_found_in_any_case() {
+    fn fields_are_kept_as_received_and_found_in_any_case() {
         let head = read("GET /a HTTP/1.1\r\nHost: a\r\nX-A:  one \r\nEmpty:\r\nx-a: \u{e9}\r\n\r\n").unwrap();
         let told: Vec<_> = head.headers.iter().collect();
         assert_eq!(told, [("Host", &b"a"[..]), ("X-A", b"one"), ("Empty", b""), ("x-a", "\u{e9}".as_bytes())]);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_head_takes_is_little_more_than_its_bytes_however_many_fields_it_has() {
+    fn a_head_takes_little_more_memory_than_its_bytes() {
         let short = format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(FIELDS_MAX));
         let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(10_000));
         assert!(read(&short).unwrap().kept_bytes() <= short.len() + 8 * FIELDS_MAX + 1);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_with_a_bare_line_feed_or_with_more_behind_it_is_refused() {
+    fn a_head_with_a_bare_line_feed_or_trailing_bytes_is_refused() {
         for malformed in [
             "GET / HTTP/1.1\nHost: a\n\n",
             "GET / HTTP/1.1\nHost: a\r\n\r\n",
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_of_any_form_comes_to_path_and_query() {
+    fn a_target_of_any_form_is_reduced_to_path_and_query() {
         for (raw, target) in [("/a?b=c", "/a?b=c"), ("http://host/a?b", "/a?b"), ("http://host", "/"), ("*", "*")] {
             let head = read(&format!("POST {raw} HTTP/1.1\r\n\r\n")).unwrap();
             assert_eq!(head.target, target);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_the_connection_goes_on_is_for_the_sender_to_say() {
+    fn the_sender_decides_whether_the_connection_stays_open() {
         for (head, keeps_alive) in [
             ("GET / HTTP/1.1\r\n\r\n", true),
             ("GET / HTTP/1.1\r\nConnection: x, Close\r\n\r\n", false),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_head_is_found_wherever_the_pieces_were_cut() {
+    fn the_end_of_a_head_is_found_across_any_chunks() {
         let head = b"GET / HTTP/1.1\r\n\r\nrest";
         for searched in 0..head.len() - 4 {
             assert_eq!(end_of_head(head, searched.min(17)), Some(18), "{searched}");

@@ -65,7 +65,7 @@ mod tests {
     use crate::secret::LiveSecret;
 
     #[test]
-    fn a_replaced_secret_is_taken_up_and_an_unchanged_one_is_prepared_once() {
+    fn a_replaced_secret_is_used_and_an_unchanged_one_is_prepared_once() {
         let scheme: Scheme = toml::from_str("header = 'x'").unwrap();
         let secret = LiveSecret::new(SecretString::from(""));
         let keys = LiveKeys::new(&scheme, vec![SourceSecret { secret: secret.clone(), not_after: None }]);

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_source_at_its_share_waits_and_is_told_and_others_go_on() {
+    async fn a_source_at_its_share_waits_and_is_reported_while_others_go_on() {
         let memory = Memory::new(1 << 20, 16 << 20);
         let (busy, other, third) = (memory.source_share(2), memory.source_share(2), memory.source_share(2));
         for (bytes, most) in [(1 << 20, PARSED_BYTES_MIN), (1000, SMALL_PARSED_BYTES)] {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_of_a_source_is_bounded_and_takes_nothing_from_strangers() {
+    async fn waiting_bodies_of_a_source_are_bounded_and_take_nothing_from_strangers() {
         let memory = Memory::new(1 << 20, 16 << 20);
         let (busy, other) = (memory.source_share(2), memory.source_share(2));
         for (bytes, most, pool) in

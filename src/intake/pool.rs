@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_does_not_grow_at_the_cost_of_those_that_came_later() {
+    fn the_oldest_share_does_not_grow_at_the_cost_of_later_ones() {
         for other in [1, 2] {
             let pool = Pool::of(10, 9);
             let (mut old, mut young) = (pool.share(peer(1)), pool.share(peer(other)));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_not_lost_and_everything_is_given_back() {
+    fn kept_shares_are_not_lost_and_all_shares_are_given_back() {
         let pool = Pool::of(10, 4);
         let (mut proven, mut stranger) = (pool.share(peer(1)), pool.share(peer(1)));
         assert!(proven.grow_to(6) && proven.keep());

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_two_processes_saw_is_in_one_list_and_nothing_new_writes_nothing() {
+    async fn lists_of_two_processes_merge_and_no_news_writes_nothing() {
         let rate = Rate { calls: 0, window_ms: 60_000 };
         let bounds =
             Bounds { entries_max: 1, dead_letters_max: 1, dead_bytes_max: 1, story_entries_max: 1, story_keep_ms: 1 };

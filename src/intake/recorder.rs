@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_store_did_not_take_waits_and_is_written_later() {
+    async fn captures_that_the_store_did_not_take_are_written_later() {
         let folder = tempfile::tempdir().unwrap();
         let store = Embedded::open(folder.path(), options()).unwrap();
         let beside = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();

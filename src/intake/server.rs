@@ -332,7 +332,7 @@ mod tests {
     use crate::peer::TrustedProxies;
 
     #[tokio::test(start_paused = true)]
-    async fn a_listener_that_can_accept_nothing_more_ends_instead_of_trying_for_ever() {
+    async fn a_listener_that_cannot_accept_ends_instead_of_retrying_for_ever() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();

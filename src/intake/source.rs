@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scanner_keeps_no_misspelt_name_out() {
+    fn a_scanner_displaces_no_misspelt_name() {
         let mut unknown = Unknown::default();
         for n in 0..100 {
             unknown.note(&format!("guess-{n}"), UnixMs(n));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_made_up_and_used_again_and_again_displace_none_that_was_there_and_all_are_counted() {
+    fn repeated_made_up_names_displace_no_earlier_name_and_all_are_counted() {
         let mut unknown = Unknown::default();
         (0..5).for_each(|n| unknown.note("misspelt", UnixMs(n)));
         for n in 0..40 {

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_head_is_counted_as_long_as_it_is_kept_and_leaves_no_large_buffer_behind() {
+    async fn a_large_head_is_counted_while_kept_and_leaves_no_large_buffer() {
         let large = format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(10_000));
         let small = "GET /livez HTTP/1.1\r\n\r\n";
         let (mut wire, _sender) = sent(format!("{large}{small}{small}G").as_bytes()).await;
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_came_with_a_head_and_is_used_takes_no_memory_while_more_is_waited_for() {
+    async fn used_bytes_take_no_memory_while_more_are_awaited() {
         let head = "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n";
         let (mut wire, _sender) = sent(format!("{head}abc").as_bytes()).await;
         let pool = Pool::of(HEAD_BYTES_MAX, 0);

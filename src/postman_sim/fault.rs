@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_fits_strikes_until_it_is_used_up() {
+    fn the_first_matching_fault_strikes_until_used_up() {
         let mut faults = Faults::default();
         for text in ["get:reset", "create:no-slots:2", "any:spike-503:forever"] {
             faults.order(text.parse().unwrap()).unwrap();

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn who_keeps_hammering_is_never_let_in() {
+    fn a_client_that_keeps_hammering_is_never_served() {
         let mut w = Window::default();
         assert_eq!(w.arrive(0, 1, 1000), Admission::Within);
         for i in 1..50 {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_that_is_named_is_enough() {
+    fn the_wait_in_the_reply_is_enough() {
         let mut w = Window::default();
         for i in 0..5 {
             let _ = w.arrive(i * 100_000, 5, 1000);

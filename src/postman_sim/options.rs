@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_is_written_and_read_alike() {
+    fn a_hint_round_trips() {
         for (name, _) in HintHeader::ALL {
             for text in [name.to_owned(), format!("{name}=7")] {
                 assert_eq!(text.parse::<Hint>().unwrap().to_string(), text);

@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scim_body_tells_its_own_status() {
+    fn every_scim_body_contains_its_own_status() {
         for reply in ReplyName::ALL {
             let body: serde_json::Value = serde_json::from_str(reply.body()).unwrap();
             let (text, number) = (reply.status().to_string(), reply.status());

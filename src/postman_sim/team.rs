@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_told_as_they_were() {
+    fn members_are_shown_as_of_an_earlier_time() {
         let (mut team, mut rng, options) = (Team::default(), fastrand::Rng::with_seed(1), SimOptions::default());
         let id = team.create(&user("ada@x.test"), &options, at(10), &mut rng).unwrap().id;
         team.readdress(&id, "lovelace@x.test", &options, at(20)).unwrap();

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn passing_trouble_is_waited_for_and_no_longer_than_told() {
+    async fn transient_trouble_is_waited_for_within_the_given_time() {
         let failing = |times: u32, error: fn() -> StoreError| {
             let tries = Cell::new(0);
             async move {

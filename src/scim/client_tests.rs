@@ -112,7 +112,7 @@ async fn a_body_is_read_up_to_its_bound() {
 }
 
 #[tokio::test]
-async fn what_was_not_encoded_is_read_whatever_the_server_calls_it() {
+async fn an_unencoded_body_is_read_whatever_its_encoding_header_says() {
     for (encoding, body, is_complete) in [
         ("identity", "{}", true),
         ("Identity", "{}", true),

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_this_machine_needs_no_proxy() {
+    fn this_machine_needs_no_proxy() {
         let local = [
             "127.0.0.1",
             "127.8.8.8",

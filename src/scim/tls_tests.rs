@@ -107,7 +107,7 @@ async fn reason_of(authority: &Authority, config: ServerConfig) -> NoReply {
 }
 
 #[tokio::test]
-async fn the_reason_of_a_tls_failure_is_told() {
+async fn the_reason_of_a_tls_failure_is_reported() {
     let (trusted, other) = (Authority::new(), Authority::new());
     let now = (2020, 2100);
     assert_eq!(reason_of(&trusted, trusted.server("localhost", (2020, 2021))).await, NoReply::CertificateExpired);
@@ -126,7 +126,7 @@ async fn the_reason_of_a_tls_failure_is_told() {
 }
 
 #[tokio::test]
-async fn what_speaks_no_tls_is_told() {
+async fn a_server_without_tls_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

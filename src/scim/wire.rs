@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out_and_hrs_locale_wins() {
+    fn unknown_fields_are_left_out_and_hrs_locale_wins() {
         let user = UserToCreate { given_name: None, locale: Some("de-DE".to_owned()), ..user_to_create() };
         let (_, _, body) = sent(&Request::Create(user));
         assert_eq!(body["name"], json!({ "familyName": "User" }));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_comes_into_a_group_and_out_of_it_by_a_path() {
+    fn a_member_is_added_to_a_group_and_removed_by_a_path() {
         let (id, member) = ("g/1".to_owned(), "u\"1".to_owned());
         let (method, target, body) =
             sent(&Request::Group(GroupCall::Add { id: id.clone(), member: member.clone(), by: Carrier::Patch }));

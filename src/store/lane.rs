@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_makes_due_who_waits_for_one_and_nobody_else() {
+    fn an_entry_makes_due_only_a_lane_that_waits_for_one() {
         let now = UnixMs(100);
         assert_eq!(Lane::new().woken(now), Some(Lane::due_at(now)));
         assert_eq!(Lane { due: Some(UnixMs(200)), ..Lane::new() }.woken(now), Some(Lane::due_at(now)));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_released_keeps_the_place_in_line_they_had() {
+    fn a_released_person_keeps_their_place_in_the_queue() {
         let held = |due| Lane { state: LaneState::Held, due, wakes: false, tag: Some("all".to_owned()) };
         assert_eq!(held(None).released(UnixMs(100)), Lane::due_at(UnixMs(100)));
         assert_eq!(held(Some(UnixMs(50))).released(UnixMs(100)), Lane::due_at(UnixMs(50)));

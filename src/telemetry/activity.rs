@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happened_is_told_once_and_what_is_under_way_as_long_as_it_is() {
+    fn past_activity_is_shown_once_and_current_activity_while_it_lasts() {
         let log = ActivityLog::default();
         let first = log.call(UnixMs(5), CallKind::Write);
         let second = log.call(UnixMs(9), CallKind::Read);

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_silence_the_log_by_accident_is_refused() {
+    fn an_accidentally_silencing_filter_is_refused() {
         for (text, problem) in [
             ("verbose", "`verbose` is neither a level"),
             ("Verbose,hyper=warn", "`Verbose` is neither a level"),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_logs_something_of_this_crate_unless_it_says_off() {
+    fn an_accepted_filter_logs_this_crate_unless_it_says_off() {
         for text in [
             "error",
             "INFO",

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_learnt_holds_for_an_hour() {
+    fn learnt_capabilities_hold_for_an_hour() {
         let learnt = Learnt::default();
         assert_eq!(learnt.known(UnixMs(0)), None);
         learnt.learn(None, UnixMs(0));

@@ -59,7 +59,7 @@ async fn nothing_under_v1_opens_without_a_token() {
 }
 
 #[tokio::test]
-async fn every_route_that_is_described_is_in_the_table() {
+async fn every_described_route_is_in_the_table() {
     let stage = Stage::set();
     let described = stage.get("/api/openapi.json").await.expect(200);
     let is_same = |path: &str, target: &str| {
@@ -148,7 +148,7 @@ async fn a_job_is_shown_in_every_state() {
 }
 
 #[tokio::test]
-async fn open_jobs_are_listed_by_what_their_people_wait_for() {
+async fn open_jobs_are_listed_by_their_peoples_lanes() {
     let stage = Stage::set();
     stage.accept((0..5).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;
     let mut told = Vec::new();
@@ -166,7 +166,7 @@ async fn open_jobs_are_listed_by_what_their_people_wait_for() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_understood_is_refused_in_one_shape() {
+async fn malformed_requests_are_refused_in_one_shape() {
     let stage = Stage::set();
     let none = "0".repeat(32);
     for (method, target, body, status, word) in [
@@ -212,7 +212,7 @@ async fn what_cannot_be_understood_is_refused_in_one_shape() {
 }
 
 #[tokio::test]
-async fn a_person_is_found_whatever_their_id_is_made_of() {
+async fn a_person_is_found_by_an_id_of_any_characters() {
     let stage = Stage::set();
     for (employee_id, encoded) in [
         ("a/b", "a%2Fb"),
@@ -258,7 +258,7 @@ async fn a_person_is_found_by_key_id_address_and_name() {
 }
 
 #[tokio::test]
-async fn a_person_comes_with_record_member_story_and_what_they_wait_for() {
+async fn a_person_is_shown_with_record_member_story_and_lane() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     let fresh = stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(200);
@@ -289,7 +289,7 @@ async fn a_person_comes_with_record_member_story_and_what_they_wait_for() {
 }
 
 #[tokio::test]
-async fn a_replayed_dead_letter_has_its_person_tried_again() {
+async fn replaying_a_dead_letter_tries_its_person_again() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     let id = stage.add_dead_letter(Code::ScimElsewhere, "").await;
@@ -306,7 +306,7 @@ async fn a_replayed_dead_letter_has_its_person_tried_again() {
 }
 
 #[tokio::test]
-async fn all_that_match_are_counted_first_and_replayed_then() {
+async fn all_matches_are_counted_and_then_replayed() {
     let stage = Stage::set();
     for n in 0..30 {
         stage.accept_unmapped("hr", &format!("hire E-{n}")).await;
@@ -328,7 +328,7 @@ async fn all_that_match_are_counted_first_and_replayed_then() {
 }
 
 #[tokio::test]
-async fn a_replayed_record_keeps_the_moment_at_which_it_first_came() {
+async fn a_replayed_record_keeps_its_first_arrival_time() {
     let stage = Stage::set();
     let first_came = stage.clock.now();
     let id = stage.accept_unmapped("hr", "hire E-7").await;
@@ -340,7 +340,7 @@ async fn a_replayed_record_keeps_the_moment_at_which_it_first_came() {
 }
 
 #[tokio::test]
-async fn what_still_cannot_be_mapped_stays() {
+async fn a_record_that_still_does_not_map_stays() {
     let stage = Stage::set();
     let still = stage.accept_unmapped("hr", "nonsense").await;
     let refused = stage.api("POST", &format!("/api/v1/dead/{still}/replay"), "").await.expect(422);
@@ -372,7 +372,7 @@ async fn a_corrected_mapping_heals_by_itself_and_once() {
 }
 
 #[tokio::test]
-async fn a_payload_is_shown_to_whoever_asks_and_the_audit_says_so() {
+async fn showing_a_payload_is_audited() {
     let stage = Stage::set();
     let id = stage.accept_unmapped("hr", "nonsense about Ada").await;
     let masked = stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(200);
@@ -403,7 +403,7 @@ async fn a_discarded_dead_letter_is_given_up_with_a_reason() {
 }
 
 #[tokio::test]
-async fn an_erased_person_is_gone_and_so_is_what_operators_wrote_about_them() {
+async fn erasing_a_person_also_erases_operators_notes_about_them() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     let id = stage.add_dead_letter(Code::ScimElsewhere, "").await;
@@ -417,7 +417,7 @@ async fn an_erased_person_is_gone_and_so_is_what_operators_wrote_about_them() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_the_member_of_somebody_erased_is_tried_again() {
+async fn a_person_waiting_for_an_erased_persons_member_is_tried_again() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     let erased = stage.finish_next().await;
@@ -465,7 +465,7 @@ async fn a_hold_that_cannot_be_read_is_reported_and_lifted_by_its_scope_only() {
 }
 
 #[tokio::test]
-async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
+async fn the_guards_hold_ends_only_when_all_are_let_through() {
     let stage = Stage::set();
     stage.accept((0..3).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;
     for _ in 0..3 {
@@ -489,7 +489,7 @@ async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
 }
 
 #[tokio::test]
-async fn an_operators_hold_stands_beside_the_guards_and_lifting_it_leaves_that_one() {
+async fn lifting_an_operators_hold_leaves_the_guards() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     stage.leave_next(LaneState::Held, |_| {}).await;
@@ -508,7 +508,7 @@ async fn an_operators_hold_stands_beside_the_guards_and_lifting_it_leaves_that_o
 
 /// `hold lift` lifts it, as its advice says, and nothing else does: not that nobody waits.
 #[tokio::test]
-async fn an_operators_hold_of_a_guarded_scope_is_no_guards() {
+async fn an_operators_hold_of_a_guarded_scope_is_not_the_guards() {
     let stage = Stage::set();
     for scope in ["deactivations", "addresses"] {
         stage.api("PUT", "/api/v1/hold", &format!(r#"{{"scope":"{scope}"}}"#)).await.expect(200);
@@ -521,7 +521,7 @@ async fn an_operators_hold_of_a_guarded_scope_is_no_guards() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_with_what_to_do_about_that() {
+async fn a_404_gives_advice() {
     let stage = Stage::set();
     for (path, action) in [
         ("/api/v1/person?who=nobody@example.com", "people search"),

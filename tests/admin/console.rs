@@ -68,7 +68,7 @@ impl<'a> Visitor<'a> {
 }
 
 #[tokio::test]
-async fn who_is_not_logged_in_is_asked_to_log_in() {
+async fn a_visitor_without_a_session_is_asked_to_log_in() {
     let stage = Stage::set();
     for page in [
         "/",
@@ -182,7 +182,7 @@ async fn the_bearer_token_does_not_open_pages_and_the_cookie_not_the_api() {
 }
 
 #[tokio::test]
-async fn who_may_only_look_has_no_buttons_and_changes_nothing() {
+async fn a_viewer_has_no_buttons_and_changes_nothing() {
     let stage = Stage::set();
     let looker = Visitor::log_in_with(&stage, LOOKER).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
@@ -205,7 +205,7 @@ async fn who_may_only_look_has_no_buttons_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_first_page_says_what_needs_attention_and_what_to_do_first() {
+async fn the_first_page_shows_problems_and_what_to_do_first() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     assert!(visitor.page("/").await.contains("All is well"));
@@ -222,7 +222,7 @@ async fn the_first_page_says_what_needs_attention_and_what_to_do_first() {
 }
 
 #[tokio::test]
-async fn somebody_is_found_by_name_and_why_they_are_not_in_postman_comes_first() {
+async fn a_person_found_by_name_first_shows_why_they_are_not_in_postman() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
@@ -270,7 +270,7 @@ async fn dead_letters_are_replayed_and_discarded_by_their_buttons() {
 }
 
 #[tokio::test]
-async fn all_that_match_a_filter_are_counted_and_acted_on_together() {
+async fn all_matches_of_a_filter_are_counted_and_handled_together() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     for n in 0..60 {

@@ -62,7 +62,7 @@ async fn deliveries_are_listed_newest_first_filtered_and_page_by_page() {
 }
 
 #[tokio::test]
-async fn the_page_leads_from_a_delivery_to_what_became_of_it() {
+async fn the_page_links_a_delivery_to_its_outcome() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let jobs = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
@@ -85,7 +85,7 @@ async fn the_page_leads_from_a_delivery_to_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn nothing_leads_to_somebody_who_was_erased() {
+async fn nothing_links_to_an_erased_person() {
     let stage = Stage::set();
     let jobs = stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     stage.finish_next().await;

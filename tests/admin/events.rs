@@ -63,7 +63,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn whoever_may_look_hears_of_a_change_and_nothing_of_what_changed() {
+async fn a_viewer_is_notified_of_a_change_without_its_content() {
     let stage = Stage::set();
     let mut streams = Vec::new();
     for token in [TOKEN, LOOKER] {
@@ -83,7 +83,7 @@ async fn whoever_may_look_hears_of_a_change_and_nothing_of_what_changed() {
 }
 
 #[tokio::test]
-async fn nobody_else_hears_anything() {
+async fn nobody_else_is_notified() {
     let stage = Stage::set();
     assert_eq!(stage.get("/events").await.header("location"), Some("/login"));
     assert_eq!(stage.api("GET", "/events", "").await.status, 303);

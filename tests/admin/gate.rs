@@ -29,7 +29,7 @@ async fn log_in_from(stage: &Stage, from: &str, more: &[(&str, &str)]) -> Answer
 }
 
 #[tokio::test]
-async fn guesses_are_put_off_and_the_right_token_of_another_peer_is_not() {
+async fn guesses_are_rate_limited_and_another_peers_valid_token_is_not() {
     let stage = Stage::set();
     let guesses = (0..80).map(|_| status_from(&stage, "127.0.0.9", "guess", &[]));
     let guesses = futures_util::future::join_all(guesses);
@@ -79,7 +79,7 @@ async fn a_foreign_name_opens_nothing_but_health_and_metrics() {
 }
 
 #[tokio::test]
-async fn only_a_trusted_proxy_is_believed_about_https_and_names() {
+async fn only_a_trusted_proxy_may_state_https_and_names() {
     let stage = Stage::set();
     let https = [("X-Forwarded-Proto", "https")];
     let cookie = |answer: &Answer| answer.header("set-cookie").unwrap().to_owned();
@@ -93,7 +93,7 @@ async fn only_a_trusted_proxy_is_believed_about_https_and_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_connections_that_are_silent_or_never_end_their_body_keep_nobody_out() {
+async fn a_thousand_silent_or_endless_connections_keep_nobody_out() {
     let stage = Stage::set();
     let unended =
         format!("POST /login HTTP/1.1\r\nHost: localhost\r\n{}: {}\r\nContent-Length: 9000\r\n\r\na", FORM.0, FORM.1);

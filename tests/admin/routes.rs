@@ -64,7 +64,7 @@ fn target(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn nobody_sees_anything_but_the_way_in() {
+async fn without_a_token_only_the_login_is_visible() {
     let stage = Stage::set();
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     for (method, path, whom) in PAGES {
@@ -75,7 +75,7 @@ async fn nobody_sees_anything_but_the_way_in() {
 }
 
 #[tokio::test]
-async fn viewers_change_nothing_and_operators_are_kept_from_nothing() {
+async fn viewers_change_nothing_and_operators_may_do_everything() {
     let stage = Stage::set();
     for (token, may_write) in [(LOOKER, false), (TOKEN, true)] {
         for (method, path, whom) in PAGES {
@@ -110,7 +110,7 @@ fn what(path: &str) -> &'static str {
 }
 
 #[test]
-fn every_page_that_is_served_is_in_the_table() {
+fn every_served_page_is_in_the_table() {
     let served = include_str!("../../src/admin/console/mod.rs");
     let (_, served) = served.split_once("let pages").unwrap();
     let (served, _) = served.split_once("];").unwrap();

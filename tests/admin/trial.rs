@@ -12,7 +12,7 @@ fn trial(payload: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_payload_is_explained_field_by_field_with_the_calls_it_would_lead_to_and_nothing_is_kept() {
+async fn a_trial_explains_each_field_and_the_planned_calls_and_keeps_nothing() {
     let stage = Stage::set();
     let tried = stage.api_as(LOOKER, "POST", "/api/v1/explain", &trial(HIRE)).await.expect(200);
     assert_eq!(tried["mapping"]["records"][0]["result"]["result"], "event", "{tried}");
@@ -25,7 +25,7 @@ async fn a_payload_is_explained_field_by_field_with_the_calls_it_would_lead_to_a
 }
 
 #[tokio::test]
-async fn what_is_known_counts_and_what_is_no_news_leads_to_no_write() {
+async fn a_trial_uses_the_stored_record_and_plans_no_needless_write() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "King")]).await;
     stage.finish_next().await;
@@ -41,7 +41,7 @@ async fn what_is_known_counts_and_what_is_no_news_leads_to_no_write() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_mapped_and_what_is_no_request_is_reported() {
+async fn a_trial_reports_unmapped_records_and_malformed_requests() {
     let stage = Stage::set();
     let tried = stage.api("POST", "/api/v1/explain", &trial("{")).await.expect(200);
     assert_eq!(tried["mapping"]["problem"]["code"], "MAP-NOT-JSON");
@@ -51,7 +51,7 @@ async fn what_cannot_be_mapped_and_what_is_no_request_is_reported() {
 }
 
 #[tokio::test]
-async fn a_process_without_the_key_says_so_when_the_target_is_to_be_asked() {
+async fn a_live_trial_without_the_key_says_so() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "King")]).await;
     stage.finish_next().await;
@@ -61,7 +61,7 @@ async fn a_process_without_the_key_says_so_when_the_target_is_to_be_asked() {
 }
 
 #[tokio::test]
-async fn a_field_of_a_record_is_corrected_and_the_audit_says_which_and_not_to_what() {
+async fn correcting_a_field_is_audited_without_its_value() {
     let stage = Stage::set();
     // The stage's mapping only reads payloads that begin with `hire `; the added value makes this one readable.
     let id = stage.accept_unmapped("hr", r#"{"type":"x","email":"a#b"}"#).await;
@@ -84,7 +84,7 @@ async fn a_field_of_a_record_is_corrected_and_the_audit_says_which_and_not_to_wh
 }
 
 #[tokio::test]
-async fn dead_letters_are_downloaded_for_a_spreadsheet_as_they_are_filtered() {
+async fn filtered_dead_letters_are_downloaded_as_csv() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     stage.accept_unmapped("hr", "x").await;

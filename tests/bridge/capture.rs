@@ -16,7 +16,7 @@ fn json(output: &Output) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forgotten() {
+async fn a_sources_deliveries_are_captured_on_request_explained_tested_and_forgotten() {
     let sim = sim();
     let reader = "[[server.token]]\nname = \"looker\"\ntoken = \"a-token-that-may-only-look\"";
     let home = Home::new(&sim, reader);

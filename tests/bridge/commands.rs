@@ -19,7 +19,7 @@ fn json(output: &Output) -> Value {
 }
 
 #[test]
-fn the_demo_ends_well_and_says_what_happened_to_everybody() {
+fn the_demo_succeeds_and_says_what_happened_to_everybody() {
     let output = Command::new(env!("CARGO_BIN_EXE_scim-bridge")).arg("demo").output().unwrap();
     let said = text(&output);
     assert!(output.status.success(), "{said}");
@@ -70,7 +70,7 @@ fn wrong_arguments_and_wrong_configuration_have_exit_codes_of_their_own() {
 }
 
 #[test]
-fn check_reports_what_works_and_what_to_do_about_what_does_not() {
+fn check_reports_successes_and_gives_advice_for_failures() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let output = home.command(&["check"]).output().unwrap();
@@ -89,7 +89,7 @@ fn check_reports_what_works_and_what_to_do_about_what_does_not() {
 }
 
 #[test]
-fn check_fails_for_a_source_whose_secrets_have_all_expired_and_for_a_secret_that_is_a_variables_name() {
+fn check_fails_if_all_secrets_have_expired_or_one_is_a_variables_name() {
     let sim = sim();
     let with = |secrets: &str| {
         let home = Home::new(&sim, "");
@@ -112,7 +112,7 @@ fn check_fails_for_a_source_whose_secrets_have_all_expired_and_for_a_secret_that
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn explain_send_person_and_status_follow_somebody_through() {
+async fn explain_send_person_and_status_show_one_hire() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let file = home.path().join("hire.json");
@@ -270,7 +270,7 @@ async fn an_unmapped_record_heals_by_a_corrected_mapping() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_is_set_shown_and_lifted_and_a_changed_key_lifts_what_the_old_one_caused() {
+async fn a_hold_is_set_shown_and_lifted_and_a_new_key_lifts_the_old_keys_hold() {
     let sim = sim();
     let home = Home::new(&sim, "[postman]\nkey = { file = \"key\" }");
     fs::write(home.path().join("key"), "expired\n").unwrap();
@@ -333,7 +333,7 @@ async fn commands_that_ask_the_bridge_need_none_of_its_secrets() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dead_letters_are_replayed_by_what_they_have_in_common_and_counted_first() {
+async fn matching_dead_letters_are_counted_and_then_replayed() {
     let sim = sim();
     for n in 1..=3 {
         sim.add_member(Person::standing(&format!("e-{n}@example.com"), Standing::OtherTeam));
@@ -399,7 +399,7 @@ async fn people_are_listed_found_and_erased() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_leaves_than_the_guard_allows_wait_until_they_are_let_through() {
+async fn leaves_beyond_the_guard_wait_until_an_operator_allows_them() {
     let sim = sim();
     let home = Home::new(&sim, "[guard]\nleaves_max = 1\nleaves_percent = 0");
     let bridge = home.serve();

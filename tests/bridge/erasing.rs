@@ -88,7 +88,7 @@ async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_of_somebody_erased_is_left_in_the_embedded_stores_files_while_it_is_served() {
+async fn an_erased_person_leaves_nothing_in_the_embedded_stores_files() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -98,7 +98,7 @@ async fn nothing_of_somebody_erased_is_left_in_the_embedded_stores_files_while_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_of_somebody_erased_is_left_in_rediss_files_once_its_log_is_rewritten() {
+async fn an_erased_person_leaves_nothing_in_rediss_files_once_its_log_is_rewritten() {
     let sim = sim();
     let redis = RedisServer::start();
     let token = "[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = ";

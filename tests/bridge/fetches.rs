@@ -95,7 +95,7 @@ fn email(n: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_system_that_can_list_brings_its_people_into_the_team() {
+async fn every_listing_system_brings_its_people_into_the_team() {
     for preset in [
         "bamboohr",
         "hibob",
@@ -128,7 +128,7 @@ async fn every_system_that_can_list_brings_its_people_into_the_team() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_breaks_off_stands_still_or_is_empty_stages_nothing_and_makes_nobody_a_stranger() {
+async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() {
     let stage = Stage::new("deel");
     let stranger = json!({"user_name": "stranger@example.com", "given_name": "Ada", "family_name": "Moor"});
     stage.postman.add_member(serde_json::from_value::<Person>(stranger).unwrap());
@@ -183,7 +183,7 @@ async fn a_list_that_breaks_off_stands_still_or_is_empty_stages_nothing_and_make
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_changes_while_it_is_read_is_read_anew_and_is_never_whole_without_somebody() {
+async fn a_list_that_changes_during_the_read_is_read_again_and_is_never_complete_without_somebody() {
     let stage = Stage::new("deel");
     stage.put(0..4);
     let page = |ids: &[u32], total: u32| {
@@ -209,7 +209,7 @@ async fn a_list_that_changes_while_it_is_read_is_read_anew_and_is_never_whole_wi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
+async fn a_hold_in_the_middle_of_a_list_is_waited_for() {
     let stage = Stage::new("deel");
     stage.put(0..4);
     stage.said(&["hold", "set", "--scope", "fetch:hr"]);
@@ -233,7 +233,7 @@ async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bad_rows_are_named_and_only_who_changed_is_added() {
+async fn bad_rows_are_named_and_only_changed_people_are_staged() {
     let stage = Stage::new("kombo");
     stage.put(0..3);
     assert_eq!(stage.fetch()["staged"], 3);
@@ -259,7 +259,7 @@ async fn bad_rows_are_named_and_only_who_changed_is_added() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_cannot_be_listed_is_told_to_export_a_file() {
+async fn a_system_without_a_list_gets_the_advice_to_export_a_file() {
     let stage = Stage::new("lever");
     let told = stage.refused(&[]);
     assert!(told.contains("cannot be listed") && told.contains("--file"), "{told}");

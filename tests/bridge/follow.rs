@@ -30,7 +30,7 @@ fn json(output: &Output) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_brought_to_postman_ends_well_also_as_a_duplicate() {
+async fn following_a_delivery_to_postman_succeeds_even_as_a_duplicate() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -59,7 +59,7 @@ async fn what_is_brought_to_postman_ends_well_also_as_a_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_letter_is_a_failure_with_its_code_and_what_to_do() {
+async fn following_a_dead_letter_fails_with_its_code_and_advice() {
     let sim = sim();
     sim.add_member(Person::standing("e-1@example.com", Standing::OtherTeam));
     let home = Home::new(&sim, "");
@@ -89,7 +89,7 @@ async fn a_dead_letter_is_a_failure_with_its_code_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_end_in_time_is_reported_as_it_stands() {
+async fn following_an_unfinished_delivery_reports_its_state() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -115,7 +115,7 @@ async fn what_does_not_end_in_time_is_reported_as_it_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_token_nothing_is_sent_and_another_admin_url_is_asked_instead() {
+async fn without_a_token_nothing_is_sent_and_another_admin_url_may_be_given() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();

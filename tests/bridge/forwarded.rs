@@ -16,7 +16,7 @@ async fn forwarded(bridge: &Bridge, id: &str, forwarded_for: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_is_bound_to_the_addresses_that_trusted_proxies_tell_of() {
+async fn a_source_is_bound_to_addresses_named_by_trusted_proxies() {
     for trust in ["trusted_proxies = [\"127.0.0.1\"]", "trusted_hops = 1"] {
         let sim = sim();
         let source = format!("[[source]]\nname = \"hr\"\nsecrets = [\"{SECRET}\"]\nallow_from = [\"192.0.2.0/24\"]");

@@ -59,7 +59,7 @@ fn group(name: &str, members: &[&str]) -> (String, Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_follow_their_department_and_many_at_once_lose_nobody() {
+async fn people_follow_their_department_even_many_at_once() {
     let sim = sim();
     let home = Home::new(&sim, GROUPS);
     let bridge = home.serve();

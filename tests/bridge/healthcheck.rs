@@ -22,7 +22,7 @@ fn json(output: &Output) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_serves_is_alive_and_ready_and_one_that_stops_is_alive_only() {
+async fn a_serving_process_is_alive_and_ready_and_a_stopping_one_only_alive() {
     let sim = sim();
     let home = Home::new(&sim, "[postman]\ntimeout_s = 10\n[worker]\nlease_s = 20");
     let bridge = home.serve();
@@ -60,7 +60,7 @@ async fn a_process_that_serves_is_alive_and_ready_and_one_that_stops_is_alive_on
 }
 
 #[test]
-fn where_nothing_serves_it_fails_and_says_what_to_look_at() {
+fn without_a_server_it_fails_and_says_what_to_check() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = healthcheck(&closed.to_string(), &[]);
     assert_eq!(output.status.code(), Some(1));

@@ -37,7 +37,7 @@ fn init(place: &Path, sim: &PostmanSim, preset: &str, store: &str, file: &str) -
 }
 
 #[test]
-fn check_takes_what_init_writes_for_every_preset_and_store() {
+fn check_accepts_the_files_of_init_for_every_preset_and_store() {
     let sim = sim();
     let redis = RedisServer::start();
     let place = tempfile::tempdir().unwrap();
@@ -61,7 +61,7 @@ fn check_takes_what_init_writes_for_every_preset_and_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_init_wrote_is_served_and_takes_what_the_system_signs() {
+async fn the_files_of_init_serve_and_accept_signed_deliveries() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let written = init(home.path(), &sim, "generic-hmac-hex", "embedded:./data", "mine.toml");
@@ -82,7 +82,7 @@ async fn what_init_wrote_is_served_and_takes_what_the_system_signs() {
 }
 
 #[test]
-fn init_writes_over_no_file_and_names_what_it_lacks_where_nobody_can_be_asked() {
+fn init_overwrites_no_file_and_names_missing_answers_without_a_terminal() {
     let sim = sim();
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("mine.toml"), "# kept").unwrap();

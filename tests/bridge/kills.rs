@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use scim_bridge::postman_sim::Fault;
 
-use crate::oracle::{Accepted, the_newest_words_are_in_effect_once};
+use crate::oracle::{Accepted, the_newest_facts_took_effect_once};
 use crate::process::{Bridge, Home, http, job_id, post, sim};
 use crate::words::body;
 
@@ -91,7 +91,7 @@ async fn load_until_gone(bridge: Bridge, senders: &mut [Sender], signal: Signal,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_is_accepted_is_in_effect_once_however_the_process_ends() {
+async fn accepted_deliveries_take_effect_once_however_the_process_ends() {
     let sim = sim();
     for fault in ["any:create-failed:3%", "write:reset:3%:after", "any:reset:2%", "write:close:2%"] {
         sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -120,7 +120,7 @@ async fn whatever_is_accepted_is_in_effect_once_however_the_process_ends() {
         bridge.all_have_ended(&sender.jobs).await;
         accepted.append(&mut sender.accepted);
     }
-    let words = the_newest_words_are_in_effect_once(&sim, &accepted);
+    let words = the_newest_facts_took_effect_once(&sim, &accepted);
     let people = accepted.len();
     println!("seed {SEED}: {ROUNDS} rounds, {people} people, {words} words, {} calls", sim.stats().calls);
     assert!(words > ROUNDS, "there was hardly any load: {words} words");

@@ -29,7 +29,7 @@ async fn counted(bridge: &Bridge, operation: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_look_is_counted_respects_holds_and_its_refusals_stop_no_worker() {
+async fn a_live_look_uses_the_limit_respects_holds_and_sets_none() {
     let sim = sim();
     // Limits under which a 429 would slow all workers.
     let home = Home::new(&sim, "[postman]\nwrites_per_minute = 180\nreads_per_minute = 300");
@@ -79,7 +79,7 @@ async fn a_look_is_counted_respects_holds_and_its_refusals_stop_no_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_the_target_may_know_external_ids_these_are_asked_for_first() {
+async fn external_ids_are_searched_first_if_the_target_may_know_them() {
     let sim = sim();
     sim.add_member(Person::member("e-1@example.com", "Ada", "King"));
     let home = Home::new(&sim, "[target]\nkind = \"generic-scim\"\nname = \"the provider\"");

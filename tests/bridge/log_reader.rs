@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::process::{Home, PATIENCE, http, payload, post, sim, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_dropped_are_counted() {
+async fn a_stalled_log_reader_stops_nothing_and_dropped_lines_are_counted() {
     let sim = sim();
     let home = Home::new(&sim, "[log]\nlevel = 'trace'");
     let mut child = home.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -56,7 +56,7 @@ async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_droppe
 }
 
 #[test]
-fn a_process_that_cannot_start_ends_even_if_nobody_reads_why() {
+fn a_process_that_cannot_start_ends_even_if_nobody_reads_its_log() {
     let home = Home::at("http://127.0.0.1:9/scim/v2", "");
     let (_reader, writer) = std::io::pipe().unwrap();
     let (mut full, (told, is_full)) = (writer.try_clone().unwrap(), std::sync::mpsc::channel());

@@ -19,7 +19,7 @@ use scim_bridge::store::{
 };
 use serde_json::Value;
 
-use crate::oracle::{Accepted, the_newest_words_are_in_effect_once};
+use crate::oracle::{Accepted, the_newest_facts_took_effect_once};
 use crate::process::{Bridge, Home, KEY, http, job_id, post, sim, until};
 use crate::redis_server::RedisServer;
 use crate::words::{Truth, body};
@@ -73,7 +73,7 @@ fn stop(bridge: Bridge) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_company_that_grows_takes_everything_along() {
+async fn a_growing_company_takes_everything_to_redis() {
     let (sim, redis) = (sim(), RedisServer::start());
     let home = Home::new(&sim, TOKEN);
     let (old, new) = (embedded(&home), redis.url());
@@ -142,14 +142,14 @@ async fn a_company_that_grows_takes_everything_along() {
     send(&bridge, &mut accepted, "WAITS", 4).await;
     bridge.settled().await;
     assert!(accepted.iter().all(|(person, count)| Truth::after(person, *count).employed), "the test proves little");
-    the_newest_words_are_in_effect_once(&sim, &accepted);
+    the_newest_facts_took_effect_once(&sim, &accepted);
 
     // A second copy fails, both while the new bridge runs and afterwards.
     assert!(said(&copy(&home, &old, &new, &[])).contains("in use"));
     stop(bridge);
     let refused = copy(&home, &old, &new, &[]);
     assert!(!refused.status.success() && said(&refused).contains("was served since"), "{}", said(&refused));
-    the_newest_words_are_in_effect_once(&sim, &accepted);
+    the_newest_facts_took_effect_once(&sim, &accepted);
 
     // As a backup: the source may continue.
     let backup = format!("embedded:{}", home.path().join("backup").display());
@@ -164,7 +164,7 @@ async fn a_company_that_grows_takes_everything_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_is_taken_while_the_bridge_serves_and_is_a_store_of_its_own() {
+async fn a_backup_is_taken_while_serving_and_is_a_complete_store() {
     let sim = sim();
     let home = Home::new(&sim, TOKEN);
     let bridge = home.serve();
@@ -193,7 +193,7 @@ async fn a_backup_is_taken_while_the_bridge_serves_and_is_a_store_of_its_own() {
     bridge.settled().await;
     assert_eq!(bridge.outcome(job_id(&waiting)).await, "created");
     assert_eq!(send(&bridge, &mut accepted, "DONE", 0).await["status"], "duplicate");
-    the_newest_words_are_in_effect_once(&sim, &accepted);
+    the_newest_facts_took_effect_once(&sim, &accepted);
 
     let mut of_redis = home.command(&["store", "backup", "elsewhere"]);
     let of_redis = of_redis.env("SCIM_BRIDGE__STORE__URL", "redis://127.0.0.1:9").output().unwrap();
@@ -364,7 +364,7 @@ async fn copy_with_kills(home: &Home, from: &str, to: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_that_is_killed_again_and_again_ends_the_same() {
+async fn a_copy_killed_again_and_again_ends_the_same() {
     let (sim, redis) = (sim(), RedisServer::start());
     let home = Home::new(&sim, TOKEN);
     let (old, backup) = (embedded(&home), format!("embedded:{}", home.path().join("backup").display()));
@@ -378,7 +378,7 @@ async fn a_copy_that_is_killed_again_and_again_ends_the_same() {
 }
 
 #[test]
-fn what_is_no_store_or_the_same_one_is_refused_and_no_secret_is_told() {
+fn an_invalid_or_identical_store_is_refused_without_showing_a_secret() {
     let (sim, redis) = (sim(), RedisServer::start());
     let home = Home::new(&sim, TOKEN);
     let (old, url) = (embedded(&home), redis.url());

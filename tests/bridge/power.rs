@@ -59,7 +59,7 @@ async fn cut_after(busy: Duration, more: &[(&str, &str)]) -> (usize, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_power_cut_loses_nothing_that_was_answered_200() {
+async fn a_power_cut_loses_no_delivery_answered_200() {
     for busy in moments("embedded", 3, 0, 2_000) {
         let (acknowledged, lost) = cut_after(busy, &[]).await;
         assert!(acknowledged > 0 && lost == 0, "{lost} of {acknowledged} lost after {busy:?}");

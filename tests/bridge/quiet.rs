@@ -43,7 +43,7 @@ async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl Async
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refused_signatures_are_a_line_a_second_with_a_count() {
+async fn refused_signatures_log_one_line_a_second_with_a_count() {
     let sim = sim();
     let bridge = Home::new(&sim, "").serve();
     let (client, url) = (http(), format!("http://{}/webhooks/hr", bridge.listen));
@@ -52,7 +52,7 @@ async fn refused_signatures_are_a_line_a_second_with_a_count() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_and_requests_without_a_redis_are_a_line_a_second_with_a_count() {
+async fn without_redis_deliveries_and_requests_log_one_line_a_second_with_a_count() {
     let (sim, mut redis) = (sim(), RedisServer::start());
     let more = format!(
         "[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\nallow_plain = true\n",

@@ -27,7 +27,7 @@ async fn comes_to(bridge: &Bridge, path: &str, status: u16, words: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_when_it_is_there() {
+async fn without_redis_a_process_answers_503_and_recovers_when_redis_is_back() {
     let (sim, mut redis) = (sim(), RedisServer::start());
     let home = Home::new(&sim, &on(&redis));
     redis.kill();
@@ -91,7 +91,7 @@ async fn an_idle_worker_makes_no_more_calls_than_docs_redis_md_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_of_a_newer_version_is_left_alone_by_starting_and_by_running_processes() {
+async fn starting_and_running_processes_leave_a_newer_store_alone() {
     let (sim, redis) = (sim(), RedisServer::start());
     let home = Home::new(&sim, &on(&redis));
     let bridge = home.serve_as("intake");
@@ -117,7 +117,7 @@ async fn a_store_of_a_newer_version_is_left_alone_by_starting_and_by_running_pro
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_settings_changed_in_use_are_reported_until_they_are_right_again() {
+async fn redis_settings_changed_in_use_are_reported_until_corrected() {
     let (sim, redis) = (sim(), RedisServer::start());
     let bridge = Home::new(&sim, &on(&redis)).serve();
     comes_to(&bridge, "/readyz", 200, "").await;

@@ -52,7 +52,7 @@ fn named(sim: &PostmanSim) -> Vec<String> {
 
 /// Whoever is `active` = false there would be invited in silence.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn columns_that_nothing_follows_are_named_by_import_and_plan() {
+async fn import_and_plan_name_unused_columns() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -71,7 +71,7 @@ async fn columns_that_nothing_follows_are_named_by_import_and_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_plan_that_the_target_refuses_says_what_it_answered_and_what_to_do() {
+async fn a_plan_refused_by_the_target_shows_the_answer_and_advice() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -88,7 +88,7 @@ async fn a_plan_that_the_target_refuses_says_what_it_answered_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_roster_is_applied_in_parts_and_strangers_only_where_told() {
+async fn a_roster_is_applied_in_parts_and_strangers_only_on_request() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -129,7 +129,7 @@ async fn a_roster_is_applied_in_parts_and_strangers_only_where_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_import_takes_the_place_of_the_first_and_a_cut_file_changes_nobody() {
+async fn a_second_import_replaces_the_first_and_a_truncated_file_changes_nobody() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -153,7 +153,7 @@ async fn a_second_import_takes_the_place_of_the_first_and_a_cut_file_changes_nob
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_roster_says_how_it_is_and_withdraws_no_leave_that_is_announced() {
+async fn a_roster_withdraws_no_announced_leave() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -173,7 +173,7 @@ async fn a_roster_says_how_it_is_and_withdraws_no_leave_that_is_announced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn drift_is_reported_and_repaired_as_far_as_configured_and_removals_stay() {
+async fn drift_is_reported_and_repaired_as_configured_and_removals_stay() {
     let sim = sim();
     let home = Home::new(&sim, "[drift]\nevery_h = 24\nrepair = [\"names\"]");
     let bridge = home.serve();
@@ -240,7 +240,7 @@ async fn blank_lines_in_a_roster_do_not_slow_its_import() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn apply_waits_for_nobody_who_is_not_in_it() {
+async fn apply_waits_for_nobody_outside_it() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -257,7 +257,7 @@ async fn apply_waits_for_nobody_who_is_not_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_order_to_apply_is_refused_with_what_to_give() {
+async fn an_incomplete_apply_is_refused_with_advice() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -288,7 +288,7 @@ async fn what_is_no_order_to_apply_is_refused_with_what_to_give() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_is_gone_is_told_until_it_is_back() {
+async fn a_removed_source_is_reported_until_it_is_back() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();

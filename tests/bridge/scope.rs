@@ -39,7 +39,7 @@ async fn story(bridge: &Bridge, sim: &PostmanSim) -> Vec<bool> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_out_of_scope_is_off_until_an_update_that_says_nothing_else_shows_them_in_it() {
+async fn a_person_out_of_scope_is_off_until_any_update_shows_them_in_scope() {
     let sim = sim();
     let home = Home::new(&sim, RULES);
     let bridge = home.serve();
@@ -49,7 +49,7 @@ async fn who_is_out_of_scope_is_off_until_an_update_that_says_nothing_else_shows
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_rules_of_scope_the_same_records_switch_nobody_off() {
+async fn without_scope_rules_the_same_records_switch_nobody_off() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -59,7 +59,7 @@ async fn without_rules_of_scope_the_same_records_switch_nobody_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_records_of_others_are_ignored_whoever_was_in_scope_before_leaves_and_nobody_else_is_asked_for() {
+async fn with_out_of_scope_records_ignored_only_people_formerly_in_scope_leave() {
     let sim = sim();
     let home = Home::new(&sim, &RULES.replace("out_of_scope = 'leave'", "out_of_scope = 'ignore'"));
     let bridge = home.serve();

@@ -20,7 +20,7 @@ async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> Stri
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
+async fn a_stop_finishes_requests_in_flight_and_refuses_new_ones() {
     for signal in [Signal::TERM, Signal::HUP] {
         stops_in_good_order(signal).await;
     }
@@ -81,7 +81,7 @@ async fn a_kept_connection_is_told_to_close_on_its_last_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_end_within_the_grace_is_given_back() {
+async fn work_unfinished_after_the_grace_is_given_back() {
     let sim = sim();
     let home = Home::new(&sim, "[server]\nshutdown_grace_s = 1\n[postman]\ntimeout_s = 20\n[worker]\nlease_s = 60");
     let bridge = home.serve();
@@ -135,7 +135,7 @@ async fn a_second_process_on_the_same_store_waits_for_the_first_to_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_process_that_waits_in_vain_says_so_and_stops() {
+async fn a_second_process_that_waits_too_long_says_so_and_stops() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let _first = home.serve();

@@ -77,7 +77,7 @@ async fn deliveries_that_a_damaged_store_refuses_are_reported_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_whom_a_damaged_store_keeps_from_the_target_are_reported() {
+async fn people_blocked_by_a_damaged_store_are_reported() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = damaged(&home, "owner").await;
@@ -95,7 +95,7 @@ async fn people_whom_a_damaged_store_keeps_from_the_target_are_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_index_that_cannot_be_read_hides_nothing_else_and_a_copy_mends_it() {
+async fn an_unreadable_index_hides_nothing_else_and_a_copy_repairs_it() {
     let (receiver, url) = Receiver::start(&[]);
     let sim = sim();
     let home = Home::new(&sim, &with_alert(&url));
@@ -131,7 +131,7 @@ async fn an_index_that_cannot_be_read_hides_nothing_else_and_a_copy_mends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn receivers_hear_of_a_full_disk_and_of_its_end() {
+async fn receivers_are_alerted_to_a_full_disk_and_its_end() {
     let (receiver, url) = Receiver::start(&[]);
     let sim = sim();
     let home = Home::new(&sim, &with_alert(&url));
@@ -160,7 +160,7 @@ async fn receivers_hear_of_a_full_disk_and_of_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn receivers_hear_of_a_hung_redis_and_of_its_end() {
+async fn receivers_are_alerted_to_a_hung_redis_and_its_end() {
     let (receiver, url) = Receiver::start(&[]);
     let (sim, redis) = (sim(), RedisServer::start());
     let more = format!(

@@ -10,7 +10,7 @@ use crate::process::{Bridge, Home, KEY, http, payload, post, sim, until};
 use crate::redis_server::RedisServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_that_the_process_cannot_do_without_ends_it_and_is_named() {
+async fn a_vital_task_that_fails_ends_the_process_and_is_named() {
     let sim = sim();
     for (place, task) in
         [("intake", "public listener"), ("admin", "admin listener"), ("worker", "worker"), ("writer", "store")]
@@ -51,7 +51,7 @@ fn all_at_work(sim: &PostmanSim) -> Home {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_that_can_be_started_again_is_and_is_counted() {
+async fn a_restartable_task_is_restarted_and_counted() {
     let sim = sim();
     let home = all_at_work(&sim);
     let orders = STARTED_AGAIN.map(|task| format!("{task}=2*panic")).join(";");
@@ -70,7 +70,7 @@ async fn a_part_that_can_be_started_again_is_and_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_of_the_store_that_panics_counts_as_failed_and_is_made_again() {
+async fn a_panicking_store_check_counts_as_failed_and_is_repeated() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve_with(&[("FAILPOINTS", "check=panic")]);
@@ -88,7 +88,7 @@ async fn a_check_of_the_store_that_panics_counts_as_failed_and_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attempt_that_panics_is_that_persons_trouble_alone() {
+async fn a_panicking_attempt_affects_only_its_person() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve_with(&[("FAILPOINTS", "attempt=1*panic")]);
@@ -148,7 +148,7 @@ async fn is_named(address: &str, task: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_loop_that_stands_still_is_named_and_the_process_not_alive() {
+async fn a_stalled_loop_is_named_and_the_process_is_not_alive() {
     let sim = sim();
     let started_again = STARTED_AGAIN.map(|task| (task, task));
     let parts = [("admin", "admin listener"), ("worker", "worker"), ("writer", "store writer")];
@@ -174,7 +174,7 @@ fn on_redis(sim: &PostmanSim, redis: &RedisServer, durability: &str) -> Home {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_loops_of_a_store_on_redis_are_started_again_and_take_what_comes_then() {
+async fn the_redis_stores_loops_are_restarted_and_take_new_work() {
     let kinds = [(RedisServer::start(), "written", "dispatch"), (RedisServer::start_valkey(), "fsynced", "durable")];
     for (redis, durability, dispatcher) in kinds {
         let sim = sim();
@@ -196,7 +196,7 @@ async fn the_loops_of_a_store_on_redis_are_started_again_and_take_what_comes_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_loop_of_a_store_on_redis_that_stands_still_is_named() {
+async fn a_stalled_loop_of_the_redis_store_is_named() {
     let (sim, redis, valkey) = (sim(), RedisServer::start(), RedisServer::start_valkey());
     let homes = [
         (on_redis(&sim, &redis, "written"), "dispatch"),
@@ -211,7 +211,7 @@ async fn a_loop_of_a_store_on_redis_that_stands_still_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_does_not_answer_makes_no_loop_hang() {
+async fn an_unresponsive_redis_makes_no_loop_hang() {
     let (sim, redis, valkey) = (sim(), RedisServer::start(), RedisServer::start_valkey());
     for (redis, durability) in [(&redis, "written"), (&valkey, "fsynced")] {
         let home = on_redis(&sim, redis, durability);

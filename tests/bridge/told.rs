@@ -38,7 +38,7 @@ async fn no_problems(bridge: &Bridge) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_leaves_at_a_time_of_no_clock_has_left_and_status_says_so() {
+async fn a_leave_with_an_impossible_time_takes_effect_and_is_reported() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -54,7 +54,7 @@ async fn who_leaves_at_a_time_of_no_clock_has_left_and_status_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hire_under_an_address_that_cannot_be_used_outlives_its_dead_letter() {
+async fn a_hire_under_an_unusable_address_outlives_its_dead_letter() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -86,7 +86,7 @@ async fn a_hire_under_an_address_that_cannot_be_used_outlives_its_dead_letter() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leave_whose_date_cannot_be_read_waits_for_a_mapping_that_can() {
+async fn a_leave_with_an_unreadable_date_waits_for_a_corrected_mapping() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -125,7 +125,7 @@ async fn a_leave_whose_date_cannot_be_read_waits_for_a_mapping_that_can() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_sends_a_time_with_only_some_events_is_reported() {
+async fn a_source_with_times_on_only_some_events_is_reported() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
@@ -137,7 +137,7 @@ async fn a_source_that_sends_a_time_with_only_some_events_is_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_file_that_cannot_be_used_any_more_is_a_problem_until_it_can() {
+async fn an_unusable_secret_file_is_a_problem_until_it_is_usable() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let key = home.path().join("key");

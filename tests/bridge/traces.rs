@@ -86,7 +86,7 @@ fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
 }
 
 #[actix_web::test]
-async fn the_trace_of_a_delivery_goes_through_the_store_to_the_scim_call() {
+async fn a_deliverys_trace_goes_through_the_store_to_the_scim_call() {
     let (collector, url) = Collector::start();
     let sim = sim();
     let home = Home::new(&sim, "");
@@ -119,7 +119,7 @@ async fn the_trace_of_a_delivery_goes_through_the_store_to_the_scim_call() {
 }
 
 #[actix_web::test]
-async fn events_that_one_attempt_folds_are_its_parent_and_its_links_after_a_restart_too() {
+async fn folded_events_are_an_attempts_parent_and_links_even_after_a_restart() {
     let (collector, url) = Collector::start();
     let sim = sim();
     let home = Home::new(&sim, &format!("[telemetry]\notlp_endpoint = '{url}/'"));
@@ -158,7 +158,7 @@ async fn events_that_one_attempt_folds_are_its_parent_and_its_links_after_a_rest
 }
 
 #[actix_web::test]
-async fn whoever_is_not_proven_makes_no_span_and_what_is_not_to_be_recorded_is_not() {
+async fn an_unverified_sender_makes_no_span_and_unsampled_traces_are_not_recorded() {
     let (collector, url) = Collector::start();
     let sim = sim();
     let home = Home::new(&sim, &format!("[telemetry]\notlp_endpoint = '{url}'"));
@@ -185,7 +185,7 @@ async fn whoever_is_not_proven_makes_no_span_and_what_is_not_to_be_recorded_is_n
 }
 
 #[actix_web::test]
-async fn a_collector_that_takes_nothing_costs_spans_and_nothing_else() {
+async fn an_unavailable_collector_costs_only_spans() {
     let (collector, url) = Collector::start();
     *collector.answers.lock().unwrap() = 400;
     let sim = sim();
@@ -207,7 +207,7 @@ async fn a_collector_that_takes_nothing_costs_spans_and_nothing_else() {
 
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 #[actix_web::test]
-async fn what_sends_spans_is_started_again_and_sends_those_that_waited() {
+async fn the_span_exporter_is_restarted_and_sends_waiting_spans() {
     let (collector, url) = Collector::start();
     let sim = sim();
     let home = Home::new(&sim, &format!("[telemetry]\notlp_endpoint = '{url}'"));

@@ -11,7 +11,7 @@ pub(crate) type Accepted = BTreeMap<String, u32>;
 
 /// Checks the team, and every write that was carried out, against what HR said; returns how many words there were.
 /// Values that newer words replaced need never have been written.
-pub(crate) fn the_newest_words_are_in_effect_once(sim: &PostmanSim, accepted: &Accepted) -> u32 {
+pub(crate) fn the_newest_facts_took_effect_once(sim: &PostmanSim, accepted: &Accepted) -> u32 {
     let mut team: BTreeMap<String, Vec<Member>> = BTreeMap::new();
     for member in sim.members() {
         team.entry(owner(&member.user_name).0).or_default().push(member);

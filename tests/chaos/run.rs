@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
 
-use crate::oracle::the_newest_words_are_in_effect_once;
+use crate::oracle::the_newest_facts_took_effect_once;
 use crate::process::{Bridge, Home, KEY, MOVING};
 use crate::redis_server::RedisServer;
 use crate::senders::{Intakes, Sent, send_all};
@@ -167,7 +167,7 @@ async fn chaos(amount: Amount) {
     }
     assert_eq!(watch.jobs(&["dead", "scheduled", "incomplete"]).await, 0, "{}", watch.api("/api/v1/dead").await);
     watch.all_have_ended(&sent.jobs).await;
-    let words = the_newest_words_are_in_effect_once(&sim, &sent.accepted);
+    let words = the_newest_facts_took_effect_once(&sim, &sent.accepted);
     let stats = sim.stats();
     assert_eq!(stats.write_violations + stats.read_violations, 0, "the rate was exceeded: {stats:?}");
     println!(

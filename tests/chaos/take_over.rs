@@ -100,7 +100,7 @@ impl Stage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_workers_person_is_called_about_again_within_the_lease_and_a_second() {
+async fn a_killed_workers_person_is_taken_over_within_the_lease_and_a_second() {
     // The shortest lease that the configuration allows.
     let lease_ms = 11_000;
     let stage = Stage::with_a_call_out(1, lease_ms / 1000).await;
@@ -114,7 +114,7 @@ async fn a_killed_workers_person_is_called_about_again_within_the_lease_and_a_se
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_that_was_renewed_during_the_call_counts_from_its_renewal() {
+async fn a_lease_renewed_during_a_call_counts_from_its_renewal() {
     let (timeout_s, lease_ms) = (8, 18_000);
     let stage = Stage::with_a_call_out(timeout_s, lease_ms / 1000).await;
     stage.renewed().await;

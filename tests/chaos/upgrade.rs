@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
 
-use crate::oracle::the_newest_words_are_in_effect_once;
+use crate::oracle::the_newest_facts_took_effect_once;
 use crate::process::{Bridge, Home, KEY, PATIENCE};
 use crate::redis_server::RedisServer;
 use crate::senders::{Intakes, Sent, send_all};
@@ -55,7 +55,7 @@ async fn calls(sim: &PostmanSim, count: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs an earlier version's binary: script/upgrade-test"]
-async fn an_upgrade_and_the_way_back_lose_nothing_and_do_nothing_twice() {
+async fn an_upgrade_and_a_rollback_lose_nothing_and_repeat_nothing() {
     let previous = PathBuf::from(std::env::var_os(PREVIOUS).expect("SCIM_BRIDGE_PREVIOUS names the earlier binary"));
     let this = PathBuf::from(env!("CARGO_BIN_EXE_scim-bridge"));
     let redis = RedisServer::start();
@@ -95,6 +95,6 @@ async fn an_upgrade_and_the_way_back_lose_nothing_and_do_nothing_twice() {
     serving.worker.settled().await;
     assert_eq!(serving.worker.jobs(&["dead", "scheduled", "incomplete"]).await, 0);
     serving.worker.all_have_ended(&sent.jobs).await;
-    let words = the_newest_words_are_in_effect_once(&sim, &sent.accepted);
+    let words = the_newest_facts_took_effect_once(&sim, &sent.accepted);
     println!("{ROLLS} rolls, {} people, {words} words, {} calls", sent.accepted.len(), sim.stats().calls);
 }

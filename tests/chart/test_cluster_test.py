@@ -30,7 +30,7 @@ def test_it_is_bash(script):
 
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-context"], ["mine", "no_such_step"]])
-def test_it_touches_no_context_but_the_one_that_it_is_given(arguments, tmp_path):
+def test_it_touches_only_the_given_context(arguments, tmp_path):
     config = tmp_path / "kubeconfig"
     config.write_text("apiVersion: v1\nkind: Config\ncurrent-context: mine\ncontexts: [{name: mine, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n")
     # Answers like kubectl; any other request is recorded.
@@ -43,7 +43,7 @@ def test_it_touches_no_context_but_the_one_that_it_is_given(arguments, tmp_path)
     assert set((tmp_path / "asked").read_text().splitlines()) == {"config get-contexts --output name"}
 
 
-def test_only_the_steps_that_are_named_are_done(tmp_path):
+def test_only_the_named_steps_run(tmp_path):
     (tmp_path / "steps").touch()
     of = f"""
         set -euo pipefail
@@ -63,7 +63,7 @@ def test_only_the_steps_that_are_named_are_done(tmp_path):
 
 
 @pytest.mark.parametrize(("heading", "kind"), [("An Ingress: Traefik", "Ingress"), ("A Gateway: Traefik", "HTTPRoute")])
-def test_what_is_tried_behind_a_proxy_is_what_the_page_shows(heading, kind, tmp_path):
+def test_the_trial_behind_a_proxy_matches_the_page(heading, kind, tmp_path):
     done = bash(
         f'''
         set -eu
@@ -136,12 +136,12 @@ def reckoned(load, folder, requests=None, journal=""):
     return bash(text, folder)
 
 
-def test_what_went_well_is_reckoned_well(load, tmp_path):
+def test_a_good_run_is_judged_good(load, tmp_path):
     done = reckoned(load, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_webhook_that_is_not_in_effect_is_found(load, tmp_path):
+def test_a_webhook_without_effect_is_found(load, tmp_path):
     done = reckoned(load, tmp_path, load[1] + "1 wload-0-0 9999 200 1 1\n")
     assert done.returncode != 0 and "members are not as the last webhooks said" in done.stderr
     # One that was not answered 200 may be in effect or not.
@@ -150,14 +150,14 @@ def test_a_webhook_that_is_not_in_effect_is_found(load, tmp_path):
 
 
 @pytest.mark.parametrize(("line", "told"), [("create\\twload-0-0@example.com\\tn9999", "was made twice"), ("replace\\twload-0-0@example.com\\tn1", "1 after")])
-def test_what_was_done_twice_or_out_of_order_is_found(load, tmp_path, line, told):
+def test_repeated_and_misordered_effects_are_found(load, tmp_path, line, told):
     """A line more in the journal: `jq` is where it is read."""
     more = f"""jq() {{ command jq "$@"; case "$*" in *select\\(.applied*) printf '{line}\\n' ;; esac; }}"""
     done = reckoned(load, tmp_path, journal=more)
     assert done.returncode != 0 and told in done.stdout and "not once and in order" in done.stderr
 
 
-def test_the_table_fails_a_rolling_step_that_lost_a_request(tmp_path):
+def test_a_rolling_step_that_lost_a_request_fails(tmp_path):
     script = (ROOT / "script/cluster-test").read_text()
     table = script[script.index("table() {") : script.index("\n}\n", script.index("table() {")) + 3]
     (tmp_path / "load.requests").write_text("1000 a 1 200 5 1\n2000 a 2 000 5 1\n3000 a 2 200 5 2\n9000 a 3 503 5 1\n16000 a 3 200 5 2\n21000 a 4 200 5000 1\n23000 a 5 200 4999 1\n")

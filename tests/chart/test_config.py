@@ -32,7 +32,7 @@ def reference():
     return tomllib.loads(re.sub(r"^#(?=[^\s#])", "", text, flags=re.M))
 
 
-def test_without_a_word_there_is_only_what_the_chart_must_say():
+def test_without_values_only_required_keys_are_rendered():
     config = toml()
     assert {section: set(keys) for section, keys in config.items() if section in OWN} == OWN | {
         "server": OWN["server"] | {"workers", "connections_max"}
@@ -91,7 +91,7 @@ def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     assert run(["explain", "--source", "hr", "--file", str(payload)], env).returncode == 64
 
 
-def test_texts_lists_and_tables_come_through_as_they_are():
+def test_texts_lists_and_tables_are_rendered_unchanged():
     odd = 'a "b" \\ c\nd\té ü < > & \U0001f600'
     more = {
         "config": {
@@ -112,7 +112,7 @@ def test_texts_lists_and_tables_come_through_as_they_are():
     assert source["signature"] == more["config"]["source"][0]["signature"]
 
 
-def test_sections_that_the_chart_knows_nothing_of_come_through(tmp_path):
+def test_sections_unknown_to_the_chart_are_rendered(tmp_path):
     """In every form that the program gets: tables, and lists of tables."""
     chart = tmp_path / "chart"
     shutil.copytree(CHART, chart)
@@ -145,7 +145,7 @@ def test_the_environment_of_the_image_does_not_win(values, rendered, tmp_path):
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, tmp_path):
+def test_the_program_accepts_every_configuration_of_the_matrix(values, rendered, tmp_path):
     """In every rendered pod, including `helm test`'s; without connections."""
     it = rendered(values)
     certificate, key = pem()
@@ -166,7 +166,7 @@ def checked(rendered, folder, given=None):
     return {it["what"]: (it["ok"], it["found"]) for it in json.loads(done.stdout)["checks"]}
 
 
-def test_embedded_is_found_well(tmp_path, postman):
+def test_the_embedded_configuration_passes_check(tmp_path, postman):
     rendered = render("embedded", {"config": {"postman": {"base_url": postman}}})
     told = checked(rendered, tmp_path)
     assert all(ok for ok, _ in told.values()), told
@@ -174,7 +174,7 @@ def test_embedded_is_found_well(tmp_path, postman):
 
 
 @pytest.mark.parametrize("values", ["defaults", "ha"])
-def test_one_redis_is_found_well(values, tmp_path, postman, redis):
+def test_the_redis_configuration_passes_check(values, tmp_path, postman, redis):
     more = {"redis": {"host": "127.0.0.1", "port": redis}, "config": {"postman": {"base_url": postman}, "store": {"durability": "written"}}}
     told = checked(render(values, more), tmp_path)
     assert all(ok for ok, _ in told.values()), told

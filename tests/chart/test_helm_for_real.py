@@ -51,7 +51,7 @@ def level(text):
     return {"config": {"log": {"level": text}}}
 
 
-def test_what_any_pod_was_started_with_is_there_whatever_helm_does(cluster):
+def test_the_objects_of_any_running_pod_stay_whatever_helm_does(cluster):
     run, held = cluster
     seen = {}
     for step in (
@@ -78,7 +78,7 @@ def test_what_any_pod_was_started_with_is_there_whatever_helm_does(cluster):
     assert not left
 
 
-def test_what_no_replica_set_names_any_more_is_taken_away_by_the_next_upgrade(cluster):
+def test_the_next_upgrade_removes_objects_that_no_replica_set_names(cluster):
     run, held = cluster
     run("install", "rel", str(CHART))
     [first] = [name for kind, name in set(named(held)) if kind == "ConfigMap"]

@@ -31,7 +31,7 @@ def test_it_is_the_only_hook_and_leaves_nothing_but_its_log():
     assert render("defaults", {"test": {"enabled": False}}).none("Pod")
 
 
-def test_by_default_it_touches_nobody():
+def test_by_default_it_changes_nobody():
     rendered = render()
     assert payload(rendered) == {"type": "scim-bridge.helm-test"}
     assert "--follow" not in pod_of(rendered)["args"]
@@ -58,7 +58,7 @@ def tokens(rendered):
     return tomllib.loads(rendered.toml())["server"].get("token", [])
 
 
-def test_it_has_no_token_that_changes_anything():
+def test_it_has_only_a_viewer_token():
     """With `--follow` it needs a read-only token, in a Secret of its own that the bridge's pods mount."""
     read = {"name": "helm-test", "role": "read_only", "token": {"file": "/run/secrets/scim-bridge/test-token"}}
     for values, secrets in (("defaults", {"source-hr-0"}), ("everything", {"source-hr-0", "source-hr-1", "test-token"}), ("trial", {"source-hr-0", "test-token"})):
@@ -84,7 +84,7 @@ def test_its_token_is_given_or_made_and_never_the_admin_token():
     assert not [it for it in given.all("Secret") if "test-token" in it["data"]]
 
 
-def test_tokens_that_are_given_stay_beside_its_own():
+def test_given_tokens_stay_beside_its_own():
     auditor = {"name": "auditor", "token": {"env": "AUDITOR"}}
     assert [it["name"] for it in tokens(render("everything", {"config": {"server": {"token": [auditor]}}}))] == ["auditor", "helm-test"]
     assert tokens(render("everything", {"test": {"enabled": False}})) == []
@@ -138,7 +138,7 @@ def run_test(more, folder, given=GIVEN):
     return run(args, pod.env())
 
 
-def test_it_passes_and_what_it_sent_was_ignored(bridge, tmp_path):
+def test_it_passes_and_its_delivery_was_ignored(bridge, tmp_path):
     more, postman = bridge
     before = http(postman.replace("/scim/v2", "/sim/journal"))[1]
     done = run_test(more, tmp_path)
@@ -164,14 +164,14 @@ def test_it_follows_a_hire_to_its_end(bridge, tmp_path):
     assert run_test(more | {"test": {"person": person}}, tmp_path).returncode == 0
 
 
-def test_it_fails_where_the_secret_is_another(bridge, tmp_path):
+def test_it_fails_with_another_secret(bridge, tmp_path):
     more, _ = bridge
     other = GIVEN | {"scim-bridge-hr": {"secret": "whsec_c29tZXRoaW5nLWVsc2UtYWx0b2dldGhlci1oZXJl"}}
     done = run_test(more, tmp_path, other)
     assert done.returncode == 1 and "401" in done.stdout
 
 
-def test_it_fails_where_nobody_serves(bridge, tmp_path):
+def test_it_fails_without_a_server(bridge, tmp_path):
     more, _ = bridge
     server = more["config"]["server"] | {"listen": f"0.0.0.0:{free_port()}"}
     done = run_test(more | {"config": more["config"] | {"server": server}}, tmp_path)

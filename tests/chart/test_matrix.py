@@ -22,19 +22,19 @@ def test_the_matrix_is_there():
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_helm_finds_nothing_to_say(values):
+def test_helm_lint_is_clean(values):
     done = helm("lint", "--strict", str(CHART), "--values", str(VALUES / f"{values}.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stdout + done.stderr
 
 
-def test_helm_finds_nothing_to_say_about_the_bare_chart():
+def test_helm_lint_is_clean_for_the_bare_chart():
     assert helm("lint", "--strict", str(CHART)).returncode == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("values", MATRIX)
-def test_kubernetes_takes_every_object(values, version):
+def test_kubernetes_accepts_every_object(values, version):
     objects = render(values, kube_version=version).objects
     native = [it for it in objects if it["kind"] not in CUSTOM]
     assert len(native) > 5
@@ -42,7 +42,7 @@ def test_kubernetes_takes_every_object(values, version):
         kubernetes_validate.validate(it, version, strict=True)
 
 
-def test_the_schemas_refuse_what_is_unknown():
+def test_the_schemas_refuse_unknown_fields():
     it = render("defaults").one("Deployment", "rel-scim-bridge-intake")
     it["spec"]["template"]["spec"]["tolerationz"] = []
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -60,13 +60,13 @@ def custom_resources(objects, folder):
     return done.stdout.splitlines()
 
 
-def test_their_makers_take_every_custom_resource(tmp_path):
+def test_the_published_schemas_accept_every_custom_resource(tmp_path):
     objects = [it for values in MATRIX for it in render(values).objects if it["kind"] in CUSTOM]
     assert {it["kind"] for it in objects} == CUSTOM
     assert custom_resources(objects, tmp_path) == []
 
 
-def test_the_schemas_of_custom_resources_refuse_what_is_wrong(tmp_path):
+def test_the_schemas_of_custom_resources_refuse_wrong_objects(tmp_path):
     scaled = render("everything").one("ScaledObject")
     misspelt = scaled | {"metadata": {"name": "misspelt"}, "spec": scaled["spec"] | {"minReplicaCounts": 1}}
     mistyped = scaled | {"metadata": {"name": "mistyped"}, "spec": scaled["spec"] | {"pollingInterval": "soon"}}
@@ -75,7 +75,7 @@ def test_the_schemas_of_custom_resources_refuse_what_is_wrong(tmp_path):
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_what_is_rendered_is_well_formed(values):
+def test_the_rendered_yaml_is_well_formed(values):
     text = render(values).text
     assert not re.findall(r"[ \t]$", text, re.M), "blanks at a line's end"
     assert "\t" not in text and "%!" not in text and "<nil>" not in text and "map[" not in text
@@ -116,7 +116,7 @@ def test_the_yaml_of_chart_values_and_matrix_is_tidy():
     assert done.returncode == 0, done.stdout
 
 
-def test_a_long_name_still_makes_names_that_kubernetes_takes():
+def test_a_long_release_name_gives_valid_names():
     rendered = render("everything", {"fullnameOverride": "x" * 60})
     for it in rendered.objects:
         assert len(it["metadata"]["name"]) <= 63

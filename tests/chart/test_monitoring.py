@@ -43,7 +43,7 @@ def queries():
     yield "keda", trigger["metadata"]["valueLocation"]
 
 
-def test_queries_name_only_metrics_and_labels_that_there_are():
+def test_queries_name_only_existing_metrics_and_labels():
     known = families()
     named = set()
     for where, query in queries():
@@ -63,7 +63,7 @@ def test_queries_name_only_metrics_and_labels_that_there_are():
     assert named == known.keys()
 
 
-def test_what_every_process_tells_alike_is_never_summed():
+def test_metrics_that_all_processes_share_are_never_summed():
     shared = {"scim_bridge_jobs", "scim_bridge_oldest_due_job_age_seconds", "scim_bridge_dead_letters", "scim_bridge_hold", "scim_bridge_problems", "scim_bridge_processes"}
     for where, query in queries():
         for name in shared:
@@ -82,7 +82,7 @@ def test_every_dashboard_query_is_one(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_prometheus_takes_the_rules_and_they_alert_when_they_should(tmp_path):
+def test_prometheus_accepts_the_rules_and_they_fire_when_they_should(tmp_path):
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules()}]}))
     done = subprocess.run(["promtool", "check", "rules", str(tmp_path / "whole.yaml")], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -104,7 +104,7 @@ def slug(heading):
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def test_every_alert_has_a_runbook_that_is_there():
+def test_every_alert_has_an_existing_runbook():
     for rule in rules():
         base, anchor = rule["annotations"]["runbook_url"].split("#")
         url, name = base.rsplit("/", 1)
@@ -127,13 +127,13 @@ def test_alerts_can_be_left_out_labelled_and_added_to():
     assert "> 60" in text and "> 99" in text
 
 
-def test_alerts_are_of_this_release_only():
+def test_alerts_cover_only_this_release():
     for rule in rules():
         for selector in re.findall(r"scim_bridge_\w+\{([^}]*)\}", rule["expr"]):
             assert 'namespace="people"' in selector and 'job="rel-scim-bridge-admin"' in selector
 
 
-def test_the_service_monitor_meets_the_admin_service_only():
+def test_the_service_monitor_selects_only_the_admin_service():
     rendered = render("everything")
     monitor = rendered.one("ServiceMonitor")
     met = [
@@ -188,7 +188,7 @@ def told(tmp_path_factory, postman):
         yield eventually(all_told, "the hire is not done")
 
 
-def test_the_bridge_serves_what_the_queries_read(told):
+def test_the_bridge_serves_the_metrics_of_the_queries(told):
     served = set(re.findall(r"^# TYPE (\w+)", told, re.M))
     known = families()
     assert served <= known.keys()

@@ -9,7 +9,7 @@ def selects(selector, labels):
     return selector.items() <= labels.items()
 
 
-def test_webhooks_and_admin_are_services_of_their_own():
+def test_webhooks_and_admin_have_separate_services():
     rendered = render()
     hooks, admin = rendered.one("Service", "rel-scim-bridge"), rendered.one("Service", "rel-scim-bridge-admin")
     assert hooks["spec"]["type"] == admin["spec"]["type"] == "ClusterIP"
@@ -23,7 +23,7 @@ def test_webhooks_and_admin_are_services_of_their_own():
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_no_selector_meets_a_pod_that_it_does_not_mean(values):
+def test_no_selector_matches_an_unintended_pod(values):
     rendered = render(values)
     bridges = {it["metadata"]["name"] for it in rendered.bridges()}
     for it in rendered.all("Deployment") + rendered.all("StatefulSet"):
@@ -56,7 +56,7 @@ def test_nothing_routes_to_the_admin_listener(values):
             assert [port["targetPort"] for port in service["spec"]["ports"]] == ["webhooks"]
 
 
-def test_an_ingress_and_a_route_say_what_they_were_told():
+def test_an_ingress_and_a_route_follow_the_values():
     ingress = render("ha").one("Ingress")["spec"]
     assert ingress["ingressClassName"] == "nginx"
     assert ingress["tls"] == [{"secretName": "hooks-tls", "hosts": ["hooks.example.com"]}]
@@ -81,7 +81,7 @@ def ports(rule):
     return sorted((it["port"], it["protocol"]) for it in rule["ports"])
 
 
-def test_by_default_in_come_webhooks_and_monitoring_and_out_go_dns_redis_and_postman():
+def test_default_policies_allow_only_the_needed_traffic():
     it = policy()
     assert it["policyTypes"] == ["Ingress", "Egress"]
     hooks, admin = it["ingress"]
@@ -101,7 +101,7 @@ def test_by_default_in_come_webhooks_and_monitoring_and_out_go_dns_redis_and_pos
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_each_pod_of_the_bridge_has_one_policy_and_it_is_its_role_s(values):
+def test_each_pod_of_the_bridge_has_exactly_its_roles_policy(values):
     rendered = render(values)
     for it in rendered.bridges():
         labels = it["spec"]["template"]["metadata"]["labels"]
@@ -109,7 +109,7 @@ def test_each_pod_of_the_bridge_has_one_policy_and_it_is_its_role_s(values):
         assert met == [it["metadata"]["name"]]
 
 
-def test_a_way_out_for_those_who_call_postman_is_none_for_the_intake():
+def test_egress_to_postman_is_not_for_the_intake():
     proxy = {"ports": [{"port": 3128, "protocol": "TCP"}]}
     more = {"networkPolicy": {"extraEgress": [proxy]}}
     assert proxy in worker_policy("defaults", more)["egress"] and proxy not in policy("defaults", more)["egress"]
@@ -136,7 +136,7 @@ def test_every_peer_can_be_narrowed():
     assert ports(extra) == [(3128, "TCP")]
 
 
-def test_nobody_reaches_the_admin_listener_where_nobody_is_named():
+def test_nobody_reaches_the_admin_listener_unless_named():
     more = {"networkPolicy": {"adminFrom": []}, "test": {"enabled": False}}
     assert [ports(rule) for rule in policy("defaults", more)["ingress"]] == [[(8080, "TCP")]]
     assert worker_policy("defaults", more)["ingress"] == []
@@ -151,7 +151,7 @@ def test_nobody_reaches_the_admin_listener_where_nobody_is_named():
         ("defaults", {"redis": {"host": ""}, "config": {"store": {"url": "rediss://[::1]:7003/2"}}}, [(7003, "TCP")]),
     ],
 )
-def test_redis_ports_are_those_that_are_spoken_to(values, more, redis):
+def test_redis_ports_are_those_of_the_url(values, more, redis):
     assert ports(policy(values, more)["egress"][1]) == redis
 
 
@@ -167,7 +167,7 @@ def test_postman_s_port_is_that_of_its_address(base_url, port):
     ("endpoint", "port"),
     [("http://collector.traces:4318", 4318), ("https://otlp.example.com/otlp", 443), ("http://collector", 80)],
 )
-def test_a_collector_of_traces_is_let_out_to_by_whoever_takes_in_and_whoever_works(endpoint, port):
+def test_intake_and_worker_may_reach_the_trace_collector(endpoint, port):
     more = {"config": {"telemetry": {"otlp_endpoint": endpoint}}}
     for traced, bare in (
         (policy("defaults", more), policy("defaults")),
@@ -177,7 +177,7 @@ def test_a_collector_of_traces_is_let_out_to_by_whoever_takes_in_and_whoever_wor
         assert ports(rules[2]) == [(port, "TCP")] and rules[:2] + rules[3:] == bare["egress"]
 
 
-def test_a_trial_speaks_to_its_own_servers_only():
+def test_a_trial_reaches_only_its_own_servers():
     rendered = render("trial")
     it = rendered.one("NetworkPolicy", "rel-scim-bridge-worker")["spec"]
     _, redis, sim = it["egress"]
@@ -198,7 +198,7 @@ def test_the_embedded_store_needs_no_redis():
     assert [ports(rule) for rule in policy("embedded")["egress"]] == [[(53, "TCP"), (53, "UDP")], [(443, "TCP")]]
 
 
-def test_policies_can_be_left_to_somebody_else():
+def test_policies_can_be_switched_off():
     assert render("defaults", {"networkPolicy": {"enabled": False}}).none("NetworkPolicy")
 
 

@@ -37,7 +37,7 @@ def test_every_pod_is_restricted(values):
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_nothing_is_asked_of_the_kubernetes_api(values):
+def test_no_pod_uses_the_kubernetes_api(values):
     rendered = render(values)
     assert rendered.one("ServiceAccount")["automountServiceAccountToken"] is False
     for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"):
@@ -52,7 +52,7 @@ def test_a_service_account_of_yours_is_used():
     assert {spec["serviceAccountName"] for _, spec in rendered.pods()} == {"mine"}
 
 
-def test_a_scanner_finds_only_what_there_are_reasons_for(tmp_path):
+def test_a_scanner_finds_only_justified_exceptions(tmp_path):
     for values in MATRIX:
         objects = [it for it in render(values).objects if it["metadata"]["name"] not in ("presets", "rel-more")]
         (tmp_path / f"{values}.yaml").write_text(yaml.safe_dump_all(objects))

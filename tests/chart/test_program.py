@@ -39,14 +39,14 @@ def with_program(folder, **answers):
     return chart
 
 
-def test_the_chart_sets_the_keys_that_the_program_has():
+def test_the_chart_sets_only_keys_of_the_program():
     """If this fails, update the list in `scim-bridge.program.keys`."""
     known = {key for key in WANTED if key.split(".")[1] in reference()[key.split(".")[0]]}
     told = {key for key in program("keys").split(",") if key}
     assert told == known
 
 
-def test_a_store_s_owner_has_a_name_for_people(tmp_path):
+def test_a_store_s_owner_has_a_readable_name(tmp_path):
     assert tomllib.loads(render("trial").toml())["postman"]["team"] == "people/rel"
     assert "team" not in tomllib.loads(render("trial", chart=with_program(tmp_path, keys="")).toml())["postman"]
 
@@ -56,7 +56,7 @@ def test_a_store_s_owner_has_a_name_for_people(tmp_path):
     [("redis", True), ("redis.cache", True), ("redis-master.cache.svc", True), ("redis.cache.svc.cluster.local", True), ("127.0.0.1", True)]
     + [("redis.example.com", False), ("10.0.0.7", False), ("master.cache.use1.amazonaws.com", False)],
 )
-def test_redis_without_tls_is_for_the_cluster_s_own_network_unless_somebody_says_more(host, inside):
+def test_redis_without_tls_is_only_for_the_cluster_network_unless_configured(host, inside):
     def of(more):
         return {"redis": {"host": host} | more.pop("redis", {}), **more}
 
@@ -74,7 +74,7 @@ def mounted(rendered, deployment):
     return {item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]}
 
 
-def test_each_pod_mounts_only_what_its_role_reads(tmp_path):
+def test_each_pod_mounts_only_its_role_s_files(tmp_path):
     chart = with_program(tmp_path, readsByRole="true")
     split, everything = render("ha", chart=chart), render("everything", chart=chart)
     assert mounted(split, "rel-scim-bridge-intake") == {"admin-token", "redis-password", "source-hr-0", "source-hr-1"}
@@ -82,7 +82,7 @@ def test_each_pod_mounts_only_what_its_role_reads(tmp_path):
     assert {"postman-key", "source-hr-0", "source-people-0"} <= mounted(everything, "bridge")
 
 
-def test_the_test_s_pod_mounts_only_what_it_sends_with():
+def test_the_test_s_pod_mounts_only_its_own_secrets():
     def of(values, more=None):
         [volume] = [it for it in render(values, more).one("Pod")["spec"]["volumes"] if it["name"] == "secrets"]
         return {item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]}

@@ -37,7 +37,7 @@ def test_the_url_says_which_redis(values, more, url):
     assert tomllib.loads(render(values, more).toml())["store"]["url"] == url
 
 
-def test_who_we_are_is_beside_the_url():
+def test_the_login_is_beside_the_url():
     store = tomllib.loads(render("sentinel", {"redis": {"username": "u", "sentinel": {"username": "s"}}}).toml())["store"]
     assert (store["username"], store["sentinel_username"]) == ("u", "s")
     assert store["password"] == {"file": "/run/secrets/scim-bridge/redis-password"}
@@ -78,7 +78,7 @@ def test_tls_with_an_authority_and_a_certificate_of_our_own(tmp_path, postman):
         assert not alone["store"][0]
 
 
-def test_the_primary_that_sentinels_know(tmp_path, postman):
+def test_the_primary_is_found_through_sentinels(tmp_path, postman):
     with ExitStack() as stack:
         primary = stack.enter_context(valkey(tmp_path / "primary", *PASS, ready=READY))
         port = free_port()
@@ -110,7 +110,7 @@ def valkey_conf(rendered):
     return it["data"]["valkey.conf"]
 
 
-def test_the_trial_s_valkey_is_one_of_the_official_image_with_a_volume():
+def test_the_trial_s_valkey_runs_the_official_image_with_a_volume():
     rendered = render("trial")
     it = rendered.one("StatefulSet")
     assert it["spec"]["replicas"] == 1
@@ -128,13 +128,13 @@ def test_the_trial_s_valkey_is_one_of_the_official_image_with_a_volume():
 
 
 @pytest.mark.parametrize(("durability", "flushes"), [("written", "everysec"), ("fsynced", "always"), ("replicated", "always")])
-def test_the_trial_s_valkey_always_flushes_where_a_delivery_waits_for_that(durability, flushes):
+def test_the_trial_s_valkey_always_flushes_if_deliveries_wait_for_it(durability, flushes):
     conf = valkey_conf(render("trial", {"config": {"store": {"durability": durability}}}))
     assert f"appendfsync {flushes}" in conf.splitlines()
 
 
 @pytest.mark.parametrize("password", ["plain", "with \"marks\" and \\ and 'blanks'", "$(date) `id` $HOME"])
-def test_the_trial_s_valkey_starts_as_rendered_and_the_bridge_gets_in(password, tmp_path, postman):
+def test_the_trial_s_valkey_starts_as_rendered_and_accepts_the_bridge(password, tmp_path, postman):
     """Exactly the command of the StatefulSet, with `/etc`, `/run` and `/data` below a folder."""
     port = free_port()
     more = {"redis": {"password": {"value": password}}}

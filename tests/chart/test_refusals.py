@@ -92,13 +92,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("values", "more", "message"), REFUSED)
-def test_what_cannot_work_is_refused_with_the_value_and_what_to_do(values, more, message):
+def test_impossible_values_are_refused_by_name_with_advice(values, more, message):
     told = refused(values, more)
     assert any(line.startswith(message) for line in told), told
     assert not any("tell-me" in line for line in told), "a secret is shown"
 
 
-def test_a_release_name_that_no_service_could_have_is_refused():
+def test_an_invalid_release_name_is_refused():
     message = "fullnameOverride: the release's name makes 1st-scim-bridge, but a Service's name begins with a letter: set one that does"
     assert refused(DEFAULTS, release="1st") == [message]
     assert template(DEFAULTS, {"fullnameOverride": "first"}, release="1st").returncode == 0
@@ -106,13 +106,13 @@ def test_a_release_name_that_no_service_could_have_is_refused():
 
 @pytest.mark.parametrize("values", MATRIX)
 @pytest.mark.parametrize("release", ["my.release", "a" * 38 + "--" + "b" * 12])
-def test_any_other_release_name_makes_names_that_kubernetes_accepts(values, release):
+def test_any_other_release_name_gives_valid_names(values, release):
     for it in render(values, {"extraManifests": []}, release=release).objects:
         assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", it["metadata"]["name"]), it["metadata"]["name"]
 
 
 @pytest.mark.parametrize("more", [{"fullnameOverride": "a.b"}, {"fullnameOverride": "1st"}, {"fullnameOverride": "a-"}, {"nameOverride": "a.b"}])
-def test_an_override_that_no_service_could_have_is_refused(more):
+def test_an_invalid_name_override_is_refused(more):
     done = template(DEFAULTS, more)
     assert done.returncode != 0 and next(iter(more)) in done.stderr
 
@@ -137,7 +137,7 @@ def test_every_refusal_of_the_chart_is_tried():
         ({"worker": {"podDisruptionBudget": {"maxUnavailable": "0%"}}}, "maxUnavailable"),
     ],
 )
-def test_what_the_schema_refuses_is_named(more, name):
+def test_the_schema_names_the_refused_value(more, name):
     """A budget of zero disruptions blocks every drain."""
     done = template(DEFAULTS, more)
     assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and name in done.stderr
@@ -175,7 +175,7 @@ def test_quantities_are_read_as_kubernetes_reads_them(given, fits):
     assert (done.returncode == 0) is fits, done.stderr
 
 
-def test_without_a_limit_nothing_is_too_little():
+def test_without_a_limit_no_request_is_too_small():
     assert template(DEFAULTS, {"intake": {"resources": {"limits": None}}, "config": {"server": {"connections_max": 100000}}}).returncode == 0
 
 

@@ -15,12 +15,12 @@ CHART_YAML = yaml.safe_load((CHART / "Chart.yaml").read_text())
 CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
 
 
-def test_the_chart_s_app_is_the_crate():
+def test_the_chart_s_app_version_is_the_crate_s():
     assert CHART_YAML["version"] == CHART_YAML["appVersion"] == CARGO["version"]
     assert CHART_YAML["name"] == CARGO["name"]
 
 
-def test_the_changelog_is_of_what_is_released():
+def test_the_changelog_has_the_released_version():
     """https://keepachangelog.com/en/1.1.0/"""
     text = (ROOT / "CHANGELOG.md").read_text()
     assert re.search(r"^## \[(.*)\]", text, re.M)[1] == "Unreleased"
@@ -32,7 +32,7 @@ def test_the_changelog_is_of_what_is_released():
     assert set(re.findall(r"^### (.*)$", text, re.M)) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
-def test_the_readme_s_table_is_that_of_values_yaml(tmp_path):
+def test_the_readme_s_table_matches_values_yaml(tmp_path):
     """`target/chart-tools/node_modules/.bin/readme-generator --values helm/values.yaml --readme helm/README.md`"""
     shutil.copy(CHART / "README.md", tmp_path)
     generator = ROOT / "target/chart-tools/node_modules/.bin/readme-generator"
@@ -48,7 +48,7 @@ def values_in(text):
 
 
 @pytest.mark.parametrize("page", ["helm/README.md", "README.md", "docs/deploy.md"])
-def test_the_values_that_pages_show_are_taken(page):
+def test_values_shown_in_pages_are_accepted(page):
     shown = values_in((ROOT / page).read_text())
     assert shown, "the page shows none"
     jobs = []
@@ -67,7 +67,7 @@ def test_the_values_that_pages_show_are_taken(page):
     assert len(jobs) == (2 if page == "docs/deploy.md" else 0)
 
 
-def test_values_that_pages_name_are_values():
+def test_values_named_in_pages_exist():
     schema_paths = set()
 
     def collect(values, path=()):
@@ -124,7 +124,7 @@ def test_the_trial_s_file_says_how_to_install_it():
     assert "helm install trial ./helm -f tests/chart/values/trial.yaml --wait && helm test trial --logs" in first
 
 
-def test_whoever_tests_a_release_has_waited_for_it():
+def test_instructions_wait_for_a_release_before_testing_it():
     """The test's pod sends once: a pod that is not ready yet would fail it."""
     pages = [ROOT / "README.md", CHART / "README.md", *sorted((ROOT / "docs").glob("*.md")), VALUES / "trial.yaml"]
     commands = [line for page in pages for line in page.read_text().splitlines() if re.search(r"\bhelm (install|upgrade) \S+ \./helm", line)]

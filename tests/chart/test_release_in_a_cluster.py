@@ -37,26 +37,26 @@ def of_an_earlier_chart(toml, values="defaults"):
 # --- the store belongs to the release
 
 
-def test_two_releases_on_one_redis_have_a_store_each():
+def test_two_releases_on_one_redis_have_separate_stores():
     assert prefix(render()) == "scim-bridge:people:rel"
     assert prefix(render(release="staging")) == "scim-bridge:people:staging"
     assert prefix(render("embedded")) is None
 
 
 @pytest.mark.parametrize("release", ["r" * 53, "a.b-c"])
-def test_a_prefix_is_one_that_the_program_takes(release):
+def test_the_program_accepts_a_default_prefix(release):
     first = prefix(render(release=release))
     assert len(first) <= 64 and set(first) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.:")
     assert release not in ("r" * 53,) or first != prefix(render(release="r" * 52 + "s"))
 
 
-def test_a_prefix_that_is_given_is_taken(tmp_path):
+def test_a_given_prefix_is_used(tmp_path):
     more = {"config": {"store": {"key_prefix": "mine"}}}
     assert prefix(render("defaults", more)) == "mine"
     assert prefix(upgraded(tmp_path, installed(render().objects), more=more)) == "mine"
 
 
-def test_an_upgrade_keeps_the_prefix_that_it_finds(tmp_path):
+def test_an_upgrade_keeps_the_existing_prefix(tmp_path):
     for before in ({}, {"config": {"store": {"key_prefix": "mine"}}}, {"config": {"store": {"key_prefix": "mine"}}, "mode": "all"}):
         held = render("defaults", before)
         assert prefix(upgraded(tmp_path, installed(held.objects), more={"config": {"log": {"level": "debug"}}})) == prefix(held)
@@ -74,7 +74,7 @@ def test_a_move_from_the_embedded_store_has_a_prefix_of_its_own(tmp_path):
 # --- an old pod keeps the configuration that it was started with
 
 
-def test_what_old_pods_read_stays_as_it_was(tmp_path):
+def test_objects_that_old_pods_read_stay_unchanged(tmp_path):
     before = render("everything")
     after = upgraded(tmp_path, installed(before.objects), "everything", {"config": {"log": {"level": "debug"}}, "redis": {"password": {"value": "b"}}})
     for kind in ("ConfigMap", "Secret"):
@@ -85,13 +85,13 @@ def test_what_old_pods_read_stays_as_it_was(tmp_path):
     assert after.config()["metadata"]["name"] != before.config()["metadata"]["name"]
 
 
-def test_nothing_is_there_twice_where_nothing_changed(tmp_path):
+def test_without_a_change_nothing_is_duplicated(tmp_path):
     before = render("everything")
     after = upgraded(tmp_path, installed(before.objects), "everything")
     assert sorted((it["kind"], it["metadata"]["name"]) for it in after.objects) == sorted((it["kind"], it["metadata"]["name"]) for it in before.objects)
 
 
-def test_what_no_replica_set_names_any_more_goes(tmp_path):
+def test_objects_that_no_replica_set_names_are_removed(tmp_path):
     before = installed(render("everything").objects)
     held = [it for it in before if it["kind"] != "ReplicaSet"]
     after = upgraded(tmp_path, held, "everything", {"config": {"log": {"level": "debug"}}})
@@ -105,7 +105,7 @@ def test_secrets_of_yours_and_of_other_releases_are_left_alone(tmp_path):
     assert upgraded(tmp_path, held + theirs, "ha", {"config": {"log": {"level": "debug"}}}).none("Secret")
 
 
-def test_what_an_earlier_chart_made_stays_for_its_pods(tmp_path):
+def test_objects_of_an_earlier_chart_stay_for_its_pods(tmp_path):
     toml = '[store]\nurl = "redis://redis.internal:6379/0"'
     after = upgraded(tmp_path, of_an_earlier_chart(toml))
     old = after.one("ConfigMap", "rel-scim-bridge")
@@ -142,7 +142,7 @@ def test_a_change_of_mode_keeps_the_old_pods_until_the_new_ones_are_ready(old, n
     assert names(upgraded(tmp_path, installed(first.objects), more={"mode": mode})) == new
 
 
-def test_a_worker_that_keda_has_sent_to_sleep_keeps_no_mode_from_changing(tmp_path):
+def test_a_worker_scaled_to_zero_does_not_block_a_change_of_mode(tmp_path):
     held = installed(render("cluster").objects) + installed(render("cluster", {"mode": "all"}).objects)
     for it in held:
         if it["kind"] == "Deployment" and it["metadata"]["name"] == "rel-scim-bridge-worker":
@@ -150,7 +150,7 @@ def test_a_worker_that_keda_has_sent_to_sleep_keeps_no_mode_from_changing(tmp_pa
     assert names(upgraded(tmp_path, held, "cluster")) == SPLIT
 
 
-def test_pods_of_an_earlier_chart_are_selected_until_they_are_replaced(tmp_path):
+def test_pods_of_an_earlier_chart_are_selected_until_replaced(tmp_path):
     """They lack the label that the Service now selects: one upgrade adds it, the next one selects by it."""
     first = upgraded(tmp_path, of_an_earlier_chart("[store]"))
     assert selector(first)["app.kubernetes.io/component"] == "intake"
@@ -158,7 +158,7 @@ def test_pods_of_an_earlier_chart_are_selected_until_they_are_replaced(tmp_path)
 
 
 @pytest.mark.parametrize("scaler", ["autoscaling", "keda"])
-def test_a_scaler_that_is_switched_on_finds_the_replicas_that_there_are(scaler, tmp_path):
+def test_a_new_autoscaler_starts_from_the_existing_replicas(scaler, tmp_path):
     held = installed(render("defaults", {"worker": {"replicas": 3}}).objects)
     after = upgraded(tmp_path, held, more={"worker": {scaler: {"enabled": True}}})
     assert after.one("Deployment", "rel-scim-bridge-worker")["spec"]["replicas"] == 3
@@ -168,7 +168,7 @@ def test_a_scaler_that_is_switched_on_finds_the_replicas_that_there_are(scaler, 
     assert "replicas" not in render("defaults", {"worker": {scaler: {"enabled": True}}}).one("Deployment", "rel-scim-bridge-worker")["spec"]
 
 
-def test_the_test_s_pod_goes_with_the_release_once_there_is_one(tmp_path):
+def test_the_test_s_pod_is_removed_with_the_release(tmp_path):
     pod = upgraded(tmp_path, installed(render().objects)).one("Pod")
     [owner] = pod["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["uid"]) == ("Service", "rel-scim-bridge", "uid-of-Service-rel-scim-bridge")

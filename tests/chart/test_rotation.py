@@ -115,7 +115,7 @@ def webhooks_keep_coming(bridge, secret):
         thread.join()
 
 
-def test_a_source_s_secret_is_replaced_without_a_webhook_refused(bridge):
+def test_a_source_s_secret_is_rotated_without_refusing_a_webhook(bridge):
     used = [OLD]
     with webhooks_keep_coming(bridge, lambda: used[0]) as answers:
         bridge.put("scim-bridge-hr", next=NEW)
@@ -127,14 +127,14 @@ def test_a_source_s_secret_is_replaced_without_a_webhook_refused(bridge):
     assert bridge.post(OLD) == 401
 
 
-def test_the_admin_token_is_replaced_without_a_restart(bridge):
+def test_the_admin_token_is_rotated_without_a_restart(bridge):
     assert bridge.api("status", "the-admin-token-of-the-tests")[0] == 200
     bridge.put("scim-bridge", **{"admin-token": "another-token-of-the-tests"})
     assert bridge.api("status", "another-token-of-the-tests")[0] == 200
     assert bridge.api("status", "the-admin-token-of-the-tests")[0] == 401
 
 
-def test_redis_password_is_replaced_without_a_webhook_refused(bridge, redis):
+def test_the_redis_password_is_rotated_without_refusing_a_webhook(bridge, redis):
     login = "AUTH redis-pass"
     with webhooks_keep_coming(bridge, lambda: OLD) as answers:
         assert resp(redis, login, "ACL SETUSER bridge >new-pass") == "+OK"
@@ -149,7 +149,7 @@ def test_redis_password_is_replaced_without_a_webhook_refused(bridge, redis):
     assert "+OK" == resp(redis, "AUTH bridge new-pass") and resp(redis, "AUTH bridge redis-pass").startswith("-WRONGPASS")
 
 
-def test_the_postman_key_is_replaced_and_what_waited_goes_on(tmp_path, redis):
+def test_the_postman_key_is_rotated_and_waiting_work_goes_on(tmp_path, redis):
     port = free_port()
     with stand_in(port=port) as base_url:
         with started(tmp_path, redis, base_url) as bridge:
@@ -168,7 +168,7 @@ def test_the_postman_key_is_replaced_and_what_waited_goes_on(tmp_path, redis):
             assert "HOLD-KEY" not in bridge.api("hold", "the-admin-token-of-the-tests")[1]
 
 
-def test_redis_certificates_and_authorities_are_replaced_without_a_restart(tmp_path, postman):
+def test_redis_certificates_and_authorities_are_rotated_without_a_restart(tmp_path, postman):
     before, after = certificates(tmp_path / "before"), certificates(tmp_path / "after")
     context = ssl.create_default_context(cadata=before["ca.crt"] + after["ca.crt"])
     context.load_cert_chain(tmp_path / "before/tls.crt", tmp_path / "before/tls.key")

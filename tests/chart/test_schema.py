@@ -48,7 +48,7 @@ def test_every_value_is_described():
             assert len(inner.get("description", "")) > 5, (*path, name)
 
 
-def test_no_object_takes_keys_that_nobody_knows():
+def test_no_object_accepts_unknown_keys():
     for path, schema in nodes(SCHEMA):
         kinds = schema.get("type", [])
         if "object" in ([kinds] if isinstance(kinds, str) else kinds):
@@ -100,22 +100,22 @@ def test_no_object_takes_keys_that_nobody_knows():
         ({"dnsConfig": {"nameserver": ["10.0.0.1"]}}, "nameserver"),
     ],
 )
-def test_helm_refuses_what_the_schema_does_not_know(more, told):
+def test_helm_refuses_values_unknown_to_the_schema(more, told):
     done = template("defaults", more)
     assert done.returncode != 0 and "schema" in done.stderr and told in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("level", ["info", "WARN", "off", "2", "scim_bridge=debug", "info,scim_bridge::worker=debug", "warn, hyper=off", "scim_bridge", "[attempt{job=1}]=trace"])
-def test_levels_of_every_form_are_taken(level):
+def test_log_levels_of_every_form_are_accepted(level):
     assert template("defaults", {"config": {"log": {"level": level}}}).returncode == 0
 
 
 @pytest.mark.parametrize("cidr", ["0.0.0.0/0", "10.1.2.3/32", "192.168.255.0/24", "::/0", "fd00:1::/64", "::ffff:10.0.0.0/104"])
-def test_addresses_of_every_form_are_taken(cidr):
+def test_addresses_of_every_form_are_accepted(cidr):
     assert template("defaults", {"networkPolicy": {"redisTo": [{"ipBlock": {"cidr": cidr}}]}}).returncode == 0
 
 
-def test_helm_s_own_global_is_taken():
+def test_helm_s_own_global_is_accepted():
     assert template("defaults", {"global": {"imageRegistry": "x"}}).returncode == 0
 
 

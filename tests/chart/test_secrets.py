@@ -50,7 +50,7 @@ def test_secrets_of_yours_are_mounted_from_where_they_are():
     assert (tls["redis-client.crt"], tls["redis-client.key"]) == (("redis-client", "tls.crt"), ("redis-client", "tls.key"))
 
 
-def test_or_the_chart_makes_a_secret_of_values():
+def test_the_chart_can_make_a_secret_from_values():
     rendered = render("everything")
     [made] = rendered.all("Secret")
     assert decoded(made) == {
@@ -63,7 +63,7 @@ def test_or_the_chart_makes_a_secret_of_values():
     }
 
 
-def test_the_chart_s_secret_is_no_other_one_that_readme_has_made():
+def test_the_chart_s_secret_is_not_one_that_the_readme_creates():
     """The release is named `scim-bridge`, like one of the Secrets that are created by hand before it."""
     page = (ROOT / "README.md").read_text()
     made = set(re.findall(r"kubectl create secret generic (\S+)", page))
@@ -77,7 +77,7 @@ def test_the_chart_s_secret_is_no_other_one_that_readme_has_made():
     assert re.fullmatch("scim-bridge-secrets-[0-9a-f]{10}", values)
 
 
-def test_an_admin_token_is_made_where_none_is_given():
+def test_an_admin_token_is_made_if_none_is_given():
     made = [data(render("defaults"))["admin-token"] for _ in range(2)]
     assert all(len(it) == 40 and it.isalnum() for it in made)
     # `helm template` has no cluster that holds the old value: values.yaml says what that means for GitOps.
@@ -85,7 +85,7 @@ def test_an_admin_token_is_made_where_none_is_given():
 
 
 @pytest.mark.parametrize(("token", "password"), [("admin-token", "valkey-password"), ("generated", "valkey")])
-def test_what_was_made_is_kept_on_an_upgrade(token, password, tmp_path):
+def test_generated_secrets_are_kept_on_an_upgrade(token, password, tmp_path):
     """Also if an earlier chart named the Secrets differently."""
     held = [
         secret(f"rel-scim-bridge-{token}", {"admin-token": "the-token-of-before"}),
@@ -100,7 +100,7 @@ def test_what_was_made_is_kept_on_an_upgrade(token, password, tmp_path):
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_every_file_that_the_configuration_names_is_in_every_pod_that_reads_it(values, rendered, tmp_path):
+def test_every_configured_file_is_in_every_pod_that_reads_it(values, rendered, tmp_path):
     tls = {name: {key: "x" for key in ("ca.crt", "tls.crt", "tls.key")} for name in ("redis-tls", "redis-ca", "redis-client")}
     it = rendered(values)
     specs = [deployment["spec"]["template"]["spec"] for deployment in it.bridges()]
@@ -126,7 +126,7 @@ def test_every_file_that_the_configuration_names_is_in_every_pod_that_reads_it(v
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_secrets_are_files_that_follow_a_change_and_never_environment(values):
+def test_secrets_are_mounted_as_updatable_files_and_never_as_environment(values):
     rendered = render(values)
     for labels, spec in rendered.pods():
         if labels["app.kubernetes.io/name"] == "scim-bridge-postman-sim":
@@ -144,7 +144,7 @@ def test_secrets_are_files_that_follow_a_change_and_never_environment(values):
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_no_secret_is_anywhere_but_in_secrets(values):
+def test_secrets_are_only_in_secret_objects(values):
     rendered = render(values)
     hidden = [it for secret in rendered.all("Secret") for it in decoded(secret).values()]
     hidden = [it for it in hidden if it != "sim-key"]
@@ -172,7 +172,7 @@ def made(rendered):
 
 
 @pytest.mark.parametrize("more", CHANGES)
-def test_what_pods_mount_never_changes_under_its_name_and_a_change_makes_new_pods(more):
+def test_mounted_objects_never_change_and_a_change_makes_new_pods(more):
     before, after = render("everything"), render("everything", more)
     assert made(before) == made(render("everything")) and len(made(before)) == 2
     both = made(before).keys() & made(after).keys()
@@ -182,7 +182,7 @@ def test_what_pods_mount_never_changes_under_its_name_and_a_change_makes_new_pod
     assert before.one("Deployment")["spec"]["template"] != after.one("Deployment")["spec"]["template"]
 
 
-def test_a_changed_secret_of_yours_is_none_of_the_chart_s():
+def test_a_change_to_your_own_secret_changes_no_rendered_object():
     """Its content changes under the same name: the bridge reads it again."""
     pods = [it["spec"]["template"]["spec"]["volumes"] for it in render("ha").bridges()]
     named = {source["secret"]["name"] for volumes in pods for volume in volumes for source in volume.get("projected", {}).get("sources", [])}
@@ -190,7 +190,7 @@ def test_a_changed_secret_of_yours_is_none_of_the_chart_s():
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_all_that_the_chart_makes_for_pods_to_mount_is_immutable(values):
+def test_all_mounted_objects_of_the_chart_are_immutable(values):
     told = made(render(values))
     assert told and all(immutable is True for immutable, _ in told.values())
 
@@ -215,7 +215,7 @@ def test_valkey_s_own_password_is_made_and_shared():
     assert volume["secret"]["secretName"] == name
 
 
-def test_a_source_may_have_several_secrets_and_each_its_end():
+def test_a_source_may_have_several_secrets_each_with_an_expiry():
     [hr, people] = tomllib.loads(render("everything").toml())["source"]
     assert hr["secrets"] == [
         {"file": "/run/secrets/scim-bridge/source-hr-0"},
@@ -224,7 +224,7 @@ def test_a_source_may_have_several_secrets_and_each_its_end():
     assert people["secrets"] == [{"file": "/run/secrets/scim-bridge/source-people-0"}]
 
 
-def test_a_secret_that_the_configuration_places_is_left_to_it():
+def test_a_secret_placed_by_the_configuration_is_left_alone():
     more = {
         "config": {"postman": {"key": {"env": "KEY"}}, "server": {"admin_token": {"file": "/mine/token"}}},
         "secrets": {"postmanKey": {"existingSecret": ""}},
@@ -237,7 +237,7 @@ def test_a_secret_that_the_configuration_places_is_left_to_it():
     assert rendered.none("Secret")
 
 
-def test_the_stand_in_s_key_is_the_bridge_s():
+def test_the_stand_in_and_the_bridge_share_a_key():
     rendered = render("trial")
     [container] = rendered.pod("Deployment", "rel-scim-bridge-postman-sim")["containers"]
     [key] = container["env"]

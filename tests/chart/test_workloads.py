@@ -15,7 +15,7 @@ def container(deployment):
     return it
 
 
-def test_intake_and_worker_are_deployments_of_their_own():
+def test_intake_and_worker_are_separate_deployments():
     rendered = render()
     assert rendered.names("Deployment") == ["rel-scim-bridge-intake", "rel-scim-bridge-worker"]
     for role in ("intake", "worker"):
@@ -26,7 +26,7 @@ def test_intake_and_worker_are_deployments_of_their_own():
         assert it["spec"]["selector"]["matchLabels"].items() <= it["spec"]["template"]["metadata"]["labels"].items()
 
 
-def test_or_one_that_does_both():
+def test_one_deployment_can_do_both():
     rendered = render("defaults", {"mode": "all"})
     assert rendered.names("Deployment") == ["rel-scim-bridge"]
     assert container(rendered.one("Deployment"))["args"] == ["serve", "--role", "all"]
@@ -63,7 +63,7 @@ def test_each_has_its_own_settings(role):
     assert other["spec"]["template"]["spec"]["nodeSelector"] == {"disk": "any"}
 
 
-def test_memory_is_bounded_and_processor_time_is_asked_for_but_not_bounded():
+def test_memory_has_a_limit_and_cpu_only_a_request():
     for values in MATRIX:
         for _, spec in render(values).pods():
             for it in spec["containers"]:
@@ -84,7 +84,7 @@ def test_pods_spread_over_zones_and_nodes():
     assert strict["spec"]["template"]["spec"]["topologySpreadConstraints"][0]["whenUnsatisfiable"] == "DoNotSchedule"
 
 
-def test_pods_of_a_kind_keep_off_each_other_s_nodes():
+def test_pods_of_one_kind_avoid_each_other_s_nodes():
     def affinity(more):
         return deployment({"intake": more})["spec"]["template"]["spec"].get("affinity")
 
@@ -97,7 +97,7 @@ def test_pods_of_a_kind_keep_off_each_other_s_nodes():
     assert affinity({"affinity": {"nodeAffinity": {}}}) == {"nodeAffinity": {}}
 
 
-def test_the_intake_scales_on_processor_time():
+def test_the_intake_scales_on_cpu():
     rendered = render("defaults", {"intake": {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 7}}})
     scaler = rendered.one("HorizontalPodAutoscaler")
     assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "rel-scim-bridge-intake"}
@@ -109,7 +109,7 @@ def test_the_intake_scales_on_processor_time():
     assert rendered.one("Deployment", "rel-scim-bridge-worker")["spec"]["replicas"] == 2
 
 
-def test_workers_scale_on_the_waiting_jobs_by_keda():
+def test_keda_scales_workers_on_waiting_jobs():
     rendered = render("cluster")
     scaled = rendered.one("ScaledObject")["spec"]
     assert scaled["scaleTargetRef"]["name"] == "rel-scim-bridge-worker"
@@ -138,7 +138,7 @@ def test_workers_scale_on_the_waiting_jobs_by_keda():
         ({"mode": "all", "all": {"replicas": 2}}, ["rel-scim-bridge"]),
     ],
 )
-def test_a_disruption_budget_wherever_there_can_be_two(more, budgets):
+def test_deployments_with_several_pods_have_a_disruption_budget(more, budgets):
     rendered = render("defaults", more)
     assert rendered.names("PodDisruptionBudget") == budgets
     for name in budgets:
@@ -147,7 +147,7 @@ def test_a_disruption_budget_wherever_there_can_be_two(more, budgets):
         assert budget["selector"] == rendered.one("Deployment", name)["spec"]["selector"]
 
 
-def test_a_rollout_takes_nobody_away_before_another_is_ready():
+def test_a_rollout_removes_no_pod_before_another_is_ready():
     for it in render().all("Deployment"):
         assert it["spec"]["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
         assert it["spec"]["minReadySeconds"] == 5
@@ -185,7 +185,7 @@ def test_the_grace_follows_from_the_configuration(version, more, sleep, grace):
         assert it["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace
 
 
-def test_the_embedded_store_has_one_process_and_a_volume_that_stays():
+def test_the_embedded_store_has_one_process_and_a_persistent_volume():
     rendered = render("embedded")
     it = rendered.one("Deployment")
     assert it["spec"]["replicas"] == 1
@@ -209,7 +209,7 @@ def test_the_embedded_store_has_one_process_and_a_volume_that_stays():
     assert render("defaults").none("PersistentVolumeClaim")
 
 
-def test_the_image_is_the_one_that_is_named():
+def test_the_image_follows_the_values():
     assert container(deployment())["image"].endswith(f":{VERSION}")
     assert container(deployment({"image": {"repository": "r.example.com/b", "tag": "t"}}))["image"] == "r.example.com/b:t"
     digest = render("everything", {"imageRegistry": ""}).one("Deployment")
@@ -227,7 +227,7 @@ def test_the_image_is_the_one_that_is_named():
         ("b", "mirror.example.com/cache/b"),
     ],
 )
-def test_one_value_puts_every_image_under_a_mirror(repository, mirrored):
+def test_one_value_moves_every_image_to_a_mirror(repository, mirrored):
     more = {"image": {"repository": repository}, "imageRegistry": "mirror.example.com/cache"}
     told = {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
     assert told == {f"{mirrored}:{VERSION}", "mirror.example.com/cache/valkey/valkey:9.1.2"}
@@ -235,13 +235,13 @@ def test_one_value_puts_every_image_under_a_mirror(repository, mirrored):
     assert told == {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
 
 
-def test_what_a_pod_ends_with_is_told_by_kubernetes():
+def test_kubernetes_reports_a_pod_s_last_log_lines():
     for values in MATRIX:
         for _, spec in render(values).pods():
             assert all(it["terminationMessagePolicy"] == "FallbackToLogsOnError" for it in spec["containers"] if it["name"] != "shipper")
 
 
-def test_what_is_extra_is_there():
+def test_extra_objects_are_rendered():
     rendered = render("everything")
     it = rendered.one("Deployment")
     spec = it["spec"]["template"]["spec"]
@@ -264,7 +264,7 @@ def test_what_is_extra_is_there():
     assert (pod["labels"]["example.com/pods"], pod["labels"]["example.com/kind"]) == ("yes", "all")
 
 
-def test_labels_and_annotations_of_yours_stand_in_place_of_the_chart_s():
+def test_your_labels_and_annotations_replace_the_chart_s():
     """`render` refuses a duplicate key."""
     hr = {"app.kubernetes.io/part-of": "hr", "helm.sh/chart": "mine"}
     more = {
@@ -288,7 +288,7 @@ def test_labels_and_annotations_of_yours_stand_in_place_of_the_chart_s():
     assert render("everything", more).one("ServiceMonitor")["metadata"]["labels"]["app.kubernetes.io/version"] == "8"
 
 
-def test_a_release_named_by_digits_has_labels_that_are_texts():
+def test_a_numeric_release_name_gives_text_labels():
     done = helm("template", "123", str(CHART), "--values", str(VALUES / "trial.yaml"), "--set", "fullnameOverride=bridge")
     assert done.returncode == 0, done.stderr
     for it in yaml.load_all(done.stdout, Loader):

@@ -24,7 +24,7 @@ fn without_a_file_two_variables_are_enough() {
 }
 
 #[test]
-fn a_variable_with_one_underscore_where_two_are_needed_is_reported_and_others_are_left_alone() {
+fn a_variable_with_one_underscore_instead_of_two_is_reported() {
     for (name, right) in [
         ("SCIM_BRIDGE_POSTMAN_TIMEOUT_S", "SCIM_BRIDGE__POSTMAN__TIMEOUT_S"),
         ("SCIM_BRIDGE_POSTMAN__TIMEOUT_S", "SCIM_BRIDGE__POSTMAN__TIMEOUT_S"),
@@ -49,7 +49,7 @@ fn a_variable_with_one_underscore_where_two_are_needed_is_reported_and_others_ar
 }
 
 #[test]
-fn a_command_that_needs_no_secret_reads_the_rest() {
+fn a_command_without_secrets_reads_the_rest() {
     let folder = Folder::with("[server]\nadmin_token = { env = 'NOT_SET' }");
     let config = Config::load_without_secrets(Some(&folder.path("c.toml")), std::iter::empty()).unwrap();
     assert_eq!((config.sources[0].name.as_str(), config.sources[0].secrets.len()), ("hr", 0));
@@ -148,7 +148,7 @@ fn all_errors_are_reported_at_once_with_their_keys() {
 }
 
 #[test]
-fn errors_are_a_line_each_that_says_what_to_do() {
+fn each_error_is_one_line_with_advice() {
     let text =
         load("[postman]\ntimeout_s = 400\nkye = 'x'\n[[source]]\nname = 'a'\npreset = 'workdy'\nsecrets = ['s']", &[])
             .unwrap_err()
@@ -207,7 +207,7 @@ fn a_file_that_cannot_be_read_is_the_only_error_reported() {
 }
 
 #[test]
-fn a_single_bracket_is_reported_with_whatever_else_is_wrong_with_the_source() {
+fn a_single_bracket_is_reported_with_the_sources_other_errors() {
     let told = load("[source]\nname = \"hr\"\nsecrets = [{ env = \"NOT_SET\" }]\n", &[]).unwrap_err().0;
     assert_eq!(told.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(), ["source", "source[0].secrets[0]"]);
     assert!(told[0].to_string().contains("Write [[source]], with two brackets."), "{}", told[0]);

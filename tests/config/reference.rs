@@ -83,7 +83,7 @@ fn every_key_of_the_reference_file_is_in_the_reference_document() {
 }
 
 #[test]
-fn the_source_that_the_document_spells_out_reads_as_it_says() {
+fn the_documented_source_reads_as_described() {
     let (_, after) = include_str!("../../docs/configuration.md").split_once("### A source spelt out").unwrap();
     let toml = after.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = Folder::with("");

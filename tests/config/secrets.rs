@@ -89,7 +89,7 @@ fn a_role_reads_its_own_secrets_and_no_others() {
 }
 
 #[test]
-fn a_worker_without_the_variables_of_the_intake_works_for_the_source_that_these_would_make() {
+fn a_worker_without_the_intakes_variables_serves_the_source_they_would_make() {
     let env = [("POSTMAN_SCIM_KEY".to_owned(), "PMAK-1".to_owned())];
     let load = |role| Config::load_for(Some(&Folder::with("").path("c.toml")), env.clone().into_iter(), role);
     assert_eq!(load(ProcessRole::Worker).unwrap().sources[0].name.as_str(), "hr");
@@ -97,7 +97,7 @@ fn a_worker_without_the_variables_of_the_intake_works_for_the_source_that_these_
 }
 
 #[test]
-fn a_secret_that_is_not_there_is_named_by_where_it_should_be() {
+fn a_missing_secret_is_named_by_its_place() {
     let folder = Folder::with("");
     fs::write(folder.path("empty"), "\n").unwrap();
     let toml = format!(
@@ -117,7 +117,7 @@ fn a_secret_that_is_not_there_is_named_by_where_it_should_be() {
 }
 
 #[test]
-fn what_becomes_of_a_secret_file_holds_up_nothing_and_is_told_with_what_it_is() {
+fn a_secret_file_that_goes_wrong_delays_nothing_and_is_reported() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let folder = Folder::with("");
     for name in ["key", "api"] {
@@ -205,7 +205,7 @@ fn a_source_s_secret_must_fit_its_scheme_at_start_and_when_its_file_changes() {
 }
 
 #[test]
-fn what_could_be_guessed_is_refused_by_its_key_and_never_shown() {
+fn a_guessable_secret_is_refused_by_its_key_and_never_shown() {
     let short = "[server]\nadmin_token = 'q'\n[[source]]\nname = 'a'\npreset = 'github'\nsecrets = ['zqzqzqzqzqzqzqz']";
     let found = errors(short, &[]);
     assert_eq!(pairs(&found), [("server.admin_token", "CONFIG-SECRET"), ("source[0].secrets[0]", "CONFIG-SECRET")]);
@@ -235,7 +235,7 @@ fn a_secret_that_a_handshake_will_bring_may_come_later() {
 }
 
 #[test]
-fn a_key_that_no_header_can_carry_is_refused_and_a_changed_one_is_not_taken() {
+fn a_key_unfit_for_a_header_is_refused_at_start_and_on_change() {
     for value in ["two\nlines", "sp ace", "k\u{e9}y"] {
         let errors = errors("", &[("POSTMAN_SCIM_KEY", value)]);
         assert_eq!(pairs(&errors), [("postman.key", "CONFIG-SECRET")]);

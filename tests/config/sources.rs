@@ -33,7 +33,7 @@ fn a_source_lays_its_own_keys_over_its_preset_or_spells_everything_out() {
 }
 
 #[test]
-fn of_a_body_that_nobody_signed_only_notices_are_made() {
+fn an_unsigned_body_gives_only_notices() {
     let lever = "[[source]]\nname = 'a'\npreset = 'lever'\nsecrets = ['0123456789abcdef']\n";
     assert!(load(lever, &[]).is_ok());
     let believing = format!("{lever}mapping = {{ hire = ['candidateHired'], notice = [] }}");
@@ -78,7 +78,7 @@ fn login_of(preset: &str) -> &'static str {
 }
 
 #[test]
-fn every_thin_preset_reads_people_with_its_systems_login_alone() {
+fn every_thin_preset_reads_people_with_only_its_systems_login() {
     let thin = presets::names().into_iter().filter(|name| presets::about(name).unwrap().thin);
     for name in thin {
         let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -101,7 +101,7 @@ fn every_thin_preset_reads_people_with_its_systems_login_alone() {
 }
 
 #[test]
-fn what_a_preset_does_not_need_to_read_people_is_no_error() {
+fn settings_not_needed_to_read_people_are_no_error() {
     let all = "base_url = 'http://127.0.0.1:9', token = 't', username = 'u', password = 'p', client_id = 'c', client_secret = 's', \
                values = { subdomain = 'a', company_id = 'b', integration_id = 'c', member_id = 'd' }";
     for name in presets::names() {
@@ -169,7 +169,7 @@ fn a_fetch_that_cannot_work_is_reported_by_key_and_never_by_value() {
 }
 
 #[test]
-fn what_is_chosen_for_webhooks_holds_for_what_is_read() {
+fn rules_for_webhooks_hold_for_reads_too() {
     let toml = "[[source]]\nname = 'a'\npreset = 'bamboohr'\nsecrets = ['0123456789abcdef']\nmapping = { address_domains = ['example.com'], names = 'legal', zone = 'Europe/Berlin' }\n\
         fetch = { token = 't', base_url = 'http://127.0.0.1:9' }";
     let config = load(toml, &[]).unwrap();
@@ -179,7 +179,7 @@ fn what_is_chosen_for_webhooks_holds_for_what_is_read() {
 }
 
 #[test]
-fn a_group_is_made_of_a_fact_that_some_source_reads() {
+fn a_groups_fact_must_be_read_by_some_source() {
     let source = "[[source]]\nname = 'hr'\nsecrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']\n[source.mapping.facts]\ndepartment = '/data/department'\n";
     let wrong = |group: &str| load(&format!("{source}[[group]]\n{group}"), &[]).unwrap_err().to_string();
     assert!(

@@ -29,7 +29,7 @@ fn a_lease_must_outlast_a_call() {
 }
 
 #[test]
-fn plain_http_is_for_this_machine_or_asked_for() {
+fn plain_http_needs_loopback_or_permission() {
     for (url, well) in [
         ("http://127.0.0.1:8081/scim/v2/", true),
         ("http://[::1]:80", true),

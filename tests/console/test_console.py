@@ -31,7 +31,7 @@ def test_somebody_is_found_by_name_and_their_story_shows_what_happened(visit):
     visitor.check()
 
 
-def test_a_member_of_another_team_is_blocked_with_postmans_own_words(visit):
+def test_a_member_of_another_team_is_blocked_with_postmans_message(visit):
     visitor = visit()
     visitor.go("/people?search=turing")
     assert "SCIM-409-ELSEWHERE" in visitor.page.locator("#answer").inner_text()
@@ -100,7 +100,7 @@ def test_holding_and_lifting(visit, made):
     visitor.check()
 
 
-def test_a_page_is_live_without_being_loaded_again(visit, made):
+def test_a_page_updates_without_a_reload(visit, made):
     visitor = visit()
     visitor.go("/people")
     visitor.page.evaluate("window.still = true")
@@ -110,7 +110,7 @@ def test_a_page_is_live_without_being_loaded_again(visit, made):
     visitor.check()
 
 
-def test_a_page_that_hears_events_shows_a_change_long_before_it_would_ask_by_itself(visit, made):
+def test_a_page_with_events_shows_a_change_before_its_next_poll(visit, made):
     visitor = visit()
     visitor.go("/people")
     # Not `wait_for_function`: from its second look on, the page's own policy forbids what it does.
@@ -125,7 +125,7 @@ def test_a_page_that_hears_events_shows_a_change_long_before_it_would_ask_by_its
     visitor.check()
 
 
-def test_a_page_without_events_asks_by_itself(visit, made):
+def test_a_page_without_events_polls(visit, made):
     visitor = visit()
     visitor.context.route("**/events", lambda route: route.abort())
     visitor.page.goto(made.admin + "/people")
@@ -137,7 +137,7 @@ def test_a_page_without_events_asks_by_itself(visit, made):
     visitor.check()
 
 
-def test_deliveries_are_listed_and_lead_to_what_became_of_them(visit):
+def test_listed_deliveries_link_to_their_outcome(visit):
     visitor = visit()
     visitor.go("/deliveries?result=refused")
     eventually(lambda: visitor.page.reload() and "mismatch" in visitor.page.inner_text("#deliveries"), "the forged one is listed")
@@ -147,7 +147,7 @@ def test_deliveries_are_listed_and_lead_to_what_became_of_them(visit):
     visitor.check()
 
 
-def test_a_payload_is_tried_and_nothing_is_done(visit, made):
+def test_a_trial_of_a_payload_changes_nothing(visit, made):
     before = made.api("/api/v1/status")["people"]
     visitor = visit()
     visitor.page.get_by_role("link", name="Try it").click()
@@ -200,7 +200,7 @@ def test_viewers_are_offered_no_actions(visit, made):
     assert visitor.page.get_by_role("button", name="Try now").count() == 0
 
 
-def test_names_are_text_whatever_is_in_them(visit, made):
+def test_names_are_always_shown_as_text(visit, made):
     made.hire(3003, "<img src=x onerror=alert(1)>", "</td><script>alert(2)</script>", email="x.ss@example.com")
     made.settled()
     visitor = visit()
@@ -211,7 +211,7 @@ def test_names_are_text_whatever_is_in_them(visit, made):
     visitor.check()
 
 
-def test_another_sites_form_and_a_session_after_log_out_do_nothing(visit, made):
+def test_another_sites_form_and_an_ended_session_do_nothing(visit, made):
     visitor = visit()
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in visitor.context.cookies())
     visitor.go("/hold")

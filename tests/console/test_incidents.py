@@ -112,7 +112,7 @@ def test_a_rotated_secret_of_the_hr_system(on_call):
         assert made.hire(1, "Ada", "No1", secret=new)[0] == 200
 
 
-def test_a_type_that_nothing_names(on_call):
+def test_an_unknown_type(on_call):
     def misname(made):
         for number in range(5):
             assert made.hire(number, "Ada", f"No{number}", kind="worker.onboarded")[0] == 200
@@ -137,7 +137,7 @@ def redis(tmp_path):
     server.wait()
 
 
-def test_nobody_works(on_call, redis):
+def test_no_worker_runs(on_call, redis):
     def hire(made):
         for number in range(3):
             assert made.hire(number, "Ada", f"No{number}")[0] == 200
@@ -151,7 +151,7 @@ def test_nobody_works(on_call, redis):
         made.settled()
 
 
-def test_a_mapping_that_the_hr_system_broke_for_three_hundred(on_call):
+def test_an_hr_change_breaks_the_mapping_of_three_hundred(on_call):
     def broken(made):
         for number in range(300):
             data = {"worker": {"number": f"E-{number}"}, "email": f"no{number}@example.com", "first_name": "Ada", "last_name": f"No{number}"}

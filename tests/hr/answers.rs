@@ -67,7 +67,7 @@ fn read_of(preset: &str, id: &str, answers: &[Value]) -> String {
 const ADA: &str = "employed, ada@example.com, given Ada, family King";
 
 #[test]
-fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_of_hire() {
+fn gusto_the_latest_termination_counts_unless_a_hire_follows() {
     let of = |terminated: bool, terminations: Value, hired: &str| {
         let employee = json!({"uuid": "E-1", "first_name": "Augusta", "preferred_first_name": "Ada", "last_name": "King", "email": "ada@home.example",
             "work_email": "ada@example.com", "terminated": terminated, "onboarded": true, "jobs": [{"hire_date": hired}], "terminations": terminations});
@@ -108,7 +108,7 @@ fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_o
 }
 
 #[test]
-fn factorial_and_greenhouse_onboarding_the_day_decides_who_has_left() {
+fn factorial_and_greenhouse_onboarding_the_end_date_decides_a_leave() {
     let factorial = |active: bool, day: Value| {
         let employee = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "email": "ada@example.com", "active": active, "terminated_on": day});
         assert_eq!(read("factorial", &[json!({"data": employee})]), read("factorial", std::slice::from_ref(&employee)));
@@ -145,7 +145,7 @@ fn factorial_and_greenhouse_onboarding_the_day_decides_who_has_left() {
 }
 
 #[test]
-fn paylocity_a_day_may_be_written_with_its_month_first() {
+fn paylocity_a_date_may_have_its_month_first() {
     let of = |status: Value| {
         let employee = json!({"employeeId": "E-1", "firstName": "Ada", "lastName": "King", "homeAddress": {"emailAddress": "ada@home.example"},
             "workAddress": {"emailAddress": "ada@example.com"}, "status": status});
@@ -162,7 +162,7 @@ fn paylocity_a_day_may_be_written_with_its_month_first() {
 }
 
 #[test]
-fn personio_the_end_of_a_former_employment_says_nothing_beside_one_that_is_not_over() {
+fn personio_the_end_of_a_former_employment_is_ignored_beside_a_current_one() {
     let of = |employments: Value| {
         let person = json!({"id": "E-1", "email": "ada@example.com", "first_name": "Ada", "last_name": "King", "preferred_name": "", "custom_attributes": []});
         read("personio", &[person, json!({"_data": employments, "_meta": {"links": {}}})])
@@ -175,7 +175,7 @@ fn personio_the_end_of_a_former_employment_says_nothing_beside_one_that_is_not_o
 }
 
 #[test]
-fn hibob_and_kombo_what_comes_before_the_surname_in_what_is_shown_is_the_name_to_go_by() {
+fn hibob_and_kombo_the_display_name_gives_the_preferred_first_name() {
     let of = |first: &str, surname: &str, shown: Value| {
         let flat = json!({"/root/id": {"value": "E-1"}, "/root/email": {"value": "ada@example.com"}, "/root/firstName": {"value": first},
             "/root/surname": {"value": surname}, "/root/displayName": {"value": shown}, "/internal/status": {"value": "Active"}});
@@ -195,7 +195,7 @@ fn hibob_and_kombo_what_comes_before_the_surname_in_what_is_shown_is_the_name_to
 }
 
 #[test]
-fn remote_each_of_three_fields_may_say_that_somebody_has_left() {
+fn remote_any_of_three_fields_may_mean_a_leave() {
     let of = |status: &str, user: &str, stage: &str| {
         let employment = json!({"id": "E-1", "work_email": "ada@example.com", "login_email": "ada@home.example", "full_name": "Ada King",
             "status": status, "user_status": user, "employment_lifecycle_stage": stage, "termination_date": null});
@@ -212,7 +212,7 @@ fn remote_each_of_three_fields_may_say_that_somebody_has_left() {
 }
 
 #[test]
-fn deel_a_status_may_stand_in_the_employment_only_and_an_ended_one_says_no_end() {
+fn deel_a_status_may_be_only_in_the_employment_and_ended_means_no_end_date() {
     let of = |more: Value| {
         let mut person = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "emails": [{"type": "primary", "value": "ada@home.example"},
             {"type": "work", "value": "ada@example.com"}, {"type": "personal", "value": null}]});
@@ -229,7 +229,7 @@ fn deel_a_status_may_stand_in_the_employment_only_and_an_ended_one_says_no_end()
 }
 
 #[test]
-fn finch_what_is_not_there_yet_is_asked_for_again() {
+fn finch_data_that_is_not_ready_is_read_again() {
     let item = |code: u16, body: Value| json!({"responses": [{"individual_id": "E-1", "code": code, "body": body}]});
     let ada = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "emails": [{"data": "ada@example.com", "type": "work"}]});
     assert_eq!(
@@ -244,7 +244,7 @@ fn finch_what_is_not_there_yet_is_asked_for_again() {
 }
 
 #[test]
-fn rippling_an_app_has_people_at_another_path() {
+fn rippling_apps_have_people_at_another_path() {
     let rest = json!({"id": "E-1", "work_email": "ada@example.com", "status": "ACTIVE", "user": {"name": {"given_name": "Ada", "family_name": "King"}}});
     let app = json!({"id": "E-1", "workEmail": "ada@example.com", "roleState": "ACTIVE", "firstName": "Ada", "lastName": "King"});
     assert_eq!(read("rippling", &[rest]), ADA);
@@ -253,7 +253,7 @@ fn rippling_an_app_has_people_at_another_path() {
 }
 
 #[test]
-fn merge_who_was_deleted_at_the_system_behind_it_has_left() {
+fn merge_a_person_deleted_upstream_has_left() {
     let of = |was_deleted: bool, end: Value| {
         let employee = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "preferred_name": null, "work_email": "ada@example.com",
             "employment_status": "ACTIVE", "termination_date": end, "remote_was_deleted": was_deleted});
@@ -266,7 +266,7 @@ fn merge_who_was_deleted_at_the_system_behind_it_has_left() {
 }
 
 #[test]
-fn the_presets_that_are_guesses_read_what_the_vendors_pages_show() {
+fn unconfirmed_presets_read_the_vendors_documented_examples() {
     let employment_hero = |status: &str| {
         json!({"data": {"id": "E-1", "first_name": "Augusta", "known_as": "Ada", "last_name": "King",
             "company_email": "ada@example.com", "personal_email": "ada@home.example", "status": status}})

@@ -117,7 +117,7 @@ async fn somebody_is_hired_renamed_and_leaves_through_each_thin_system() {
 }
 
 #[tokio::test]
-async fn a_hired_candidate_is_invited_only_under_an_address_of_the_firm() {
+async fn a_hired_candidate_is_invited_only_under_a_company_address() {
     let rig = Rig::new("lever");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(r#"{"event":"candidateHired","token":"t","triggeredAt":1795341590000,"signature":"x","data":{"opportunityId":"E-1"}}"#).await;
@@ -158,7 +158,7 @@ async fn a_hire_without_an_address_waits_for_the_update_that_brings_it() {
 }
 
 #[tokio::test]
-async fn who_returns_after_an_end_that_is_over_is_switched_on_again() {
+async fn a_person_who_returns_after_a_past_end_is_switched_on_again() {
     let rig = Rig::new("bamboohr");
     let ada = rig.put("E-1", "Ada", "Byron").gone("2026-11-20");
     rig.deliver(ALL[0].hired).await;
@@ -176,7 +176,7 @@ async fn who_returns_after_an_end_that_is_over_is_switched_on_again() {
 }
 
 #[tokio::test]
-async fn a_read_that_says_again_what_was_so_does_not_undo_what_somebody_switched_off() {
+async fn an_unchanged_read_does_not_undo_a_manual_switch_off() {
     let rig = Rig::new("bamboohr");
     let ada = rig.put("E-1", "Ada", "Byron");
     rig.deliver(ALL[0].hired).await;
@@ -217,7 +217,7 @@ const LEAVES: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn who_leaves_and_was_in_the_team_before_there_was_a_bridge_is_found_by_the_address_that_is_read() {
+async fn a_leaver_from_before_the_bridge_is_found_by_the_address_in_the_read() {
     for (preset, leave) in LEAVES {
         let rig = Rig::new(preset);
         let ada = rig.put("E-1", "Ada", "Byron");
@@ -231,7 +231,7 @@ async fn who_leaves_and_was_in_the_team_before_there_was_a_bridge_is_found_by_th
 }
 
 #[tokio::test]
-async fn who_leaves_and_is_nobody_at_the_hr_system_any_more_is_not_waited_for() {
+async fn a_leaver_deleted_at_the_hr_system_is_not_waited_for() {
     let rig = Rig::new("gusto");
     rig.deliver(LEAVES[2].1).await;
     rig.work_through().await;
@@ -240,7 +240,7 @@ async fn who_leaves_and_is_nobody_at_the_hr_system_any_more_is_not_waited_for() 
 }
 
 #[tokio::test]
-async fn a_leave_that_is_older_than_the_last_read_is_read_and_not_forgotten() {
+async fn a_leave_older_than_the_last_read_is_read_and_kept() {
     let rig = Rig::new("gusto");
     let ada = rig.put("E-1", "Ada", "Byron");
     let event = |uuid: &str, kind: &str| {

@@ -14,7 +14,7 @@ const CHANGED: &str =
     r#"{"id":"k1","type":"data-changed","data":{"integration_id":"i","changed_models":[{"name":"hris_employees"}]}}"#;
 
 #[tokio::test]
-async fn one_notice_about_nobody_brings_everybody_who_changed() {
+async fn a_notice_about_nobody_brings_everybody_who_changed() {
     let rig = Rig::new("kombo");
     for n in 0..5 {
         rig.put(&format!("E-{n}"), "Ada", "Byron");
@@ -50,7 +50,7 @@ async fn the_next_list_begins_where_the_last_one_did() {
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_begins_again_and_loses_nobody() {
+async fn a_broken_list_starts_again_and_loses_nobody() {
     let rig = Rig::new("kombo");
     for n in 0..4 {
         rig.put(&format!("E-{n}"), "Ada", "Byron");
@@ -64,7 +64,7 @@ async fn a_list_that_breaks_off_begins_again_and_loses_nobody() {
 }
 
 #[tokio::test]
-async fn a_list_whose_cursor_stands_still_is_given_up() {
+async fn a_list_with_a_stalled_cursor_is_given_up() {
     let rig = Rig::new("kombo");
     let page = r#"{"status":"success","data":{"results":[],"next":"same"}}"#;
     rig.hr.order(HrFault::Body("application/json", page.to_owned()), 100);
@@ -81,7 +81,7 @@ async fn a_list_whose_cursor_stands_still_is_given_up() {
 }
 
 #[tokio::test]
-async fn one_bad_record_is_kept_and_the_others_are_brought_in_line() {
+async fn one_bad_record_is_kept_and_the_others_are_reconciled() {
     let rig = Rig::new("kombo");
     let page = r#"{"data":{"results":[{"first_name":"No","last_name":"Id"},{"id":"E-2","first_name":"Ada","last_name":"Byron","work_email":"e-2@example.com","employment_status":"ACTIVE"}],"next":null}}"#;
     rig.hr.order(HrFault::Body("application/json", page.to_owned()), 1);
@@ -93,7 +93,7 @@ async fn one_bad_record_is_kept_and_the_others_are_brought_in_line() {
 }
 
 #[tokio::test]
-async fn a_status_that_nobody_named_is_kept_and_the_rest_is_in_effect() {
+async fn an_unlisted_status_is_kept_and_the_rest_takes_effect() {
     let rig = Rig::new("kombo");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(CHANGED).await;
@@ -115,7 +115,7 @@ async fn a_status_that_nobody_named_is_kept_and_the_rest_is_in_effect() {
 }
 
 #[tokio::test]
-async fn a_hold_that_is_set_while_a_list_is_read_is_seen_before_its_next_page() {
+async fn a_hold_set_during_a_list_is_seen_before_its_next_page() {
     let rig = Rig::new("kombo");
     for n in 0..4 {
         rig.put(&format!("E-{n}"), "Ada", "Byron");

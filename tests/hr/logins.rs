@@ -13,7 +13,7 @@ fn tokens(rig: &Rig) -> usize {
 }
 
 #[tokio::test]
-async fn one_token_serves_many_reads_and_is_renewed_when_it_is_refused() {
+async fn one_token_serves_many_reads_and_is_renewed_when_refused() {
     for preset in ["personio", "gusto"] {
         let rig = Rig::new(preset);
         let notice = |id: &str| match preset {
@@ -64,7 +64,7 @@ async fn a_revoked_grant_holds_the_source() {
 }
 
 #[tokio::test]
-async fn the_first_kind_of_login_that_is_complete_is_used() {
+async fn the_first_complete_kind_of_login_is_used() {
     for given in [&[Token][..], &[Token, ClientId, ClientSecret]] {
         let rig = Rig::with("remote", given, |_| {});
         rig.put("E-1", "Ada", "Byron");

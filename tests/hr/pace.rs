@@ -9,7 +9,7 @@ fn notice(id: usize) -> String {
 }
 
 #[tokio::test]
-async fn ten_thousand_notices_of_a_thousand_people_are_a_thousand_reads() {
+async fn ten_thousand_notices_about_a_thousand_people_make_a_thousand_reads() {
     let rig = Rig::new("bamboohr");
     for id in 0..1_000 {
         rig.put(&format!("E-{id}"), "Ada", "Byron");
@@ -25,7 +25,7 @@ async fn ten_thousand_notices_of_a_thousand_people_are_a_thousand_reads() {
 }
 
 #[tokio::test]
-async fn a_notice_that_comes_after_a_read_asks_for_another() {
+async fn a_notice_after_a_read_makes_another() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(&notice(1)).await;
@@ -61,7 +61,7 @@ async fn the_systems_limit_is_never_reached() {
 }
 
 #[tokio::test]
-async fn a_system_that_lags_is_read_at_once_and_again_when_it_shows_what_the_notice_is_about() {
+async fn a_lagging_system_is_read_at_once_and_again_when_it_shows_the_change() {
     let rig = Rig::new("hibob");
     rig.put("E-1", "Ada", "Byron");
     let notice = r#"{"type":"employee.updated","version":"v2","data":{"employeeId":"E-1"}}"#;
@@ -80,7 +80,7 @@ async fn a_system_that_lags_is_read_at_once_and_again_when_it_shows_what_the_not
 }
 
 #[tokio::test]
-async fn an_old_answer_of_a_system_that_lags_brings_no_leaver_back() {
+async fn an_old_answer_of_a_lagging_system_revives_no_leaver() {
     let rig = Rig::new("hibob");
     let ada = rig.put("E-1", "Ada", "Byron");
     rig.deliver(r#"{"type":"employee.created","version":"v2","data":{"employeeId":"E-1"}}"#).await;
@@ -96,7 +96,7 @@ async fn an_old_answer_of_a_system_that_lags_brings_no_leaver_back() {
 }
 
 #[tokio::test]
-async fn notices_that_never_stop_are_read_all_the_same_and_the_last_one_too() {
+async fn endless_notices_are_read_including_the_last() {
     let rig = Rig::new("hibob");
     rig.put("E-1", "Ada", "Byron");
     let notice = r#"{"type":"employee.updated","version":"v2","data":{"employeeId":"E-1"}}"#;

@@ -14,7 +14,7 @@ fn about(id: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_holds_the_source_and_nobody_dies_of_it() {
+async fn a_refused_login_holds_the_source_and_dead_letters_nobody() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.put("E-2", "Bob", "Byron");
@@ -41,7 +41,7 @@ async fn a_login_that_is_refused_holds_the_source_and_nobody_dies_of_it() {
 }
 
 #[tokio::test]
-async fn a_leave_that_needs_no_read_goes_on_while_the_source_is_held() {
+async fn a_leave_without_a_read_goes_on_while_the_source_is_held() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(&about("E-1")).await;
@@ -57,7 +57,7 @@ async fn a_leave_that_needs_no_read_goes_on_while_the_source_is_held() {
 }
 
 #[tokio::test]
-async fn a_page_for_people_and_a_redirect_hold_the_source() {
+async fn an_html_page_and_a_redirect_hold_the_source() {
     for fault in [HrFault::Page, HrFault::Redirect] {
         let rig = Rig::new("bamboohr");
         rig.put("E-1", "Ada", "Byron");
@@ -72,7 +72,7 @@ async fn a_page_for_people_and_a_redirect_hold_the_source() {
 }
 
 #[tokio::test]
-async fn somebody_who_is_not_there_yet_is_asked_for_again_and_then_a_dead_letter_that_heals() {
+async fn a_person_not_found_yet_is_read_again_and_then_a_dead_letter_that_heals() {
     let rig = Rig::new("bamboohr");
     rig.deliver(&about("E-1")).await;
     assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchNotFound)]);
@@ -90,7 +90,7 @@ async fn somebody_who_is_not_there_yet_is_asked_for_again_and_then_a_dead_letter
 }
 
 #[tokio::test]
-async fn nobody_of_that_id_is_the_leave_itself_of_somebody_whose_record_is_deleted() {
+async fn an_unknown_id_confirms_the_leave_of_a_deleted_record() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(&about("E-1")).await;
@@ -104,7 +104,7 @@ async fn nobody_of_that_id_is_the_leave_itself_of_somebody_whose_record_is_delet
 }
 
 #[tokio::test]
-async fn a_limit_is_kept_for_as_long_as_it_says_by_everybody() {
+async fn all_workers_respect_a_rate_limit_for_its_duration() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.put("E-2", "Bob", "Byron");
@@ -151,7 +151,7 @@ async fn another_persons_record_is_refused_and_nothing_of_it_is_written() {
 }
 
 #[tokio::test]
-async fn what_does_not_end_or_is_no_json_is_bounded_and_coded() {
+async fn endless_and_invalid_answers_are_bounded_and_have_codes() {
     for fault in [
         HrFault::Endless,
         HrFault::Long(10 * 1024 * 1024),
@@ -170,7 +170,7 @@ async fn what_does_not_end_or_is_no_json_is_bounded_and_coded() {
 }
 
 #[tokio::test]
-async fn a_system_that_is_down_or_silent_kills_nobody() {
+async fn a_down_or_silent_system_dead_letters_nobody() {
     for fault in [HrFault::Status(503, Vec::new()), HrFault::Hang] {
         let rig = Rig::new("bamboohr");
         rig.put("E-1", "Ada", "Byron");
@@ -217,7 +217,7 @@ async fn a_refusal_of_everybody_is_the_sources() {
 }
 
 #[tokio::test]
-async fn a_success_with_an_error_in_it_is_none() {
+async fn a_success_that_contains_an_error_is_a_failure() {
     let rig = Rig::new("finch");
     rig.put("E-1", "Ada", "Byron");
     let refused = r#"{"responses":[{"individual_id":"E-1","code":503,"body":{"message":"provider is down"}}]}"#;
@@ -243,7 +243,7 @@ async fn a_field_that_is_absent_says_nothing() {
 }
 
 #[tokio::test]
-async fn an_id_that_would_lead_elsewhere_is_asked_for_in_its_place_or_not_at_all() {
+async fn an_id_that_could_change_the_path_is_escaped_or_refused() {
     let rig = Rig::new("bamboohr");
     let odd = "../v2/x?a=b#c";
     rig.hr.put(HrPerson::working(odd, "odd@example.com", "Odd", "Id"));
@@ -270,7 +270,7 @@ async fn a_waiting_read_takes_no_workers_slot() {
 }
 
 #[tokio::test]
-async fn nobody_of_an_id_is_a_leave_where_the_record_was_removed_or_the_leave_is_in_effect() {
+async fn an_unknown_id_is_a_leave_only_after_a_removal_or_a_leave_in_effect() {
     const CHANGED: &str = "worker.v2.updated";
     const REMOVED: &str = "worker.v2.deleted";
     // What is announced, which notice comes, after how many days; whether the person has left after it, and by the end
@@ -312,7 +312,7 @@ async fn nobody_of_an_id_is_a_leave_where_the_record_was_removed_or_the_leave_is
 }
 
 #[tokio::test]
-async fn a_single_404_switches_nobody_off_whose_removal_is_in_doubt() {
+async fn a_single_404_switches_nobody_off_on_a_doubtful_removal() {
     let about = |kind: &str, n: u32| {
         format!(r#"{{"data":{{"meta":{{"event_type":"{kind}","tracking_id":"t{n}"}},"resource":{{"id":"E-1"}}}}}}"#)
     };
@@ -352,7 +352,7 @@ async fn a_single_404_switches_nobody_off_whose_removal_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn an_announced_leave_is_in_effect_on_its_day_while_the_source_is_held() {
+async fn an_announced_leave_takes_effect_on_its_day_while_the_source_is_held() {
     let rig = Rig::new("bamboohr");
     let ada = rig.put("E-1", "Ada", "Byron");
     rig.hr.put(HrPerson { last_day: Some("2026-11-24".to_owned()), ..ada });
@@ -370,7 +370,7 @@ async fn an_announced_leave_is_in_effect_on_its_day_while_the_source_is_held() {
 }
 
 #[tokio::test]
-async fn a_refusal_at_a_steps_other_path_is_nobodys_where_the_first_one_serves() {
+async fn a_refusal_at_a_steps_alternative_path_is_harmless_if_the_first_serves() {
     const CREATED: &str = "event_name=employee.created&id=";
     for refused in [401, 403] {
         let refuse = |rig: &Rig| {

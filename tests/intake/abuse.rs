@@ -66,7 +66,7 @@ fn is_genuine_taken(bridge: &Bridge, id: &str) -> bool {
 }
 
 #[test]
-fn an_answered_request_whose_body_does_not_end_is_closed_however_it_drips() {
+fn an_answered_request_with_an_endless_body_is_closed() {
     let bridge = Bridge::start();
     let chunked = "host: b\r\ntransfer-encoding: chunked\r\n";
     let source = bridge.path();
@@ -84,7 +84,7 @@ fn an_answered_request_whose_body_does_not_end_is_closed_however_it_drips() {
 }
 
 #[test]
-fn every_head_is_bounded_in_time_and_size_the_second_like_the_first() {
+fn every_head_is_bounded_in_time_and_size_even_on_a_reused_connection() {
     let bridge = Bridge::start();
     for first in ["", "GET /livez HTTP/1.1\r\nhost: b\r\n\r\n"] {
         let since = Instant::now();
@@ -98,7 +98,7 @@ fn every_head_is_bounded_in_time_and_size_the_second_like_the_first() {
 }
 
 #[test]
-fn requests_that_come_at_once_are_answered_one_after_the_other() {
+fn pipelined_requests_are_answered_in_order() {
     let bridge = Bridge::start();
     let bodies = [hire("E-1", "a@example.com"), hire("E-2", "b@example.com")];
     let mut bytes = Vec::new();
@@ -113,7 +113,7 @@ fn requests_that_come_at_once_are_answered_one_after_the_other() {
 }
 
 #[test]
-fn what_two_readers_could_understand_differently_is_refused_and_the_connection_closed() {
+fn ambiguous_requests_are_refused_and_the_connection_closed() {
     let bridge = Bridge::start();
     for fields in [
         "content-length: 5\r\ntransfer-encoding: chunked\r\n",
@@ -142,7 +142,7 @@ fn a_bare_line_feed_ends_no_line_and_no_head_and_no_second_request_is_hidden_beh
 }
 
 #[test]
-fn a_peer_at_its_bound_of_connections_loses_its_longest_wait_and_is_still_answered() {
+fn a_peer_at_its_connection_bound_loses_its_longest_waiting_one_and_is_answered() {
     let bridge = Bridge::start();
     let mut idle = Vec::new();
     for _ in 0..CONNECTIONS_PER_PEER {
@@ -183,7 +183,7 @@ fn a_handshake_that_anybody_can_send_hides_no_refusals_and_a_signed_one_ends_the
 }
 
 #[test]
-fn a_peer_whose_connections_are_all_being_worked_on_is_told_so_and_counted() {
+fn a_peer_with_only_busy_connections_gets_503_and_is_counted() {
     let bridge = Bridge::start();
     let store = rusqlite::Connection::open(bridge.folder.path().join("store.db")).unwrap();
     store.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -217,7 +217,7 @@ fn a_peer_whose_connections_are_all_being_worked_on_is_told_so_and_counted() {
 }
 
 #[test]
-fn unended_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() {
+fn unfinished_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() {
     let bridge = Bridge::start();
     let large = BODY_BYTES_MAX;
     let mut strangers: Vec<_> = (0..12).map(|_| unended(&bridge, large)).collect();
@@ -264,7 +264,7 @@ fn a_flood_of_bodies_from_one_address_costs_that_address_and_no_slower_sender() 
 }
 
 #[test]
-fn the_address_is_the_same_with_a_slash_at_its_end() {
+fn a_trailing_slash_is_accepted() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let headers = bridge.signed("msg_1", &body);
@@ -276,7 +276,7 @@ fn the_address_is_the_same_with_a_slash_at_its_end() {
 }
 
 #[test]
-fn whoever_does_not_read_answers_is_not_read() {
+fn a_peer_that_does_not_read_is_not_read() {
     let bridge = Bridge::start();
     let mut socket = bridge.connect();
     socket.set_nonblocking(true).unwrap();

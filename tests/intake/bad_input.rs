@@ -43,7 +43,7 @@ fn a_body_over_the_cap_is_refused_at_once_whether_its_length_is_declared_or_not(
 }
 
 #[test]
-fn what_is_genuine_but_cannot_be_mapped_is_kept_with_the_reason() {
+fn a_genuine_unmapped_record_is_kept_with_the_reason() {
     let bridge = Bridge::start();
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     let rows = [
@@ -67,7 +67,7 @@ fn what_is_genuine_but_cannot_be_mapped_is_kept_with_the_reason() {
 }
 
 #[test]
-fn what_cannot_be_used_of_a_record_is_kept_beside_what_can() {
+fn unusable_fields_of_a_record_are_kept_beside_the_usable_ones() {
     let bridge = Bridge::start();
     for (n, first) in ["x".repeat(10_000), "A\u{0}da\n".to_owned()].iter().enumerate() {
         let body = serde_json::json!({"type": "employee.hired", "data": {
@@ -81,7 +81,7 @@ fn what_cannot_be_used_of_a_record_is_kept_beside_what_can() {
 }
 
 #[test]
-fn a_charset_that_nobody_knows_is_refused_and_another_one_is_read() {
+fn an_unknown_charset_is_refused_and_a_known_one_is_read() {
     let bridge = Bridge::start();
     let body = b"{\"type\":\"employee.hired\",\"data\":{\"employee_id\":\"E-1\",\"first_name\":\"Jos\xe9\"}}";
     let text: String = body.iter().map(|byte| char::from(*byte)).collect();
@@ -104,7 +104,7 @@ fn an_id_with_slashes_and_quotes_is_an_id_like_any_other() {
 }
 
 #[test]
-fn a_signature_that_is_missing_repeated_malformed_or_of_another_time_is_401_and_tells_nothing() {
+fn a_missing_repeated_malformed_or_stale_signature_is_401_without_details() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let good = || bridge.signed("msg_1", &body);
@@ -149,7 +149,7 @@ fn a_sender_whose_clock_is_ahead_is_refused_as_too_new() {
 }
 
 #[test]
-fn an_unknown_source_a_wrong_method_and_a_wrong_type_are_told_apart() {
+fn an_unknown_source_a_wrong_method_and_a_wrong_type_differ() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let good = bridge.signed("msg_1", &body);
@@ -178,7 +178,7 @@ fn an_unknown_source_a_wrong_method_and_a_wrong_type_are_told_apart() {
 }
 
 #[test]
-fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
+fn a_dripping_sender_is_cut_off_in_time_and_delays_nobody() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let whole = message("POST", &bridge.path(), &bridge.signed("msg_1", &body), body.as_bytes());
@@ -214,7 +214,7 @@ fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
 }
 
 #[test]
-fn strangers_bodies_together_take_no_more_memory_than_there_is_for_them() {
+fn strangers_bodies_stay_within_their_share_of_memory() {
     // The tests' memory budget is four bodies of the largest size.
     let bridge = Bridge::start();
     let part = vec![b' '; BODY_BYTES_MAX - 10];

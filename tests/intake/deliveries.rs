@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::{Bridge, DEAD_LETTERS_MAX, HIGH_WATER_JOBS, hire, message, reply};
 
 #[test]
-fn a_hire_is_durable_when_200_is_said_and_its_job_is_named() {
+fn a_200_means_a_durable_hire_and_names_its_job() {
     let bridge = Bridge::start();
     let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
     assert_eq!((reply.status, reply.word("status").as_str()), (200, "accepted"));
@@ -26,7 +26,7 @@ fn a_hire_is_durable_when_200_is_said_and_its_job_is_named() {
 }
 
 #[test]
-fn a_redelivery_is_told_the_ids_of_the_first_time_and_queues_nothing() {
+fn a_redelivery_gets_the_first_ids_and_queues_nothing() {
     let bridge = Bridge::start();
     let first = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
     bridge.clock.advance_ms(60_000);
@@ -37,7 +37,7 @@ fn a_redelivery_is_told_the_ids_of_the_first_time_and_queues_nothing() {
 }
 
 #[test]
-fn an_id_that_comes_again_with_another_body_is_a_duplicate() {
+fn a_repeated_id_with_another_body_is_a_duplicate() {
     let bridge = Bridge::start();
     let first = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
     let again = bridge.post("msg_1", &hire("E-2", "eve@example.com"));
@@ -47,7 +47,7 @@ fn an_id_that_comes_again_with_another_body_is_a_duplicate() {
 }
 
 #[test]
-fn a_type_that_the_mapping_does_not_name_is_ignored_and_leaves_no_trace() {
+fn an_unknown_type_is_ignored_and_stores_nothing() {
     let bridge = Bridge::start();
     let reply = bridge.post("msg_1", r#"{"type":"payroll.run","data":{}}"#);
     assert_eq!((reply.status, reply.body.as_str()), (200, r#"{"status":"ignored","jobs":[]}"#));
@@ -56,7 +56,7 @@ fn a_type_that_the_mapping_does_not_name_is_ignored_and_leaves_no_trace() {
 }
 
 #[test]
-fn above_the_high_water_mark_the_sender_is_asked_to_come_again() {
+fn above_the_high_water_mark_the_sender_gets_503() {
     let bridge = Bridge::start();
     for n in 0..HIGH_WATER_JOBS {
         assert_eq!(bridge.post(&format!("msg_{n}"), &hire(&format!("E-{n}"), "ada@example.com")).status, 200);
@@ -68,7 +68,7 @@ fn above_the_high_water_mark_the_sender_is_asked_to_come_again() {
 }
 
 #[test]
-fn at_the_bound_of_dead_letters_what_would_add_to_them_is_put_off_and_the_rest_goes_on() {
+fn at_the_bound_of_dead_letters_only_new_ones_are_put_off() {
     let bridge = Bridge::start();
     for n in 0..DEAD_LETTERS_MAX {
         assert_eq!(bridge.post(&format!("msg_{n}"), "no json").word("status"), "unmapped");
@@ -79,7 +79,7 @@ fn at_the_bound_of_dead_letters_what_would_add_to_them_is_put_off_and_the_rest_g
 }
 
 #[test]
-fn without_a_signed_id_a_body_is_known_while_it_is_the_newest_and_a_notice_never_is() {
+fn without_a_signed_id_only_the_newest_body_is_known_and_a_notice_never() {
     let by_body: Scheme = toml::from_str("auth = 'static_header'\nheader = 'x-token'").unwrap();
     let notices = toml::from_str("notice = ['employee.changed']").unwrap();
     let bridge = Bridge::mapped(by_body, "a-token", notices);
@@ -92,7 +92,7 @@ fn without_a_signed_id_a_body_is_known_while_it_is_the_newest_and_a_notice_never
 }
 
 #[test]
-fn a_slash_at_the_end_is_the_same_address() {
+fn a_trailing_slash_is_the_same_url() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let path = format!("{}/", bridge.path());
@@ -115,7 +115,7 @@ fn a_get_is_answered_with_its_own_parameter_if_the_scheme_says_so() {
 }
 
 #[test]
-fn without_a_store_the_sender_is_asked_to_come_again() {
+fn without_a_store_the_sender_gets_503() {
     let bridge = Bridge::start();
     bridge.runtime.block_on(bridge.store.close());
     let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
@@ -125,7 +125,7 @@ fn without_a_store_the_sender_is_asked_to_come_again() {
 }
 
 #[test]
-fn a_stopping_process_takes_nothing_more_and_closes_the_connection() {
+fn a_stopping_process_accepts_nothing_and_closes_the_connection() {
     let bridge = Bridge::start();
     bridge.lifecycle.stop();
     let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
@@ -135,7 +135,7 @@ fn a_stopping_process_takes_nothing_more_and_closes_the_connection() {
 }
 
 #[test]
-fn nothing_but_webhooks_and_livez_is_here() {
+fn only_webhooks_and_livez_are_served() {
     let bridge = Bridge::start();
     assert_eq!(bridge.request("GET", "/livez", &[], b"").body, "ok\n");
     let reply = bridge.request("POST", "/livez", &[], b"");
@@ -147,7 +147,7 @@ fn nothing_but_webhooks_and_livez_is_here() {
 }
 
 #[test]
-fn a_sender_that_waits_for_100_continue_is_told_to_go_on() {
+fn a_sender_that_expects_100_continue_gets_it() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let mut headers = bridge.signed("msg_1", &body);
@@ -164,7 +164,7 @@ fn a_sender_that_waits_for_100_continue_is_told_to_go_on() {
 }
 
 #[test]
-fn a_replaced_secret_is_in_force_at_once_and_without_any_the_sender_is_asked_to_come_again() {
+fn a_replaced_secret_counts_at_once_and_without_one_the_sender_gets_503() {
     let bridge = Bridge::start();
     bridge.secret.replace(SecretString::from("whsec_AAAA"));
     assert_eq!(bridge.post("msg_1", &hire("E-1", "ada@example.com")).status, 401);

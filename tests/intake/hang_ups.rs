@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use super::{Bridge, eventually, hire, message};
 
 #[test]
-fn whenever_a_sender_hangs_up_sending_again_applies_it_once() {
+fn a_delivery_sent_again_after_any_hang_up_is_applied_once() {
     let bridge = Bridge::start();
     let body = hire("E-0", "ada@example.com");
     let length = message("POST", &bridge.path(), &bridge.signed("msg_000", &body), body.as_bytes()).len();

@@ -22,7 +22,7 @@ fn id(reply: &Reply) -> String {
 }
 
 #[test]
-fn what_became_of_each_delivery_is_listed_under_the_id_of_its_answer() {
+fn each_deliverys_outcome_is_listed_under_its_answers_id() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let accepted = bridge.post("msg_1", &body);
@@ -49,7 +49,7 @@ fn what_became_of_each_delivery_is_listed_under_the_id_of_its_answer() {
 }
 
 #[test]
-fn no_two_answers_have_the_same_id_and_none_is_without() {
+fn every_answer_has_a_unique_id() {
     let bridge = Bridge::start();
     let mut ids: Vec<String> = (0..20).map(|n| id(&bridge.post(&format!("msg_{n}"), "{}"))).collect();
     ids.push(id(&bridge.request("GET", "/livez", &[], b"")));

@@ -12,7 +12,7 @@ fn troubles(seen: &SourceTally) -> Vec<(TroubleKind, String, u64)> {
 }
 
 #[test]
-fn types_that_nothing_names_and_fields_that_cannot_be_used_are_told_by_name() {
+fn unknown_types_and_unusable_fields_are_reported_by_name() {
     let bridge = Bridge::start();
     for n in 0..3 {
         let body = format!(r#"{{"type":"employee.created","data":{{"employee_id":"E-{n}"}}}}"#);
@@ -30,7 +30,7 @@ fn types_that_nothing_names_and_fields_that_cannot_be_used_are_told_by_name() {
 }
 
 #[test]
-fn refusals_are_told_by_reason_also_those_before_the_body() {
+fn refusals_are_reported_by_reason_even_before_the_body() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     for _ in 0..2 {
@@ -53,7 +53,7 @@ fn refusals_are_told_by_reason_also_those_before_the_body() {
 }
 
 #[test]
-fn from_elsewhere_a_delivery_is_told_and_a_browsers_look_is_not() {
+fn a_delivery_from_a_foreign_address_is_reported_and_a_browsers_visit_is_not() {
     let bridge = Bridge::open_to(&["192.0.2.0/24"]);
     let body = hire("E-1", "ada@example.com");
     for method in ["GET", "OPTIONS"] {
@@ -65,7 +65,7 @@ fn from_elsewhere_a_delivery_is_told_and_a_browsers_look_is_not() {
 }
 
 #[test]
-fn what_came_last_is_told_though_the_process_stops() {
+fn the_last_delivery_is_reported_even_if_the_process_stops() {
     let mut bridge = Bridge::start();
     // The periodic write has just happened, so the next one is a while away.
     eventually("it is written", || {
@@ -82,7 +82,7 @@ fn what_came_last_is_told_though_the_process_stops() {
 }
 
 #[test]
-fn a_source_that_is_not_configured_is_told_by_the_name_that_is_posted_to() {
+fn an_unconfigured_source_is_reported_by_name() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let path = format!("{}-2", bridge.path());
@@ -92,7 +92,7 @@ fn a_source_that_is_not_configured_is_told_by_the_name_that_is_posted_to() {
 }
 
 #[test]
-fn times_far_ahead_are_told_until_one_is_believed() {
+fn times_far_ahead_are_reported_until_one_is_plausible() {
     let bridge = Bridge::start();
     let ahead = hire("E-1", "ada@example.com");
     assert_eq!(bridge.post("msg_1", &ahead).word("status"), "accepted");
@@ -104,7 +104,7 @@ fn times_far_ahead_are_told_until_one_is_believed() {
 }
 
 #[test]
-fn another_word_under_a_known_id_is_a_duplicate_and_told_and_a_retry_that_counts_itself_is_not() {
+fn other_content_under_a_known_id_is_a_reported_duplicate_and_a_numbered_retry_is_not() {
     let bridge = Bridge::start();
     let in_time = |body: String| body.replace("2026-11-22", "2026-11-17");
     let body = in_time(hire("E-1", "ada@example.com"));
@@ -118,7 +118,7 @@ fn another_word_under_a_known_id_is_a_duplicate_and_told_and_a_retry_that_counts
 }
 
 #[test]
-fn a_process_that_ends_in_good_order_leaves_what_it_saw_behind() {
+fn an_orderly_stop_saves_the_tallies() {
     let mut bridge = Bridge::start();
     bridge.post("msg_1", r#"{"type":"payroll.run"}"#);
     bridge.stop.cancel();
@@ -127,7 +127,7 @@ fn a_process_that_ends_in_good_order_leaves_what_it_saw_behind() {
 }
 
 #[test]
-fn every_delivery_is_counted_once_in_what_happens_minute_by_minute() {
+fn every_delivery_is_counted_once_in_the_activity() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     bridge.post("msg_1", &body);

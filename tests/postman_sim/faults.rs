@@ -106,7 +106,7 @@ async fn any_reply_can_be_ordered_over_the_control_endpoint() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_ordered_is_refused_with_a_reason() {
+async fn an_invalid_fault_is_refused_with_a_reason() {
     let client = Client::new();
     for wrong in [
         json!("create:teapot"),

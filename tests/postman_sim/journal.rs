@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::client::{Client, KEY, switch, user};
 
 #[tokio::test]
-async fn every_call_is_written_down_with_what_it_asked_and_got() {
+async fn every_call_is_recorded_with_request_and_reply() {
     let client = Client::new();
     let id = client.created("ada@example.test").await;
     client.find("ada@example.test").await;
@@ -60,7 +60,7 @@ async fn the_journal_is_read_page_by_page_and_never_shows_a_key() {
 }
 
 #[tokio::test]
-async fn the_journal_keeps_as_many_as_it_may() {
+async fn the_journal_is_bounded() {
     let client = Client::with(SimOptions { journal_max: 3, ..SimOptions::default() });
     for _ in 0..5 {
         client.get("/Users").await;
@@ -86,7 +86,7 @@ async fn the_sums_are_shown_and_can_be_reset() {
 }
 
 #[tokio::test]
-async fn members_are_put_in_place_and_listed_over_control() {
+async fn members_are_added_and_listed_over_control() {
     let client = Client::new();
     let people = json!([
         {"user_name": "ada@example.test", "given_name": "Ada", "family_name": "King", "active": false},

@@ -69,7 +69,7 @@ async fn a_limit_can_be_changed_while_it_runs() {
 }
 
 #[tokio::test]
-async fn every_hint_that_is_ordered_is_sent_with_the_429() {
+async fn every_ordered_hint_is_sent_with_the_429() {
     let client = Client::with(SimOptions { reads: 1, window_ms: HOUR_MS, ..SimOptions::default() });
     let hints = [
         ("retry-after", "retry-after"),

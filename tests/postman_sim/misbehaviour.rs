@@ -36,7 +36,7 @@ async fn a_reset_is_a_real_one_and_comes_before_or_after_the_change() {
 }
 
 #[tokio::test]
-async fn a_close_comes_without_a_byte() {
+async fn a_close_sends_no_byte() {
     let client = Client::new();
     client.order("create:close:after");
     assert_eq!(raw_create(&client, "ada@example.test"), (Vec::new(), None));
@@ -44,7 +44,7 @@ async fn a_close_comes_without_a_byte() {
 }
 
 #[tokio::test]
-async fn an_http_client_sees_resets_and_closes_as_errors_and_goes_on_afterwards() {
+async fn an_http_client_sees_resets_and_closes_as_errors_and_recovers() {
     let client = Client::new();
     for fault in ["create:reset", "create:close", "create:garbage", "create:half-body"] {
         client.order(fault);
@@ -69,7 +69,7 @@ async fn half_a_body_promises_more_than_it_sends_and_the_change_is_made() {
 }
 
 #[tokio::test]
-async fn bodies_can_be_empty_mislabelled_or_no_json_with_the_true_status() {
+async fn bodies_can_be_empty_mislabelled_or_invalid_with_the_true_status() {
     let client = Client::new();
     client.order("create:empty");
     let reply = client.create("a@example.test").await;
@@ -168,7 +168,7 @@ async fn a_chunked_body_in_small_pieces_is_understood() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_refused() {
+async fn a_non_http_request_is_refused() {
     let client = Client::new();
     assert_eq!(first_line(&client, b"hello\x00 there\r\n\r\n"), "HTTP/1.1 400 Bad Request");
     let large = format!("POST /scim/v2/Users HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 10_000_000);

@@ -37,7 +37,7 @@ async fn an_address_with_a_plus_and_quotes_is_found() {
 }
 
 #[tokio::test]
-async fn a_member_of_another_team_is_a_conflict_that_no_look_up_finds() {
+async fn a_member_of_another_team_is_a_conflict_and_never_found() {
     let client = Client::new();
     client.sim.add_member(Person::standing("Eve@example.test", Standing::OtherTeam));
     let reply = client.create("eve@example.test").await;
@@ -73,7 +73,7 @@ async fn an_invited_person_is_not_listed_until_they_accept() {
 }
 
 #[tokio::test]
-async fn a_put_brings_over_the_names_and_whether_active_and_nothing_else() {
+async fn a_put_changes_only_names_and_active() {
     let client = Client::new();
     let id = client.created("ada@example.test").await;
     let mut changed = user("other@example.test", "Ada", "King");
@@ -136,7 +136,7 @@ async fn pages_hold_a_hundred_at_most_and_items_per_page_is_not_their_length() {
 }
 
 #[tokio::test]
-async fn the_same_address_may_be_put_in_place_twice() {
+async fn the_same_address_may_be_added_twice() {
     let client = Client::new();
     client.sim.add_member(Person::member("twin@example.test", "A", "B"));
     client.sim.add_member(Person::member("twin@example.test", "C", "D"));
@@ -144,7 +144,7 @@ async fn the_same_address_may_be_put_in_place_twice() {
 }
 
 #[tokio::test]
-async fn without_a_seat_nobody_comes_in_until_one_is_free() {
+async fn without_a_seat_nobody_joins_until_one_is_free() {
     let client = Client::with(SimOptions { seats: Some(1), ..SimOptions::default() });
     let id = client.created("ada@example.test").await;
     let reply = client.create("bob@example.test").await;
@@ -190,7 +190,7 @@ async fn the_key_is_required_as_configured_and_may_change() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_answered_in_postmans_several_ways() {
+async fn missing_resources_are_answered_in_postmans_several_ways() {
     let client = Client::new();
     let nobody = "0".repeat(48);
     let body = user("ada@example.test", "Ada", "King");
@@ -209,7 +209,7 @@ async fn what_is_not_there_is_answered_in_postmans_several_ways() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_none_is_invalid_syntax() {
+async fn an_empty_body_is_invalid_syntax() {
     let client = Client::new();
     let without = |field: &str| {
         let mut body = user("ada@example.test", "Ada", "King");
@@ -229,7 +229,7 @@ async fn a_body_that_is_none_is_invalid_syntax() {
 }
 
 #[tokio::test]
-async fn discovery_answers_what_is_documented() {
+async fn discovery_answers_as_documented() {
     let client = Client::new();
     let config = client.get("/ServiceProviderConfig").await.json();
     assert_eq!(config["patch"]["supported"], true);

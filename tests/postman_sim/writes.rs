@@ -13,7 +13,7 @@ fn address(user_name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_address_changes_within_verified_domains_and_to_one_that_nobody_has() {
+async fn an_address_changes_only_to_a_free_one_in_verified_domains() {
     let verified_domains = Some(vec!["Example.test".to_owned()]);
     let client = Client::with(SimOptions { verified_domains, ..SimOptions::default() });
     let id = client.created("ada@example.test").await;
@@ -53,7 +53,7 @@ fn person() -> Person {
 }
 
 #[tokio::test]
-async fn what_a_put_does_not_send_stays_unless_it_means_the_whole() {
+async fn attributes_missing_from_a_put_stay_unless_it_replaces_everything() {
     for (put, title, middle, external_id) in [
         (PutMeaning::Names, json!("Countess"), json!("Augusta"), json!("okta-1")),
         (PutMeaning::Whole, Value::Null, Value::Null, json!("23123123")),
@@ -76,7 +76,7 @@ async fn what_a_put_does_not_send_stays_unless_it_means_the_whole() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_the_latest_is_refused() {
+async fn a_stale_version_is_refused() {
     let client = Client::with(SimOptions { versions: true, ..SimOptions::default() });
     let id = client.created("ada@example.test").await;
     let path = format!("/Users/{id}");
@@ -103,7 +103,7 @@ async fn a_version_that_is_not_the_latest_is_refused() {
 }
 
 #[tokio::test]
-async fn a_read_that_lags_shows_the_team_as_it_was() {
+async fn a_lagging_read_shows_the_team_as_it_was() {
     let client = Client::new();
     client.order("read:lag:by=600000:forever");
     let id = client.created("ada@example.test").await;

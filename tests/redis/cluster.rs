@@ -83,7 +83,7 @@ static SHARED: std::sync::LazyLock<Cluster> = std::sync::LazyLock::new(|| Cluste
 crate::conformance::conformance!(conforms, crate::cluster::part());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_is_promoted_goes_on_with_all_that_was_acknowledged() {
+async fn a_promoted_replica_has_every_acknowledged_write() {
     let mut cluster = Cluster::start("scim-bridge", 2);
     let store = open(&cluster.url(), &[("durability", "replicated")]);
     accepts_at_last(store.as_ref()).await;
@@ -104,7 +104,7 @@ async fn a_replica_that_is_promoted_goes_on_with_all_that_was_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_that_moves_to_another_node_is_followed() {
+async fn a_moved_slot_is_followed() {
     let cluster = Cluster::start("scim-bridge", 0);
     let store = open(&cluster.url(), &[]);
     let (first, _) = accepts_at_last(store.as_ref()).await;

@@ -56,14 +56,14 @@ const ROUNDS_LONG: u32 = 200;
 const FSYNCED: [(&str, &str); 1] = [("durability", "fsynced")];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_accepted_with_appendfsync_always_outlives_a_kill_at_once() {
+async fn deliveries_accepted_with_appendfsync_always_survive_a_kill() {
     for make in [Make::Redis, Make::Valkey] {
         kills(make, "always", &[], ROUNDS).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_accepted_as_fsynced_outlives_a_kill_at_once() {
+async fn deliveries_accepted_as_fsynced_survive_a_kill() {
     kills(Make::Valkey, "always", &FSYNCED, ROUNDS).await;
 }
 
@@ -77,7 +77,7 @@ async fn two_hundred_kills_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_no_replica_has_is_refused_and_known_again() {
+async fn an_unreplicated_write_is_refused_and_recognised_later() {
     let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let keys = [("durability", "replicated"), ("durable_timeout_ms", "500")];
     let store = open(&primary.url(), &keys);
@@ -115,7 +115,7 @@ async fn a_durable_write_survives_forgotten_scripts_and_a_hung_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_operator_is_told_was_done_is_as_durable_as_configured() {
+async fn an_operators_confirmed_act_is_as_durable_as_configured() {
     let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let store = open(&primary.url(), &[("durability", "replicated"), ("durable_timeout_ms", "500")]);
     // The question that `check` asks.

@@ -21,14 +21,14 @@ use crate::stage::{
 
 on_both! {
     a_server_is_used_as_soon_as_it_is_there
-    what_was_accepted_outlives_a_server_that_is_killed
+    accepted_deliveries_survive_a_killed_server
     a_hung_server_is_reported_in_time_and_used_again
     a_connection_that_the_server_closed_is_not_used_again
-    connections_that_are_killed_in_the_middle_refuse_nobody
+    connections_killed_during_a_call_refuse_nobody
     a_demoted_primary_is_reported_and_a_promoted_one_is_used
     forgotten_scripts_go_unnoticed
     a_server_without_memory_refuses_and_recovers
-    a_full_server_refuses_what_is_new_and_its_backlog_drains
+    a_full_server_refuses_new_deliveries_and_drains_its_backlog
     a_server_that_is_kept_busy_refuses_and_recovers
     a_server_with_too_few_replicas_refuses_and_recovers
     a_server_that_is_loading_refuses_and_recovers
@@ -48,7 +48,7 @@ async fn a_server_is_used_as_soon_as_it_is_there(make: Make) {
     store.check().await.unwrap();
 }
 
-async fn what_was_accepted_outlives_a_server_that_is_killed(make: Make) {
+async fn accepted_deliveries_survive_a_killed_server(make: Make) {
     let mut server = Server::start(make, &["--appendfsync", "always"]);
     let store = open(&server.url(), &[]);
     let kept = accept(store.as_ref()).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_connection_that_the_server_closed_is_not_used_again(make: Make) {
     assert!(server.info("total_connections_received").unwrap() > before);
 }
 
-async fn connections_that_are_killed_in_the_middle_refuse_nobody(make: Make) {
+async fn connections_killed_during_a_call_refuse_nobody(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     let (over, is_over) = mpsc::channel::<()>();
@@ -152,7 +152,7 @@ async fn a_server_without_memory_refuses_and_recovers(make: Make) {
     accept(store.as_ref()).await.unwrap();
 }
 
-async fn a_full_server_refuses_what_is_new_and_its_backlog_drains(make: Make) {
+async fn a_full_server_refuses_new_deliveries_and_drains_its_backlog(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     // Runs everything that workers do once, so that the server has cached the scripts and allocated its buffers.

@@ -9,12 +9,12 @@ use crate::servers::{Make, Server};
 use crate::stage::{new_id, now, open};
 
 on_both! {
-    a_listing_of_dead_letters_brings_no_payloads_and_no_more_rows_than_wanted
+    a_listing_of_dead_letters_reads_no_payloads_and_only_the_rows_asked_for
 }
 
 const PAYLOAD_BYTES: usize = 50_000;
 
-async fn a_listing_of_dead_letters_brings_no_payloads_and_no_more_rows_than_wanted(make: Make) {
+async fn a_listing_of_dead_letters_reads_no_payloads_and_only_the_rows_asked_for(make: Make) {
     let server = Server::start(make, &[]);
     let store = open(&server.url(), &[]);
     let source = SourceName::parse("hr").unwrap();

@@ -11,10 +11,10 @@ use crate::servers::{Make, Server, free_port};
 use crate::stage::{accept, accepts_at_last, code, fails_with, link, open, open_at};
 
 on_both! {
-    a_password_is_needed_and_a_changed_one_is_taken
+    a_password_is_needed_and_a_changed_one_is_used
 }
 
-async fn a_password_is_needed_and_a_changed_one_is_taken(make: Make) {
+async fn a_password_is_needed_and_a_changed_one_is_used(make: Make) {
     let mut server = Server::start(make, &[]);
     server.ask(&["CONFIG", "SET", "requirepass", "first"]);
     server.login("default", "first");

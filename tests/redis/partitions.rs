@@ -76,13 +76,13 @@ async fn until_another_is_promoted(keys: &Keys<'_>, cut_off: &[Party], acknowled
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_primary_that_is_cut_off_with_a_bridge_acknowledges_nothing_and_nothing_is_lost() {
+async fn a_primary_isolated_with_a_bridge_acknowledges_and_loses_nothing() {
     let outcome = until_another_is_promoted(&REPLICATED, &site(0), false).await;
     assert_eq!(outcome.lost, 0, "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_no_replica_is_waited_for_a_primary_that_is_cut_off_loses_what_it_acknowledged() {
+async fn without_waiting_for_replicas_an_isolated_primary_loses_acknowledged_writes() {
     let outcome = until_another_is_promoted(&WRITTEN, &site(0), true).await;
     assert!(outcome.lost > 0, "none lost: the test proves nothing: {outcome:?}");
 }
@@ -91,7 +91,7 @@ async fn where_no_replica_is_waited_for_a_primary_that_is_cut_off_loses_what_it_
 const WITH_A_REPLICA: [Party; 3] = [Data(0), Data(1), Bridge(0)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_sentinels_reach_only_a_replica_that_did_not_acknowledge_one_replica_is_not_enough() {
+async fn one_replica_is_not_enough_if_sentinels_reach_only_another() {
     let outcome = until_another_is_promoted(&REPLICATED, &WITH_A_REPLICA, true).await;
     assert!(outcome.lost > 0, "none lost: docs/redis.md warns without reason: {outcome:?}");
 }
@@ -128,7 +128,7 @@ async fn a_primary_without_its_replicas_refuses_until_one_is_back_and_stays_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bridge_that_reaches_no_primary_is_refused_and_one_that_reaches_no_sentinel_goes_on() {
+async fn a_bridge_without_a_primary_refuses_and_one_without_sentinels_goes_on() {
     let network = Network::start(&SERVERS);
     let bridges = bridges(&network, &REPLICATED).await;
     network.cut(&[Bridge(0)], &[Data(0)]);
@@ -178,13 +178,13 @@ fn seed() -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cuts_of_all_kinds_lose_nothing_that_all_replicas_acknowledged() {
+async fn cuts_of_all_kinds_lose_no_write_that_all_replicas_acknowledged() {
     cuts(seed().unwrap_or(20_261_128), 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the long form of the one above: minutes"]
-async fn many_cuts_lose_nothing_that_all_replicas_acknowledged() {
+async fn many_cuts_lose_no_write_that_all_replicas_acknowledged() {
     for n in 0..4 {
         cuts(seed().unwrap_or(1) + n, 25).await;
     }

@@ -119,7 +119,7 @@ async fn appendfsync_everysec_loses_up_to_two_seconds_to_a_power_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_as_fsynced_outlives_a_power_cut() {
+async fn writes_acknowledged_as_fsynced_survive_a_power_cut() {
     for busy in moments("fsynced", 1, 500, 4_000) {
         let lost = cut(Make::Valkey, "always", &FSYNCED, false, busy).await;
         assert!(lost.before_cut.is_empty(), "{busy:?}: {} of {} lost", lost.before_cut.len(), lost.of);
@@ -128,7 +128,7 @@ async fn what_was_acknowledged_as_fsynced_outlives_a_power_cut() {
 
 /// Why such a server is refused (`STORE-EVERYSEC`): it answers `WAITAOF` before it has flushed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn valkey_with_everysec_loses_what_it_has_answered_as_flushed() {
+async fn valkey_with_everysec_loses_writes_it_reported_as_flushed() {
     let keys = [FSYNCED[0], ("insecure_ok", "true")];
     for _ in 0..10 {
         if !cut(Make::Valkey, "everysec", &keys, false, USUAL).await.before_cut.is_empty() {
@@ -139,7 +139,7 @@ async fn valkey_with_everysec_loses_what_it_has_answered_as_flushed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_as_replicated_is_on_a_replica_where_all_lose_power_and_the_primary_is_gone() {
+async fn writes_acknowledged_as_replicated_survive_a_power_cut_without_the_primary() {
     let folder = tempfile::tempdir().unwrap();
     let library = library(folder.path());
     let always = ["--appendfsync", "always"];

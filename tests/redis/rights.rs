@@ -13,7 +13,7 @@ use crate::servers::{Make, Server};
 use crate::stage::{accept, claim, fold, now, open, person};
 
 on_both! {
-    the_rights_that_the_documentation_lists_are_enough
+    the_documented_rights_are_enough
     a_missing_right_is_reported_before_anything_is_written
     a_revoked_right_is_reported_and_leaves_nothing_half_written
 }
@@ -38,7 +38,7 @@ fn set_user(server: &Server, rights: &[String]) {
     assert_eq!(answer, "OK", "{command:?}");
 }
 
-async fn the_rights_that_the_documentation_lists_are_enough(make: Make) {
+async fn the_documented_rights_are_enough(make: Make) {
     let (server, rights) = with_documented_user(make);
     let password = rights.iter().find_map(|word| word.strip_prefix('>')).unwrap();
     let url = server.url().replace("://", &format!("://bridge:{password}@"));
@@ -97,7 +97,7 @@ fn script_commands() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_rights_that_the_documentation_lists_are_those_that_are_used() {
+fn the_documented_rights_are_those_in_use() {
     let mut used = script_commands();
     // What is sent besides scripts.
     used.extend(["evalsha", "eval", "info", "ping", "select", "subscribe", "waitaof"].map(str::to_owned));

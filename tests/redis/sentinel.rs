@@ -55,7 +55,7 @@ pub(crate) async fn accept_until(store: Arc<dyn Store>, stop: Arc<AtomicBool>) -
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fail_over_under_load_loses_nothing_that_was_acknowledged_as_replicated() {
+async fn a_fail_over_under_load_loses_no_write_acknowledged_as_replicated() {
     let mut primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let replicas = [replica_of(&primary), replica_of(&primary)];
     let sentinels = sentinels(&primary);

@@ -12,8 +12,8 @@ on_both! {
     a_server_without_an_append_only_file_is_refused_until_it_has_one
     a_server_that_may_evict_is_refused_until_it_may_not
     a_server_for_trials_is_tolerated_where_that_is_configured
-    settings_that_are_changed_under_a_connection_are_found_and_nobody_is_kept_waiting
-    a_primary_that_became_a_replica_is_left_although_it_takes_writes
+    settings_changed_during_a_connection_are_found_without_delaying_anybody
+    a_primary_that_became_a_replica_is_abandoned_even_if_it_takes_writes
     a_missing_database_is_reported
 }
 
@@ -38,7 +38,7 @@ async fn a_server_for_trials_is_tolerated_where_that_is_configured(make: Make) {
     accept(open(&server.url(), &[("insecure_ok", "true")]).as_ref()).await.unwrap();
 }
 
-async fn settings_that_are_changed_under_a_connection_are_found_and_nobody_is_kept_waiting(make: Make) {
+async fn settings_changed_during_a_connection_are_found_without_delaying_anybody(make: Make) {
     let server = Server::start(make, &[]);
     let (store, trial) = (open(&server.url(), &[]), open(&server.url(), &[("insecure_ok", "true")]));
     for store in [&store, &trial] {
@@ -58,7 +58,7 @@ async fn settings_that_are_changed_under_a_connection_are_found_and_nobody_is_ke
     }
 }
 
-async fn a_primary_that_became_a_replica_is_left_although_it_takes_writes(make: Make) {
+async fn a_primary_that_became_a_replica_is_abandoned_even_if_it_takes_writes(make: Make) {
     let (server, other) = (Server::start(make, &[]), Server::start(make, &[]));
     let store = open(&server.url(), &[]);
     accept(store.as_ref()).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_missing_database_is_reported(make: Make) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn durability_on_a_server_that_answers_before_it_flushes_is_refused_until_it_always_flushes() {
+async fn durability_is_refused_until_the_server_flushes_before_it_answers() {
     let server = Server::start(Make::Valkey, &["--appendfsync", "everysec"]);
     for durability in ["fsynced", "replicated"] {
         let store = open(&server.url(), &[("durability", durability)]);
@@ -92,7 +92,7 @@ async fn durability_on_a_server_that_answers_before_it_flushes_is_refused_until_
 
 /// It loses nothing, so deliveries are taken; but two workers may act at once after a cut.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replicated_primary_that_takes_writes_without_replicas_is_told_and_serves() {
+async fn a_primary_that_takes_writes_without_replicas_is_reported_and_serves() {
     let server = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let _replica = replica_of(&server);
     let replicated = ("durability", "replicated");
@@ -133,7 +133,7 @@ async fn a_user_who_may_not_see_the_configuration_asks_for_it_once_a_connection(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn durability_that_the_server_cannot_give_is_refused() {
+async fn durability_beyond_the_servers_is_refused() {
     let redis = Server::start(Make::Redis, &[]);
     for durability in ["fsynced", "replicated"] {
         let store = open(&redis.url(), &[("durability", durability)]);

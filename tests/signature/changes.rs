@@ -50,7 +50,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_delivery_with_one_bit_changed_is_never_believed(
+    fn a_delivery_with_one_bit_changed_is_never_accepted(
         n in any::<Index>(),
         content in proptest::collection::vec(any::<u8>(), 1..300),
         // Without a full stop, which could make it look like an id, a timestamp and a body.
@@ -134,7 +134,7 @@ fn in_name_or_prefix(value: &[u8], at: Index) -> bool {
 }
 
 #[test]
-fn every_scheme_above_takes_its_timestamp_from_where_it_is_signed() {
+fn every_tested_scheme_reads_a_signed_timestamp() {
     let from_body =
         |scheme: &Scheme| scheme.timestamp.as_ref().is_some_and(|rule| matches!(rule.from, TimestampFrom::Json(_)));
     assert!(schemes().iter().all(|scheme| scheme.validate().is_empty() && !from_body(scheme)));

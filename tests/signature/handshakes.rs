@@ -26,7 +26,7 @@ fn text(answer: Option<HandshakeAnswer>) -> Option<String> {
 }
 
 #[test]
-fn slacks_challenge_is_given_back_once_it_is_signed() {
+fn slacks_challenge_is_echoed_only_if_signed() {
     let slack = preset("slack");
     let body = r#"{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}"#;
     let answer = text(signed_answer(&slack, body, &[]));
@@ -35,7 +35,7 @@ fn slacks_challenge_is_given_back_once_it_is_signed() {
 }
 
 #[test]
-fn only_a_short_printable_string_is_ever_given_back() {
+fn only_a_short_printable_string_is_ever_echoed() {
     let slack = preset("slack");
     let long = "a".repeat(257);
     for challenge in [r#""""#, "1", "null", "{}", r#""a\nb""#, r#""\u0000""#, r#""é""#, &format!("\"{long}\"")] {
@@ -47,7 +47,7 @@ fn only_a_short_printable_string_is_ever_given_back() {
 }
 
 #[test]
-fn an_echo_may_be_json_and_need_no_signature_where_config_says_so() {
+fn an_echo_may_be_json_and_unsigned_if_configured() {
     let monday =
         scheme("header = 'x'\nhandshake = [{ echo = { challenge = '/challenge', reply = 'json', signed = false } }]");
     let verifier = verifier(monday, &["a"]);
@@ -71,7 +71,7 @@ fn a_ping_is_recognised_by_its_header_or_its_body() {
 }
 
 #[test]
-fn a_signed_event_does_not_become_a_ping_by_a_header_that_nobody_signed() {
+fn an_unsigned_header_does_not_turn_a_signed_event_into_a_ping() {
     let event = r#"{"type":"employee.hired","data":{"employee_id":"E-1"}}"#;
     assert_eq!(text(signed_answer(&preset("github"), event, &[("x-github-event", "ping")])), None);
     let by_header_alone: Scheme = toml::from_str(

@@ -53,7 +53,7 @@ fn another_encoding_hash_header_or_prefix_is_found() {
 }
 
 #[test]
-fn what_is_signed_besides_the_body_is_found() {
+fn content_signed_besides_the_body_is_found() {
     let headers =
         [("x-sig", "fbc3e63bcde12cf94dc9a2e1a6c2dc426355cd354cd21bc8d5e58fa44d2fe45c"), ("x-hr-time", "1767000000")];
     assert_eq!(
@@ -114,7 +114,7 @@ fn another_form_of_the_key_is_found() {
 }
 
 #[test]
-fn a_body_that_was_rewritten_is_found() {
+fn a_rewritten_body_is_found() {
     let compact = r#"{"a":"é","b":[1,2]}"#;
     let ways = near(
         "header = 'x-sig'",
@@ -126,7 +126,7 @@ fn a_body_that_was_rewritten_is_found() {
 }
 
 #[test]
-fn a_secret_that_is_sent_along_is_found_as_that() {
+fn a_secret_sent_in_the_request_is_found() {
     assert_eq!(
         near("header = 'x-sig'", SECRET, &[("authorization", "Bearer a secret of 16 bytes or more")], BODY),
         ["auth = \"static_header\" and header = \"authorization\" and value = { single = { prefix = \"Bearer \" } }"]
@@ -150,7 +150,7 @@ fn a_secret_that_is_sent_along_is_found_as_that() {
 }
 
 #[test]
-fn another_secret_verifies_by_no_neighbour_and_nothing_is_said_of_the_right_signature() {
+fn another_secret_matches_no_neighbour_and_the_right_signature_stays_hidden() {
     for value in [
         "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66",
         "1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y=",
@@ -215,7 +215,7 @@ fn a_secret_with_something_around_it_is_found() {
 }
 
 #[test]
-fn bodies_that_other_languages_would_have_written_are_found() {
+fn bodies_rewritten_by_other_languages_are_found() {
     for (sent, signed_as, value) in [
         // data {"a":"é","b":[1,2]} of {"b": [1, 2], "a": "é"}
         (
@@ -238,7 +238,7 @@ fn bodies_that_other_languages_would_have_written_are_found() {
 }
 
 #[test]
-fn a_signature_where_a_secret_was_expected_is_found_and_the_other_way_round() {
+fn a_signature_in_place_of_a_secret_is_found_and_vice_versa() {
     let value = "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
     assert_eq!(
         near("auth = 'static_header'\nheader = 'x-sig'", SECRET, &[("x-sig", value)], BODY),

@@ -25,7 +25,7 @@ fn judged(scheme: &Scheme, headers: &[(String, String)], now: UnixMs) -> Option<
 }
 
 #[test]
-fn any_header_that_is_missing_empty_or_repeated_is_refused() {
+fn a_missing_empty_or_repeated_header_is_refused() {
     let scheme = preset("standard-webhooks");
     let good = signed(&scheme, SECRET, BODY, "msg_1", SIGNED_AT);
     assert_eq!(judged(&scheme, &good, SIGNED_AT), None);
@@ -47,7 +47,7 @@ fn any_header_that_is_missing_empty_or_repeated_is_refused() {
 }
 
 #[test]
-fn bad_base64_and_other_versions_are_malformed_and_another_secret_is_a_mismatch() {
+fn bad_base64_and_other_versions_are_malformed_but_another_secret_is_a_mismatch() {
     let scheme = preset("standard-webhooks");
     for (value, expected) in [
         ("v1,not base64!", Refusal::MalformedSignature),
@@ -202,7 +202,7 @@ fn without_a_signed_id_it_is_known_by_a_field_the_signature_or_the_body() {
 
 proptest! {
     #[test]
-    fn whatever_the_headers_hold_nothing_panics_and_nothing_is_believed(
+    fn no_header_causes_a_panic_or_is_trusted(
         n in 0..4_usize,
         values in proptest::collection::vec(("[a-z-]{1,12}|stripe-signature|webhook-(id|timestamp|signature)|x-hub-signature-256|x-slack-signature", "(v1,|t=1,v1=|sha256=|v0=)?[ -~é]{0,90}"), 0..6),
         body in ".{0,100}",

@@ -36,7 +36,7 @@ fn a_signature_and_what_it_signs_may_be_fields_of_the_body() {
 }
 
 #[test]
-fn a_scheme_whose_fields_could_shift_is_refused_when_it_is_read() {
+fn a_scheme_with_shiftable_fields_is_refused_when_read() {
     let keys = |text: &str| scheme_of(text).validate().into_iter().map(|problem| problem.key).collect::<Vec<_>>();
     let fields = "field = '/s'\nbody_unsigned = true\nsigned = '{json:/a}{json:/b}'";
     assert_eq!(keys(fields), ["signed"]);
@@ -67,7 +67,7 @@ fn several_headers_are_one_secret() {
 }
 
 #[test]
-fn a_login_is_user_and_password_in_one_secret_or_apart() {
+fn a_login_is_one_secret_or_user_and_password() {
     // printf 'hr:p:w' | base64
     let headers = [("authorization", "Basic aHI6cDp3")];
     assert!(known(&verifier(scheme("auth = 'basic'"), &["hr:p:w"]), &headers, "{}").is_ok());
@@ -86,7 +86,7 @@ fn a_whole_header_value_is_compared_without_any_prefix() {
 }
 
 #[test]
-fn an_address_is_tried_out_by_a_get_and_by_a_text() {
+fn a_sender_may_test_the_url_by_a_get_or_plain_text() {
     let text = |answer| match answer {
         Some(HandshakeAnswer::Text(text)) => Some(text),
         _ => None,

@@ -52,7 +52,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn files_that_are_moved_replaced_or_removed_take_nothing_until_they_are_back() {
+async fn moved_replaced_or_removed_files_accept_nothing_until_they_are_back() {
     for name in ["store.db", "lock"] {
         let folder = TempDir::new().unwrap();
         let store = Embedded::open(folder.path(), options()).unwrap();
@@ -76,7 +76,7 @@ async fn files_that_are_moved_replaced_or_removed_take_nothing_until_they_are_ba
 }
 
 #[tokio::test]
-async fn folder_and_files_are_for_their_owner_only() {
+async fn only_the_owner_may_read_folder_and_files() {
     let outer = TempDir::new().unwrap();
     let folder = outer.path().join("a/b");
     let store = Embedded::open(&folder, options()).unwrap();
@@ -106,7 +106,7 @@ fn a_store_of_another_layout_is_refused_and_left_alone() {
 }
 
 #[test]
-fn what_is_no_database_of_ours_is_refused_and_left_alone() {
+fn a_foreign_database_is_refused_and_left_alone() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("store.db");
     let garbage = "this is no database at all; ".repeat(100);
@@ -129,7 +129,7 @@ fn a_folder_that_cannot_be_created_is_reported() {
 }
 
 #[tokio::test]
-async fn a_closed_store_says_so_and_is_one_file() {
+async fn a_closed_store_refuses_calls_and_is_one_file() {
     let folder = TempDir::new().unwrap();
     let store = Embedded::open(folder.path(), options()).unwrap();
     store.check().await.unwrap();
@@ -141,7 +141,7 @@ async fn a_closed_store_says_so_and_is_one_file() {
 }
 
 #[tokio::test]
-async fn a_wall_clock_that_is_set_ahead_or_back_ends_no_lease_and_prolongs_none() {
+async fn setting_the_wall_clock_ends_and_prolongs_no_lease() {
     let folder = TempDir::new().unwrap();
     let store = Embedded::open(folder.path(), options()).unwrap();
     let mut bench = Bench::new(Folder::new(), false).await;
@@ -165,7 +165,7 @@ async fn a_wall_clock_that_is_set_ahead_or_back_ends_no_lease_and_prolongs_none(
 }
 
 #[tokio::test]
-async fn who_cannot_be_read_is_set_aside_and_the_others_go_on() {
+async fn an_unreadable_person_is_set_aside_and_the_others_go_on() {
     let folder = Folder::new();
     let path = folder.path().to_owned();
     let mut bench = Bench::new(folder, false).await;
@@ -191,7 +191,7 @@ async fn who_cannot_be_read_is_set_aside_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn figures_that_do_not_read_back_are_counted_anew() {
+async fn unreadable_figures_are_counted_anew() {
     for damage in ["UPDATE control SET value = 'garbage'", "DELETE FROM control", "UPDATE control SET value = x'00'"] {
         let folder = Folder::new();
         let path = folder.path().to_owned();
@@ -210,7 +210,7 @@ async fn figures_that_do_not_read_back_are_counted_anew() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone_from_the_file_and_the_file_gives_space_back() {
+async fn deleted_data_leaves_the_file_and_the_file_shrinks() {
     let folder = Folder::new();
     let path = folder.path().join("store.db");
     let mut bench = Bench::new(folder, false).await;
@@ -246,7 +246,7 @@ async fn what_is_deleted_is_gone_from_the_file_and_the_file_gives_space_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
+async fn a_backup_during_writes_has_every_answered_delivery() {
     let (folder, outer) = (Folder::new(), TempDir::new().unwrap());
     let from = folder.path().to_owned();
     let store = Arc::new(Embedded::open(&from, options()).unwrap());
@@ -297,7 +297,7 @@ async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
 const HOUR: u64 = 3_600_000;
 
 #[tokio::test]
-async fn what_is_to_be_tried_again_does_not_wait_for_a_clock_that_was_set_back() {
+async fn retries_do_not_wait_for_a_clock_set_back() {
     for reopens in [false, true] {
         let mut b = Bench::new(Folder::new(), false).await;
         for (who, lane) in [
@@ -332,7 +332,7 @@ async fn what_is_to_be_tried_again_does_not_wait_for_a_clock_that_was_set_back()
 }
 
 #[tokio::test]
-async fn tokens_do_not_wait_for_a_clock_that_was_set_back() {
+async fn tokens_do_not_wait_for_a_clock_set_back() {
     for reopens in [false, true] {
         let mut b = Bench::new(Folder::new(), false).await;
         b.with(|options| options.writes = Rate { calls: 10, window_ms: 60_000 }).await;

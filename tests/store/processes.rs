@@ -47,7 +47,7 @@ fn tell(line: &str) {
 
 /// The child process of `a_second_process_is_refused_at_once`.
 #[test]
-fn the_process_that_has_the_store() {
+fn the_owning_process() {
     let Some(folder) = folder() else { return };
     let store = Embedded::open(&folder, options()).unwrap();
     tell("open");
@@ -59,7 +59,7 @@ fn the_process_that_has_the_store() {
 #[tokio::test]
 async fn a_second_process_is_refused_at_once() {
     let folder = TempDir::new().unwrap();
-    let (mut child, told) = start("processes::the_process_that_has_the_store", folder.path());
+    let (mut child, told) = start("processes::the_owning_process", folder.path());
     assert!(told.lines().any(|line| line.unwrap() == "open"));
     let refused = Embedded::open(folder.path(), options()).err();
     assert!(matches!(refused, Some(StoreError::InUse { .. })), "{refused:?}");
@@ -78,9 +78,9 @@ fn a_second_handle_is_refused_at_once() {
     Embedded::open(folder.path(), options()).unwrap();
 }
 
-/// The child process of `what_was_answered_survives_a_kill`.
+/// The child process of `answered_deliveries_survive_a_kill`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_process_that_is_killed() {
+async fn the_killed_process() {
     let Some(folder) = folder() else { return };
     let store = Arc::new(Embedded::open(&folder, options()).unwrap());
     let mut senders = Vec::new();
@@ -115,11 +115,11 @@ async fn the_process_that_is_killed() {
 }
 
 #[tokio::test]
-async fn what_was_answered_survives_a_kill() {
+async fn answered_deliveries_survive_a_kill() {
     let folder = TempDir::new().unwrap();
     let (mut accepted, mut finished) = (Vec::new(), Vec::new());
     for lines in [1, 40, 333, 1_200] {
-        let (mut child, told) = start("processes::the_process_that_is_killed", folder.path());
+        let (mut child, told) = start("processes::the_killed_process", folder.path());
         let mut told = told.lines();
         let mut heard = 0;
         while let Some(Ok(line)) = told.next() {

@@ -121,7 +121,7 @@ fn mend(keys: &mut Keys, key: &[u8], before: &[u8]) {
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_set_aside_and_holds_up_nobody() {
+async fn an_unreadable_person_is_set_aside_and_delays_nobody() {
     for (letter, how) in
         [(b'l', "of another type"), (b'l', "of a newer version"), (b'l', "cut"), (b'd', "of another type")]
     {
@@ -161,7 +161,7 @@ async fn who_does_not_read_is_set_aside_and_holds_up_nobody() {
 const ASIDE_MS: u64 = 600_000;
 
 #[tokio::test]
-async fn a_delivery_whose_memory_does_not_read_is_taken_again() {
+async fn a_delivery_with_an_unreadable_memory_is_accepted_again() {
     for keyspace in both() {
         let mut keys = keyspace.keys();
         let mut b = Bench::new(keyspace, false).await;
@@ -178,7 +178,7 @@ async fn a_delivery_whose_memory_does_not_read_is_taken_again() {
 }
 
 #[tokio::test]
-async fn a_story_and_words_that_do_not_read_are_passed_over_by_a_commit() {
+async fn a_commit_skips_unreadable_stories_and_entries() {
     for keyspace in both() {
         let mut keys = keyspace.keys();
         let mut b = Bench::new(keyspace, false).await;
@@ -203,7 +203,7 @@ async fn a_story_and_words_that_do_not_read_are_passed_over_by_a_commit() {
 }
 
 #[tokio::test]
-async fn dead_letters_that_do_not_read_are_left_out_and_their_neighbours_are_shown() {
+async fn unreadable_dead_letters_are_left_out_and_their_neighbours_shown() {
     for keyspace in both() {
         let mut keys = keyspace.keys();
         let mut b = Bench::new(keyspace, false).await;
@@ -222,7 +222,7 @@ async fn dead_letters_that_do_not_read_are_left_out_and_their_neighbours_are_sho
 }
 
 #[tokio::test]
-async fn a_list_of_the_waiting_that_does_not_read_keeps_nobody_waiting() {
+async fn an_unreadable_waiting_list_keeps_nobody_waiting() {
     for keyspace in both() {
         let mut keys = keyspace.keys();
         let mut b = Bench::new(keyspace, false).await;
@@ -233,7 +233,7 @@ async fn a_list_of_the_waiting_that_does_not_read_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn no_fence_comes_twice_where_a_server_lost_what_it_wrote() {
+async fn no_fence_repeats_after_a_server_lost_writes() {
     for keyspace in both() {
         let mut keys = keyspace.keys();
         let mut b = Bench::new(keyspace, false).await;

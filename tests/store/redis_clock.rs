@@ -18,7 +18,7 @@ const LATE: u64 = 7_200_000;
 const BACK: u64 = 600_000;
 
 #[tokio::test]
-async fn what_is_due_soon_is_due_soon_although_the_clock_is_set_back() {
+async fn work_due_soon_stays_due_soon_after_the_clock_is_set_back() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.accept(at(LATE), &[("1", "x")]).await;
@@ -35,7 +35,7 @@ async fn what_is_due_soon_is_due_soon_although_the_clock_is_set_back() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_again_and_again_stops_nothing() {
+async fn a_clock_set_back_again_and_again_stops_nothing() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         for n in 0..4 {
@@ -55,7 +55,7 @@ async fn a_clock_that_is_set_back_again_and_again_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_right_again_takes_no_lease_away() {
+async fn correcting_the_clock_takes_no_lease_away() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.accept(at(LATE), &[("1", "x")]).await;
@@ -94,7 +94,7 @@ async fn asking_only_for_tokens_gets_one_in_time() {
 }
 
 #[tokio::test]
-async fn a_lease_runs_out_although_the_clock_is_set_back() {
+async fn a_lease_expires_even_if_the_clock_is_set_back() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.accept(at(LATE), &[("1", "x")]).await;
@@ -107,7 +107,7 @@ async fn a_lease_runs_out_although_the_clock_is_set_back() {
 }
 
 #[tokio::test]
-async fn tokens_come_back_although_the_clock_is_set_back_and_none_too_soon() {
+async fn tokens_return_on_time_even_if_the_clock_is_set_back() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.with(|options| options.writes = Rate { calls: 10, window_ms: 10_000 }).await;
@@ -186,7 +186,7 @@ async fn a_clock_that_leaps_ahead_for_a_minute_gives_no_token_too_soon() {
 
 /// Waiting is not a leap: whoever asks as often as [`TOKEN_LOOK_MAX`] says gets a token when it is due.
 #[tokio::test]
-async fn who_waits_for_a_token_gets_it_when_it_is_due() {
+async fn a_worker_waiting_for_a_token_gets_it_when_due() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.with(|options| options.writes = Rate { calls: 20, window_ms: 60_000 }).await;

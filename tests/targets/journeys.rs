@@ -142,7 +142,7 @@ macro_rules! providers {
                 }
 
                 #[tokio::test(flavor = "multi_thread")]
-                async fn somebody_who_was_there_before_is_adopted_and_keeps_the_rest() {
+                async fn an_existing_member_is_adopted_and_keeps_unmanaged_attributes() {
                     super::adopts(super::Make::$make).await;
                 }
             }

@@ -16,7 +16,7 @@ fn order(bench: &Bench, fault: &str) {
 }
 
 #[tokio::test]
-async fn a_create_whose_outcome_is_unknown_never_makes_a_second_member() {
+async fn a_create_of_unknown_outcome_never_makes_a_second_member() {
     for fault in ["create:create-failed:1", "create:reset:1", "create:close:1", "create:hang:1", "create:garbage:1"] {
         for after in ["", ":after"] {
             let bench = Bench::new();
@@ -33,7 +33,7 @@ async fn a_create_whose_outcome_is_unknown_never_makes_a_second_member() {
 }
 
 #[tokio::test]
-async fn who_leaves_before_any_read_shows_what_became_of_their_create_is_switched_off_once_one_does() {
+async fn a_leaver_with_an_unknown_create_is_switched_off_once_a_read_shows_them() {
     for (fault, lagging) in [("create:create-failed:1:after", 1), ("create:empty:1", 2)] {
         let bench = Bench::new();
         order(&bench, fault);
@@ -54,7 +54,7 @@ async fn who_leaves_before_any_read_shows_what_became_of_their_create_is_switche
 }
 
 #[tokio::test]
-async fn a_replace_whose_outcome_is_unknown_is_read_before_it_is_repeated() {
+async fn a_replace_of_unknown_outcome_is_read_before_it_is_repeated() {
     for (fault, writes) in [("replace:reset:1:after", 1), ("replace:reset:1", 2), ("replace:update-failed:1", 2)] {
         let bench = Bench::new();
         bench.hire("E-1", "Ada", "Lovelace").await;
@@ -70,7 +70,7 @@ async fn a_replace_whose_outcome_is_unknown_is_read_before_it_is_repeated() {
 }
 
 #[tokio::test]
-async fn replies_that_make_no_sense_lose_nothing_and_accuse_nobody() {
+async fn senseless_replies_lose_nothing_and_blame_nobody() {
     for fault in ["half-body", "empty", "not-json", "html", "wrong-type", "garbage", "reset", "spike-503"] {
         let bench = Bench::new();
         bench.hire("E-1", "Ada", "Lovelace").await;
@@ -98,7 +98,7 @@ async fn a_permanent_refusal_is_a_dead_letter_at_once_and_a_replay_heals_it() {
 }
 
 #[tokio::test]
-async fn a_refusal_in_one_aspect_does_not_keep_the_others_from_being_brought_in_line() {
+async fn a_refusal_in_one_aspect_does_not_stop_the_others() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
@@ -125,7 +125,7 @@ async fn a_429_moves_the_clock_for_everybody_and_counts_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_429_that_says_when_is_taken_at_its_word() {
+async fn a_429_with_a_time_is_obeyed() {
     for hint in ["retry-after=7", "x-ratelimit-retryafter=7", "retryafter=7", "ratelimit=7"] {
         let bench = Bench::new();
         order(&bench, &format!("create:rate-limited:1:hint={hint}"));
@@ -137,7 +137,7 @@ async fn a_429_that_says_when_is_taken_at_its_word() {
 }
 
 #[tokio::test]
-async fn a_429_that_asks_to_be_called_at_once_is_not_waited_for_by_the_minute() {
+async fn a_429_that_allows_an_immediate_retry_costs_no_minute() {
     let bench = Bench::new();
     order(&bench, "create:rate-limited:3:hint=retry-after=0");
     bench.hire("E-1", "Ada", "Lovelace").await;
@@ -151,7 +151,7 @@ async fn a_429_that_asks_to_be_called_at_once_is_not_waited_for_by_the_minute() 
 }
 
 #[tokio::test]
-async fn what_was_tried_is_in_the_story_without_personal_data() {
+async fn the_story_records_attempts_without_personal_data() {
     let bench = Bench::new();
     order(&bench, "create:create-failed:1");
     bench.hire("E-1", "Ada", "Lovelace").await;
@@ -176,7 +176,7 @@ async fn what_was_tried_is_in_the_story_without_personal_data() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_target_kills_nobody_however_long_it_lasts() {
+async fn an_outage_of_the_target_dead_letters_nobody() {
     let bench = Bench::new();
     order(&bench, "any:spike-503:forever");
     for n in 0..3 {
@@ -195,7 +195,7 @@ async fn an_outage_of_the_target_kills_nobody_however_long_it_lasts() {
 }
 
 #[tokio::test]
-async fn somebody_who_alone_keeps_failing_is_given_up_and_their_replay_looks_first() {
+async fn a_person_who_alone_keeps_failing_is_given_up_and_a_replay_reads_first() {
     let bench = Bench::new();
     order(&bench, "create:create-failed:forever:user=e-1@example.com");
     bench.hire("E-1", "Ada", "Lovelace").await;
@@ -219,7 +219,7 @@ async fn somebody_who_alone_keeps_failing_is_given_up_and_their_replay_looks_fir
 }
 
 #[tokio::test]
-async fn what_blocks_somebody_does_not_keep_them_from_leaving_on_the_day_that_was_announced() {
+async fn a_blocked_person_still_leaves_on_the_announced_day() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
@@ -241,7 +241,7 @@ async fn what_blocks_somebody_does_not_keep_them_from_leaving_on_the_day_that_wa
 /// The clock is set back by an hour: events from before count as of now, and nothing waits until the clock has caught
 /// up.
 #[tokio::test]
-async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+async fn a_clock_set_back_keeps_nobody_waiting() {
     let bench = crate::engines::embedded();
     bench.clock.advance_ms(10_000_000);
     order(&bench, "create:create-failed:1");

@@ -50,7 +50,7 @@ async fn a_target_that_refuses_everybody_sets_a_hold_and_makes_no_dead_letters()
 }
 
 #[tokio::test]
-async fn while_holds_cannot_be_read_nobody_is_worked_on() {
+async fn while_holds_are_unreadable_no_work_is_done() {
     let bench = Bench::new();
     assert!(
         bench.store.put_shared("holds", 0, "{\"holds\":[{\"scope\":\"all\",\"code\":\"NEW\"}]}".into()).await.unwrap()
@@ -100,7 +100,7 @@ async fn a_refusal_that_only_one_person_gets_blocks_them_after_five_tries() {
 }
 
 #[tokio::test]
-async fn writes_that_are_refused_while_reads_are_served_hold_writes_only() {
+async fn refused_writes_hold_only_writes_while_reads_are_served() {
     let bench = Bench::new();
     for id in ["E-1", "E-2"] {
         bench.hire(id, "Ada", "Lovelace").await;
@@ -123,7 +123,7 @@ async fn writes_that_are_refused_while_reads_are_served_hold_writes_only() {
 }
 
 #[tokio::test]
-async fn trials_come_one_at_a_time_with_growing_pauses() {
+async fn probes_come_one_at_a_time_with_growing_pauses() {
     let bench = Bench::new();
     order(&bench, "any:bad-key:forever");
     for n in 0..20 {
@@ -217,7 +217,7 @@ async fn two_members_with_a_fault_each(fault: &str) -> Bench {
 }
 
 #[tokio::test]
-async fn two_whose_addresses_redirect_keep_nobody_waiting_and_end_blocked() {
+async fn two_people_with_redirects_keep_nobody_waiting_and_end_blocked() {
     let bench = two_members_with_a_fault_each("get:redirect").await;
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "the list of the team is served");
     assert_eq!(bench.calls().iter().filter(|call| *call == "page 200").count(), 1, "{:?}", bench.calls());
@@ -237,7 +237,7 @@ async fn two_whose_addresses_redirect_keep_nobody_waiting_and_end_blocked() {
 }
 
 #[tokio::test]
-async fn two_whose_writes_are_refused_keep_others_waiting_for_one_probe_at_most_and_end_blocked() {
+async fn two_people_with_refused_writes_delay_others_by_one_probe_at_most_and_end_blocked() {
     let bench = two_members_with_a_fault_each("replace:403").await;
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes), "this could affect everybody");
     bench.hire("E-3", "Grace", "Hopper").await;
@@ -294,7 +294,7 @@ async fn readdressed(fault: &str) -> Bench {
 }
 
 #[tokio::test]
-async fn an_address_that_is_refused_with_all_other_writes_waits_with_them() {
+async fn an_address_refused_with_all_other_writes_waits_with_them() {
     let bench = readdressed("set_user_name:not-allowed:1").await;
     order(&bench, "create:403:4");
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "it is not known yet whose trouble it is");
@@ -357,7 +357,7 @@ async fn a_pause_of_hours_for_one_person_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn a_pause_of_hours_that_a_harmless_read_or_several_people_get_too_holds_as_long() {
+async fn a_pause_of_hours_for_several_people_or_a_harmless_read_is_a_hold() {
     let bench = Bench::new();
     order(&bench, "any:429:2:hint=retry-after=7200");
     bench.hire("E-1", "Ada", "Lovelace").await;

@@ -34,7 +34,7 @@ async fn a_hire_and_a_rename_make_ada_king() {
 }
 
 #[tokio::test]
-async fn what_waited_together_costs_one_write() {
+async fn updates_that_waited_together_cost_one_write() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.rename("E-1", "Ada", "King").await;
@@ -59,7 +59,7 @@ async fn an_update_that_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
-async fn somebody_who_is_a_member_already_is_adopted_in_whatever_letters() {
+async fn an_existing_member_is_adopted_whatever_the_case_of_letters() {
     let bench = Bench::new();
     bench.sim.add_member(SimPerson::member("E-1@Example.COM", "Ada", "Byron"));
     bench.hire("E-1", "Ada", "Lovelace").await;
@@ -71,7 +71,7 @@ async fn somebody_who_is_a_member_already_is_adopted_in_whatever_letters() {
 }
 
 #[tokio::test]
-async fn a_member_of_another_team_is_a_dead_letter_that_a_new_word_heals() {
+async fn a_member_of_another_team_is_a_dead_letter_that_news_heals() {
     let bench = Bench::new();
     bench.sim.add_member(SimPerson::standing(&email("E-1"), Standing::OtherTeam));
     bench.hire("E-1", "Ada", "Lovelace").await;
@@ -91,7 +91,7 @@ async fn a_member_of_another_team_is_a_dead_letter_that_a_new_word_heals() {
 }
 
 #[tokio::test]
-async fn an_update_of_nobody_ends_so_and_counts_once_they_are_hired() {
+async fn an_update_of_a_non_member_counts_once_they_are_hired() {
     let bench = Bench::new();
     let job = bench.rename("E-1", "Ada", "King").await;
     assert_eq!(bench.attempt().await, InLine(Finished::NotAMember));
@@ -183,7 +183,7 @@ async fn a_hire_without_an_address_waits_and_the_update_completes_it() {
 }
 
 #[tokio::test]
-async fn an_id_that_went_stale_is_looked_up_again() {
+async fn a_stale_id_is_looked_up_again() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;

@@ -18,7 +18,7 @@ fn order(bench: &Bench, fault: &str) {
 }
 
 #[tokio::test]
-async fn a_worker_that_died_after_its_create_leaves_no_second_member() {
+async fn a_worker_killed_after_its_create_makes_no_second_member() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.claimed_by("doomed").await;
@@ -30,7 +30,7 @@ async fn a_worker_that_died_after_its_create_leaves_no_second_member() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_after_its_create_leaves_nobody_in_the_team_who_has_left() {
+async fn a_process_killed_after_its_create_leaves_no_leaver_in_the_team() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.claimed_by("doomed").await;
@@ -59,7 +59,7 @@ async fn an_entry_of_another_version_is_reported_and_stays_in_the_inbox() {
 }
 
 #[tokio::test]
-async fn somebody_who_kills_worker_after_worker_is_set_aside() {
+async fn a_person_who_kills_several_workers_is_set_aside() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     // A worker's death counts only once its lane is taken over and committed: each attempt is interrupted.
@@ -96,7 +96,7 @@ async fn a_worker_that_slept_past_its_lease_commits_nothing() {
 }
 
 #[tokio::test]
-async fn the_pool_drains_what_is_there_and_stops_when_told() {
+async fn the_pool_drains_the_queue_and_stops_on_request() {
     let bench = Bench::new();
     for n in 0..50 {
         bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await;
@@ -112,7 +112,7 @@ async fn the_pool_drains_what_is_there_and_stops_when_told() {
 }
 
 #[tokio::test]
-async fn a_stop_gives_back_what_does_not_end_within_the_grace() {
+async fn a_stop_gives_back_unfinished_work_after_the_grace() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     order(&bench, "create:hang:1");

@@ -85,7 +85,7 @@ fn source() -> SourceName {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_for_a_moment_costs_no_page_that_was_read() {
+async fn a_brief_store_outage_costs_no_page_already_read() {
     let stage = Stage::new();
     let end = stage.fetch(async { stage.store.documents_broken.store(2, Ordering::SeqCst) }).await;
     assert_eq!((end.failure, stage.hr.reads()), (None, 3), "one failure, and each page once");
@@ -93,7 +93,7 @@ async fn a_store_that_is_away_for_a_moment_costs_no_page_that_was_read() {
 }
 
 #[tokio::test]
-async fn a_hold_that_is_set_while_a_list_is_read_is_waited_for_before_the_next_page() {
+async fn a_hold_set_during_a_list_is_waited_for_before_its_next_page() {
     let stage = Stage::new();
     let holds = SharedHolds::new(stage.store.clone(), Clock::default(), PAUSES);
     let scope = HoldScope::Fetch(source());

@@ -46,7 +46,7 @@ async fn a_second_employee_under_one_address_is_a_dead_letter_that_names_both() 
 }
 
 #[tokio::test]
-async fn whoever_comes_back_under_a_new_address_is_made_anew_where_the_next_employee_has_the_old_one() {
+async fn a_returner_with_a_new_address_is_created_again_if_the_old_one_is_taken() {
     for (name, comes_back) in [(("Adam", "Smith"), true), (("Ada", "Lovelace"), false)] {
         let bench = Bench::new();
         bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
@@ -87,7 +87,7 @@ fn said_now(bench: &Bench, event: Event) -> Event {
 }
 
 #[tokio::test]
-async fn two_of_one_name_whom_hr_tells_apart_by_their_addresses_are_two_whatever_is_said_first() {
+async fn two_people_of_one_name_with_different_addresses_stay_two_in_any_order() {
     let again = |bench: &Bench| said_now(bench, hire_as("E-1", "js@example.com", "John", "Smith", 0));
     for is_said_before in [true, false] {
         let bench = taken_for_one_human_being().await;
@@ -115,7 +115,7 @@ async fn two_of_one_name_whom_hr_tells_apart_by_their_addresses_are_two_whatever
 }
 
 #[tokio::test]
-async fn a_leave_of_whoever_has_the_member_is_told_of_the_record_that_says_employed_and_hrs_next_word_counts() {
+async fn a_leave_of_the_members_owner_is_reported_if_another_record_says_employed() {
     let bench = taken_for_one_human_being().await;
     bench.accept(said_now(&bench, leave("E-2"))).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
@@ -134,7 +134,7 @@ async fn a_leave_of_whoever_has_the_member_is_told_of_the_record_that_says_emplo
 }
 
 #[tokio::test]
-async fn whoever_was_hired_again_under_a_new_id_and_leaves_stays_away_whatever_is_said_of_the_former_id() {
+async fn a_rehire_under_a_new_id_who_leaves_stays_off_despite_events_of_the_former_id() {
     for late_leave in [true, false] {
         let bench = taken_for_one_human_being().await;
         let touched = Event { at: at(2), ..rename("E-1", "John", "Smith") };
@@ -151,7 +151,7 @@ async fn whoever_was_hired_again_under_a_new_id_and_leaves_stays_away_whatever_i
 }
 
 #[tokio::test]
-async fn an_address_that_is_given_up_heals_who_waits_for_it() {
+async fn giving_up_an_address_heals_the_person_waiting_for_it() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -217,7 +217,7 @@ async fn two_who_swap_addresses_are_blocked_and_go_on_through_a_third_address() 
 }
 
 #[tokio::test]
-async fn two_whose_places_were_changed_at_the_target_are_in_line_once_they_are_looked_at() {
+async fn two_people_swapped_at_the_target_are_in_sync_after_a_read() {
     let bench = Box::pin(swapped()).await;
     bench.clock.advance_ms(61_000);
     let members = bench.sim.members();
@@ -236,7 +236,7 @@ async fn two_whose_places_were_changed_at_the_target_are_in_line_once_they_are_l
 }
 
 #[tokio::test]
-async fn a_leave_heals_who_waits_for_the_member() {
+async fn a_leave_heals_the_person_waiting_for_the_member() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -251,7 +251,7 @@ async fn a_leave_heals_who_waits_for_the_member() {
 }
 
 #[tokio::test]
-async fn a_leave_heals_who_was_refused_somebody_elses_account_and_touches_nobody() {
+async fn a_leave_heals_a_person_refused_anothers_account_and_touches_nobody() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -290,7 +290,7 @@ async fn a_rehire_under_a_new_id_takes_the_member_over_and_closes_the_former_rec
 }
 
 #[tokio::test]
-async fn an_address_is_given_up_however_the_attempt_ends_that_changed_it() {
+async fn a_changed_address_is_given_up_however_the_attempt_ends() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -305,7 +305,7 @@ async fn an_address_is_given_up_however_the_attempt_ends_that_changed_it() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_refused_is_given_up_with_the_next_one() {
+async fn a_refused_address_is_given_up_with_the_next_one() {
     let bench = moved_to_a_taken_address().await;
     // A blocked person gives nothing up: the person who waits for it is told so.
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
@@ -318,7 +318,7 @@ async fn an_address_that_was_refused_is_given_up_with_the_next_one() {
 }
 
 #[tokio::test]
-async fn nobody_is_taken_over_while_a_worker_may_be_switching_them_off() {
+async fn nobody_is_taken_over_during_a_possible_switch_off() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
     bench.attempt().await;
@@ -347,7 +347,7 @@ async fn one_waits_for_the_other() -> Bench {
 }
 
 #[tokio::test]
-async fn a_leave_of_somebody_who_is_off_already_heals_who_waits() {
+async fn a_leave_of_an_inactive_person_heals_the_person_waiting() {
     let bench = one_waits_for_the_other().await;
     let mut off = scim_bridge::postman_sim::Person::member("js@example.com", "John", "Smith");
     (off.id, off.active) = (Some(bench.sim.members()[0].id.to_string()), false);
@@ -359,7 +359,7 @@ async fn a_leave_of_somebody_who_is_off_already_heals_who_waits() {
 }
 
 #[tokio::test]
-async fn a_leave_that_is_refused_heals_who_waits() {
+async fn a_refused_leave_heals_the_person_waiting() {
     let bench = one_waits_for_the_other().await;
     bench.sim.order("deactivate:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(Event { at: at(2), ..leave("E-1") }).await;
@@ -368,7 +368,7 @@ async fn a_leave_that_is_refused_heals_who_waits() {
 }
 
 #[tokio::test]
-async fn a_leaver_whose_address_somebody_else_has_waits_and_does_not_wake_themselves() {
+async fn a_leaver_whose_address_is_taken_waits_and_does_not_wake_themselves() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "King", 0)).await;
     bench.attempt().await;
@@ -386,7 +386,7 @@ async fn a_leaver_whose_address_somebody_else_has_waits_and_does_not_wake_themse
 }
 
 #[tokio::test]
-async fn what_somebody_blocked_gives_up_once_they_are_replayed_heals_who_waits() {
+async fn a_blocked_persons_replay_heals_the_person_waiting() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -401,7 +401,7 @@ async fn what_somebody_blocked_gives_up_once_they_are_replayed_heals_who_waits()
 }
 
 #[tokio::test]
-async fn who_is_discarded_and_is_no_member_keeps_nobody_from_their_address() {
+async fn a_discarded_non_member_blocks_no_address() {
     let bench = Bench::new();
     bench.sim.order("create:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
@@ -414,7 +414,7 @@ async fn who_is_discarded_and_is_no_member_keeps_nobody_from_their_address() {
 }
 
 #[tokio::test]
-async fn whose_member_is_taken_over_gives_up_what_else_they_claimed() {
+async fn losing_a_member_gives_up_every_other_claim() {
     let bench = moved_to_a_taken_address().await;
     bench.accept(hire_as("E-3", "taken@example.com", "Eve", "Other", 2)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
@@ -426,7 +426,7 @@ async fn whose_member_is_taken_over_gives_up_what_else_they_claimed() {
 }
 
 #[tokio::test]
-async fn what_is_given_up_before_its_taker_is_registered_heals_them_all_the_same() {
+async fn a_claim_given_up_before_the_wait_is_registered_still_heals() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -447,7 +447,7 @@ async fn what_is_given_up_before_its_taker_is_registered_heals_them_all_the_same
 }
 
 #[tokio::test]
-async fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one_only() {
+async fn a_person_refused_under_many_addresses_claims_only_the_last() {
     let bench = Bench::new();
     bench.sim.order("create:reset:1".parse().unwrap()).unwrap();
     bench.accept(hire_as("E-1", "js0@example.com", "John", "Smith", 0)).await;
@@ -463,7 +463,7 @@ async fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one
 }
 
 #[tokio::test]
-async fn a_claim_that_a_killed_worker_left_behind_keeps_nobody_else_from_the_address() {
+async fn a_killed_workers_claim_blocks_the_address_for_nobody() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
@@ -510,7 +510,7 @@ fn into(department: &str, mut event: Event) -> Event {
 }
 
 #[tokio::test]
-async fn the_groups_of_a_member_who_is_taken_over_are_not_lost_with_the_worker_that_took_them_over() {
+async fn a_killed_takeover_does_not_lose_the_members_groups() {
     let rule = GroupRule { name: "{value}".to_owned(), fact: "department".to_owned(), values: None };
     let bench = Bench { groups: vec![rule], ..Bench::new() };
     bench.accept(into("Sales", hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0))).await;
@@ -543,7 +543,7 @@ async fn the_groups_of_a_member_who_is_taken_over_are_not_lost_with_the_worker_t
 }
 
 #[tokio::test]
-async fn what_blocked_somebody_before_is_no_reason_to_take_over_from_them_while_they_are_tried_again() {
+async fn an_earlier_block_does_not_allow_a_takeover_during_a_new_try() {
     let bench = Bench::new();
     bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
@@ -565,7 +565,7 @@ async fn what_blocked_somebody_before_is_no_reason_to_take_over_from_them_while_
 }
 
 #[tokio::test]
-async fn a_member_whose_address_was_changed_by_somebody_else_is_doubt_and_not_written() {
+async fn a_member_with_a_foreign_address_change_is_in_doubt_and_not_written() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
     bench.attempt().await;

@@ -21,7 +21,7 @@ async fn take_overs(bench: &Bench, id: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn claims_that_are_answered_too_late_for_many_leases_kill_nobody() {
+async fn claims_answered_long_after_their_lease_dead_letter_nobody() {
     let bench = Bench::new();
     for n in 0..6 {
         bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await;
@@ -44,7 +44,7 @@ async fn claims_that_are_answered_too_late_for_many_leases_kill_nobody() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_dropped_on_its_way_is_given_back_by_the_next() {
+async fn the_next_claim_gives_back_a_lost_one() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     let store = rough(&bench);
@@ -65,7 +65,7 @@ async fn a_claim_that_is_dropped_on_its_way_is_given_back_by_the_next() {
 }
 
 #[tokio::test]
-async fn a_worker_that_stops_gives_back_what_was_lost_on_the_way() {
+async fn a_stopping_worker_gives_back_a_lost_claim() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     let store = rough(&bench);
@@ -99,7 +99,7 @@ async fn a_broken_connection_before_a_call_costs_a_moment_and_not_the_lease() {
 }
 
 #[tokio::test]
-async fn somebody_is_given_back_uncounted_when_the_store_is_away_for_as_long_as_the_lease() {
+async fn a_store_outage_as_long_as_the_lease_gives_a_person_back_uncounted() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
@@ -120,7 +120,7 @@ async fn somebody_is_given_back_uncounted_when_the_store_is_away_for_as_long_as_
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_was_lost_is_no_lost_lease() {
+async fn a_commit_with_a_lost_answer_loses_no_lease() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     let store = rough(&bench);

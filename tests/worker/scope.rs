@@ -9,10 +9,7 @@ use scim_bridge::worker::Attempted::{Folded, InLine};
 use crate::bench::{Bench, hire, person};
 use crate::engines::on_every_engine;
 
-on_every_engine!(
-    who_comes_back_into_scope_by_an_update_that_says_nothing_else_is_switched_on,
-    a_move_out_of_scope_that_is_announced_is_in_effect_on_its_day,
-);
+on_every_engine!(any_update_back_in_scope_switches_a_person_on, an_announced_move_out_of_scope_takes_effect_on_its_day,);
 
 const BEGIN: i64 = 1_795_341_500_000;
 
@@ -28,7 +25,7 @@ async fn hired(bench: &Bench) {
     bench.clock.advance_ms(61_000);
 }
 
-async fn who_comes_back_into_scope_by_an_update_that_says_nothing_else_is_switched_on(bench: Bench) {
+async fn any_update_back_in_scope_switches_a_person_on(bench: Bench) {
     hired(&bench).await;
     bench.accept(scoped(1, Scope::In, None)).await;
     assert_eq!(bench.attempt().await, Folded, "they were in scope already");
@@ -45,7 +42,7 @@ async fn who_comes_back_into_scope_by_an_update_that_says_nothing_else_is_switch
     assert!(bench.sim.members()[0].active);
 }
 
-async fn a_move_out_of_scope_that_is_announced_is_in_effect_on_its_day(bench: Bench) {
+async fn an_announced_move_out_of_scope_takes_effect_on_its_day(bench: Bench) {
     hired(&bench).await;
     let day = bench.clock.now().plus_ms(3_600_000);
     bench.accept(scoped(1, Scope::Out, Some(day))).await;

@@ -16,11 +16,11 @@ use crate::engines::on_every_engine;
 
 on_every_engine!(
     three_who_swap_addresses_are_blocked_and_go_on_through_another_address,
-    whoever_waits_for_three_who_swap_addresses_is_blocked_on_the_one_in_front,
-    a_member_whose_id_and_address_two_others_have_is_judged_by_each_of_them,
-    what_two_who_have_left_share_is_taken_over_from_both,
-    waiting_for_a_record_that_cannot_be_read_is_reported_and_heals,
-    wanting_what_a_record_that_cannot_be_read_keeps_is_reported_once,
+    a_person_waiting_for_three_swappers_is_blocked_on_the_next_one,
+    a_member_claimed_by_two_others_is_checked_against_both,
+    a_member_shared_by_two_leavers_is_taken_over_from_both,
+    waiting_for_an_unreadable_record_is_reported_and_heals,
+    wanting_a_key_of_an_unreadable_record_is_reported_once,
 );
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
@@ -106,7 +106,7 @@ async fn three_who_swap_addresses_are_blocked_and_go_on_through_another_address(
     }
 }
 
-async fn whoever_waits_for_three_who_swap_addresses_is_blocked_on_the_one_in_front(bench: Bench) {
+async fn a_person_waiting_for_three_swappers_is_blocked_on_the_next_one(bench: Bench) {
     hired(&bench, 4).await;
     three_change_places(&bench).await;
     moves(&bench, 3, "a0@example.com", 4).await;
@@ -154,7 +154,7 @@ async fn shares_a_member(bench: &Bench) {
     bench.store.commit(bench.clock.now(), &claimed.lease, commit).await.unwrap();
 }
 
-async fn a_member_whose_id_and_address_two_others_have_is_judged_by_each_of_them(bench: Bench) {
+async fn a_member_claimed_by_two_others_is_checked_against_both(bench: Bench) {
     hired(&bench, 2).await;
     // The address can be taken over, the id cannot.
     has_left(&bench, 0).await;
@@ -168,7 +168,7 @@ async fn a_member_whose_id_and_address_two_others_have_is_judged_by_each_of_them
     assert_eq!(bench.document("E-0").await.record.closed, None, "nothing was taken in vain");
 }
 
-async fn what_two_who_have_left_share_is_taken_over_from_both(bench: Bench) {
+async fn a_member_shared_by_two_leavers_is_taken_over_from_both(bench: Bench) {
     hired(&bench, 2).await;
     has_left(&bench, 0).await;
     has_left(&bench, 1).await;
@@ -195,7 +195,7 @@ async fn unreadable_word(bench: &Bench) {
     assert_eq!(bench.attempt().await, Unreadable);
 }
 
-async fn waiting_for_a_record_that_cannot_be_read_is_reported_and_heals(bench: Bench) {
+async fn waiting_for_an_unreadable_record_is_reported_and_heals(bench: Bench) {
     hired(&bench, 1).await;
     bench.accept(Event { at: at(1), ..leave("E-0") }).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
@@ -220,7 +220,7 @@ async fn waiting_for_a_record_that_cannot_be_read_is_reported_and_heals(bench: B
     assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Adopted), "{:?}", bench.calls());
 }
 
-async fn wanting_what_a_record_that_cannot_be_read_keeps_is_reported_once(bench: Bench) {
+async fn wanting_a_key_of_an_unreadable_record_is_reported_once(bench: Bench) {
     hired(&bench, 1).await;
     unreadable_word(&bench).await;
     bench.accept(to(hire("E-3", "Joan", "Wood"), "a0@example.com", 3)).await;

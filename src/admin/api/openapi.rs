@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_served_route_is_described_and_the_other_way_round() {
+    fn routes_and_descriptions_match_exactly() {
         let description = serde_json::to_value(Description::openapi()).unwrap();
         let described: BTreeSet<(String, String)> = description["paths"]
             .as_object()
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_the_token_says_so_and_its_errors_have_one_shape() {
+    fn routes_that_need_the_token_say_so_and_share_one_error_shape() {
         let description = serde_json::to_value(Description::openapi()).unwrap();
         for (path, methods) in description["paths"].as_object().unwrap() {
             for operation in methods.as_object().unwrap().values() {

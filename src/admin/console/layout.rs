@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_shown_as_seen_from_now() {
+    fn instants_are_shown_relative_to_now() {
         let now = UnixMs(1_000_000_000);
         assert_eq!(relative(now, now), "now");
         assert_eq!(relative(now, now.minus_ms(90_000)), "90 s ago");
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_between_backticks_is_code() {
+    fn text_between_backticks_is_code() {
         assert_eq!(prose("Set `[a] <b>`; go.").into_string(), "Set <code>[a] &lt;b&gt;</code>; go.");
     }
 

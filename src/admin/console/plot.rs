@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plot_says_its_sum_to_those_who_cannot_see_it() {
+    fn a_plot_gives_its_total_to_screen_readers() {
         let bucket =
             Bucket { from: UnixMs(60_000), counts: Counts::from([(Happening::Served, 7), (Happening::Failed, 1)]) };
         let plot = Plot {

@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_the_address_of_a_store_does_not_reach_the_file() {
+    fn a_password_in_the_store_url_does_not_reach_the_file() {
         for (store, url, user, has_password) in [
             ("redis://host:6379/0", "redis://host:6379/0", None, false),
             ("rediss://:s3cret@host/1", "rediss://host/1", None, true),
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_a_configuration_for_every_preset_and_store() {
+    fn init_writes_a_valid_configuration_for_every_preset_and_store() {
         for preset in presets::names() {
             for store in ["embedded:./data", "redis://redis:6379/0", "redis+sentinel://:p@a:1,b:2/name/0"] {
                 let choices = Choices {

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_preset_is_told_with_what_it_may_stand_for() {
+    fn a_misspelt_preset_gets_a_suggestion() {
         for (name, meant) in [
             ("hibbob", Some("`hibob`")),
             ("BambooHR", Some("`bamboohr`, `bamboohr-fields`")),

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_found_in_the_command_or_between_what_was_sent_and_what_was_answered() {
+    fn the_body_is_found_in_the_command_or_in_the_verbose_output() {
         let spoken =
             "* Connected to localhost\n> POST /webhooks/hr HTTP/1.1\n> Host: localhost\n> Content-Length: 9\n>\n";
         let answer =

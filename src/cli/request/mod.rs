@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_is_told_by_what_is_in_the_file() {
+    fn the_format_is_detected_from_the_content() {
         let raw = "POST /webhooks/hr?a=1 HTTP/1.1\r\nX-Sig: ab\r\nContent-Length: 2\r\n\r\n{}\n";
         let curl = "* Connected\n> POST /webhooks/hr?a=1 HTTP/1.1\n> X-Sig: ab\n> Content-Length: 2\n> \n{}\n< HTTP/1.1 200 OK\n< \n{\"status\":\"accepted\"}\n";
         let command = "curl -v 'https://hooks.example.com/webhooks/hr?a=1' -H 'X-Sig: ab' --data-raw '{}'";
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_posts_are_taken_or_the_one_that_is_named() {
+    fn of_several_requests_the_posts_or_the_chosen_one_are_taken() {
         let entry = |method: &str, n: u8| {
             format!(r#"{{"request":{{"method":"{method}","url":"/{n}","headers":[],"postData":{{"text":"{n}"}}}}}}"#)
         };
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_from_a_file_of_its_own_takes_the_place_of_one_that_is_not_there() {
+    fn a_separate_body_file_fills_in_a_missing_body() {
         let curl = "> POST / HTTP/2\n> x-sig: ab\n> content-length: 3\n> \n* upload completely sent off: 3 bytes\n< HTTP/2 401\n< \nno";
         assert!(parse(curl.as_bytes(), None).err().unwrap().contains("--body"));
         let all = parse(curl.as_bytes(), Some(b"\x00\xffx".to_vec())).unwrap();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_told_by_its_path_and_query() {
+    fn a_url_is_reduced_to_path_and_query() {
         for (address, target) in [
             ("https://a.example/b?c=d#e", "/b?c=d"),
             ("https://a.example", "/"),

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_as_a_shell_has_them() {
+    fn words_are_split_as_a_shell_splits_them() {
         for (text, expected) in [
             ("a 'b c' \"d \\\"e\\\" $f\" g\\ h", &["a", "b c", "d \"e\" $f", "g h"][..]),
             ("a \\\n b\nc", &["a", "b"]),

@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_told_when_it_opens_grows_and_closes_and_not_in_between() {
+    fn a_problem_is_reported_only_when_it_opens_grows_and_closes() {
         let mut receiver = Receiver::default();
         assert_eq!(told(&mut receiver, 0, &[]), [""; 0]);
         assert_eq!(told(&mut receiver, 100_000, &[problem("A", 3)]), ["opened A"]);
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_up_together_is_told_together_and_what_stays_is_repeated() {
+    fn problems_that_open_together_are_reported_together_and_open_ones_are_repeated() {
         let mut receiver = Receiver::default();
         assert_eq!(told(&mut receiver, 100_000, &[problem("A", 1)]), ["opened A"]);
         assert_eq!(told(&mut receiver, 105_000, &[problem("A", 1), problem("B", 1)]), [""; 0]);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_does_not_arrive_stays_the_same_and_is_tried_with_growing_pauses() {
+    fn an_undelivered_message_stays_the_same_and_is_retried_with_growing_pauses() {
         let mut receiver = Receiver::default();
         assert!(receiver.judge(UnixMs(0), &[problem("A", 1)], HOUR, "m1"));
         let first = receiver.message.clone();
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_delivered_is_reported_again_in_the_end() {
+    fn an_undelivered_report_is_made_again() {
         let mut receiver = Receiver::default();
         assert!(receiver.judge(UnixMs(0), &[problem("A", 1)], HOUR, "m1"));
         let late = UnixMs(0).plus_ms(GIVE_UP_MS);

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_process_tells_the_same_once_and_closes_it() {
+    fn every_process_sends_the_same_report_once_and_closes_it() {
         let run = |noticed_after: u64| {
             let mut outage = Outage::default();
             assert_eq!(told(&mut outage, 0), None);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_arrive_in_time_arrives_afterwards_and_is_closed_then() {
+    fn an_undelivered_report_is_sent_after_the_outage_and_then_closed() {
         let mut outage = Outage::default();
         outage.goes_on(NOW, &[problem("STORE-LOST", NOW, 1)]);
         let message = outage.due(NOW, "a", HOUR).unwrap();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_when_the_store_serves_again_is_not_closed_from_here() {
+    fn a_problem_that_outlives_the_outage_is_not_closed_here() {
         let mut outage = Outage::default();
         outage.goes_on(NOW, &[problem("STORE-LOST", NOW, 1), problem("STORE-DAMAGED", NOW, 1)]);
         assert_eq!(told(&mut outage, 0).unwrap().1.len(), 2);

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_stands_as_a_number_where_one_is_wanted_and_nothing_else_does() {
+    fn only_an_id_is_written_as_a_number_where_one_is_wanted() {
         let body: Body = serde_json::from_str(r#"{"variables":{"id":"{id:number}"}}"#).unwrap();
         let filled = |id: &str| body.fill(&|_| Some(id.to_owned()));
         assert_eq!(filled("1234567").as_deref(), Some(r#"{"variables":{"id":1234567}}"#));

@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_stands_still_or_goes_on_for_ever_is_told() {
+    fn a_list_that_stalls_or_never_ends_is_reported() {
         for (toml, pages, expected) in [
             (
                 "cursor_at = '/next'",
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_changes_while_it_is_read_or_lacks_somebody_is_to_be_read_anew() {
+    fn a_list_that_changes_or_lacks_somebody_is_read_again() {
         let nine = r#"{"next":"b","total":9}"#;
         let four = r#"{"total":4}"#;
         for (toml, pages, expected) in [
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_for_is_named() {
+    fn an_impossible_request_is_named() {
         for (toml, key) in [
             ("cursor_at = '/next'\npage_from = 1\nquery = { p = '{page}' }", "cursor_at"),
             ("page_from = 1", "query"),

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn one_process_refreshes_and_the_others_wait_and_use_what_it_got() {
+    fn one_process_refreshes_the_token_and_the_others_wait_for_it() {
         let mut ours = Grant::default();
         assert_eq!(ours.next("R0", None, UnixMs(0)), GrantStep::Refresh);
         let mut theirs = stored(&ours);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_configured_anew_counts_before_what_is_kept() {
+    fn a_newly_configured_token_wins_over_the_stored_one() {
         let mut grant = Grant::default();
         grant.next("R0", None, UnixMs(0));
         grant.refreshed(&got("R1", 7_200));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_from_passing_trouble() {
+    fn a_refusal_is_distinguished_from_a_transient_failure() {
         let read = |status, body| read_token(&reply(status, body), UnixMs(0), UnixMs(0));
         assert!(matches!(read(400, r#"{"error":"invalid_grant"}"#), Err(NoToken::Refused { .. })));
         assert!(matches!(read(200, "<html>"), Err(NoToken::Refused { .. })));
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_shows_itself_in_the_body_or_by_basic() {
+    fn a_client_authenticates_in_the_body_or_by_basic() {
         let mut rules: TokenRules = toml::from_str("token_url = 'https://x/t'\nscope = 'a b'").unwrap();
         let client = Client { id: "me", secret: Some("s&t") };
         let (_, body) = token_request(&rules, "https://x/t", client, None).body.unwrap();

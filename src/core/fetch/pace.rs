@@ -80,7 +80,7 @@ mod tests {
     const FIFTY: Rate = Rate { calls: 50, window_ms: 60_000 };
 
     #[test]
-    fn turns_are_given_out_at_the_rate_and_never_twice() {
+    fn slots_are_granted_at_the_rate_and_never_twice() {
         let mut pace = Pace::default();
         let turns: Vec<UnixMs> = (0..200).map(|_| pace.turn(FIFTY, 1, UnixMs(1_000))).collect();
         assert_eq!(turns[0], UnixMs(1_000));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_back_off_closes_for_everybody_and_for_an_hour_at_the_most() {
+    fn a_back_off_applies_to_everybody_for_an_hour_at_most() {
         let mut pace = Pace::default();
         assert!(pace.back_off(UnixMs(0), UnixMs(30_000)));
         assert!(!pace.back_off(UnixMs(0), UnixMs(20_000)));

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brace_of_another_language_is_a_brace() {
+    fn a_brace_of_a_query_language_stays_a_brace() {
         assert_eq!(
             filled("query { e(id: $id) { id } } {}", "7", as_it_is).as_deref(),
             Some("query { e(id: $id) { id } } {}")
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_is_not_sent() {
+    fn a_field_without_a_value_is_not_sent() {
         assert_eq!(filled("{values.company}/{id}", "7", as_it_is), None);
     }
 }

@@ -61,7 +61,7 @@ fn read(reply: &HrReply) -> ReadEnd {
 }
 
 #[test]
-fn a_request_is_made_of_the_rules_and_the_sources_own_values() {
+fn a_request_is_built_from_the_rules_and_the_sources_values() {
     let state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
     for (base_url, url) in [(None, "https://acme.example.com/graphql"), (Some("http://gw/hr"), "http://gw/hr/graphql")]
     {
@@ -75,7 +75,7 @@ fn a_request_is_made_of_the_rules_and_the_sources_own_values() {
 }
 
 #[test]
-fn an_answer_with_errors_and_one_with_nobody_are_no_success() {
+fn errors_and_an_empty_answer_are_no_success() {
     assert!(matches!(
         read(&reply(200, r#"{"errors":[{"message":"too complex"}]}"#)),
         ReadEnd::Refused { code: Code::FetchRefused, .. }
@@ -97,7 +97,7 @@ fn an_answer_with_errors_and_one_with_nobody_are_no_success() {
 }
 
 #[test]
-fn who_works_here_has_no_former_end_and_may_have_one_ahead() {
+fn an_employee_has_no_past_end_and_may_have_a_future_one() {
     let told = |last_day: &str| {
         let body = format!(r#"{{"data":{{"employee":{{"id":"E-1","status":"active","last_day":"{last_day}"}}}}}}"#);
         let ReadEnd::Told(told) = read(&reply(200, &body)) else { panic!() };
@@ -110,7 +110,7 @@ fn who_works_here_has_no_former_end_and_may_have_one_ahead() {
 }
 
 #[test]
-fn an_end_that_is_over_is_no_leave_of_who_began_again_after_it() {
+fn a_past_end_is_no_leave_for_somebody_who_started_again_later() {
     let rules = format!("{GRAPHQL}past_end = 'left'\nstarts_at = '/start'\n");
     let rules: FetchRules = toml::from_str(&rules).unwrap();
     let values = BTreeMap::from([("subdomain".to_owned(), "acme".to_owned())]);
@@ -145,7 +145,7 @@ fn owed() -> OwedRead {
 }
 
 #[test]
-fn nobody_of_that_id_is_waited_for_and_of_a_leaver_it_is_the_leave() {
+fn an_unknown_id_is_retried_and_for_a_leaver_it_confirms_the_leave() {
     let mut waits = owed();
     let mut pauses = Vec::new();
     for _ in 0..9 {
@@ -168,7 +168,7 @@ fn nobody_of_that_id_is_waited_for_and_of_a_leaver_it_is_the_leave() {
 }
 
 #[test]
-fn a_status_that_nobody_named_is_told_and_the_rest_counts() {
+fn an_unlisted_status_is_reported_and_the_rest_counts() {
     let body = r#"{"data":{"employee":{"id":"E-1","email":"a@example.com","status":"sabbatical"}}}"#;
     let ReadEnd::Told(told) = read(&reply(200, body)) else { panic!() };
     assert_eq!(told.events[0].facts.employment, None);
@@ -178,7 +178,7 @@ fn a_status_that_nobody_named_is_told_and_the_rest_counts() {
 }
 
 #[test]
-fn an_answer_without_a_status_that_the_mapping_looks_for_is_noticed() {
+fn an_answer_without_the_mapped_status_is_reported() {
     for (employee, lacks) in [
         (r#"{"id":"E-1"}"#, true),
         (r#"{"id":"E-1","email":"a@example.com","status":null}"#, true),
@@ -193,7 +193,7 @@ fn an_answer_without_a_status_that_the_mapping_looks_for_is_noticed() {
 }
 
 #[test]
-fn a_record_that_a_later_one_of_the_answer_takes_the_place_of_is_told_and_no_loss() {
+fn a_record_that_a_later_one_supersedes_is_reported_and_not_lost() {
     let told = |records: &str| {
         let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#))) else {
             panic!("{records}")
@@ -223,7 +223,7 @@ fn a_record_that_a_later_one_of_the_answer_takes_the_place_of_is_told_and_no_los
 }
 
 #[test]
-fn a_removal_is_taken_back_by_an_answer_that_shows_the_record_and_by_a_later_notice() {
+fn a_removal_is_undone_by_an_answer_with_the_record_and_by_a_later_notice() {
     let removed = || {
         let mut owed = None;
         OwedRead::note(&mut owed, NOW, true);
@@ -261,7 +261,7 @@ employee_id = "/id"
 "#;
 
 #[test]
-fn a_401_at_a_steps_other_path_asks_for_no_new_token() {
+fn a_401_at_a_steps_alternative_path_requests_no_new_token() {
     let rules: FetchRules = toml::from_str(TWO_PATHS).unwrap();
     let given = BTreeSet::from([Credential::ClientId, Credential::ClientSecret]);
     let api = Api::new(rules, None, BTreeMap::new(), &given).unwrap();
@@ -297,7 +297,7 @@ ends_at       = "/last_day"
 "#;
 
 #[test]
-fn a_list_of_changes_counts_its_records_and_not_what_they_say() {
+fn a_list_of_changes_counts_records_and_ignores_their_content() {
     let rules: FetchRules = toml::from_str(LIST_ONLY).unwrap();
     let api = Api::new(rules, None, BTreeMap::new(), &BTreeSet::from([Credential::Token])).unwrap();
     let mut state = ReadState::new(ada().source, Asked::List { since: None }, NOW);
@@ -321,7 +321,7 @@ fn a_list_of_changes_counts_its_records_and_not_what_they_say() {
 }
 
 #[test]
-fn an_answer_that_is_only_accepted_is_asked_for_again() {
+fn a_202_is_tried_again() {
     assert!(matches!(read(&reply(202, "{}")), ReadEnd::TryAgain { code: Code::FetchUnavailable, .. }));
 }
 
@@ -364,7 +364,7 @@ fn passing_trouble_blocks_nobody_unless_others_are_served_for_long() {
 }
 
 #[test]
-fn a_notice_that_the_system_cannot_show_yet_is_owed_a_read_of_its_own() {
+fn a_notice_that_the_system_does_not_show_yet_gets_a_read_of_its_own() {
     let mut owed = owed();
     owed.last_at = NOW.plus_ms(10_000);
     assert_eq!(owed.due(20_000, false), NOW.plus_ms(30_000));
@@ -413,7 +413,7 @@ fn next_url(api: &Api, listing: &Listing) -> Result<String, String> {
 }
 
 #[test]
-fn a_row_says_how_it_is_when_the_list_is_read_and_when_somebody_is_to_leave() {
+fn a_row_gives_the_current_state_and_the_day_of_a_future_leave() {
     let (api, mut listing) = listing(None);
     let page = r#"{"people":[
         {"id":1,"status":"active","last_day":"2020-01-01"},
@@ -443,7 +443,7 @@ fn a_row_says_how_it_is_when_the_list_is_read_and_when_somebody_is_to_leave() {
 }
 
 #[test]
-fn a_list_goes_on_below_its_own_address_and_nowhere_else() {
+fn a_list_continues_only_below_its_own_address() {
     let page = |next: &str| reply(200, &format!(r#"{{"people":[{{"id":1,"status":"active"}}],"next":"{next}"}}"#));
     for (base_url, next, expected) in [
         (None, "https://api.example.com/people?page=2", Some("https://api.example.com/people?page=2")),

@@ -61,7 +61,7 @@ fn a_kept_record_of_a_batch_maps_again_with_a_corrected_mapping() {
 }
 
 #[test]
-fn what_is_kept_of_a_batch_stays_in_proportion_to_its_body_and_loses_nothing() {
+fn kept_batch_records_stay_in_proportion_to_the_body_and_lose_nothing() {
     let people: Vec<_> = (0..3000).map(|n| json!({"person": n})).collect();
     let body = json!({"type": "employee.hired", "padding": "x".repeat(100_000), "data": people}).to_string();
     let records = map_bytes(&mapping("records = \"/data\""), body.as_bytes());
@@ -77,7 +77,7 @@ fn what_is_kept_of_a_batch_stays_in_proportion_to_its_body_and_loses_nothing() {
 }
 
 #[test]
-fn what_is_not_json_is_told_apart_from_what_has_another_shape() {
+fn invalid_json_is_distinguished_from_an_unexpected_shape() {
     let plain = mapping("records = \"/data\"");
     let deep = "[".repeat(100_000);
     for body in ["", "  ", "{", "a=b&c=d", "{}{}", &deep, "\u{feff}\u{feff}{}"] {
@@ -96,7 +96,7 @@ fn what_is_not_json_is_told_apart_from_what_has_another_shape() {
 }
 
 #[test]
-fn a_number_or_a_depth_that_no_reader_holds_costs_nobody_else_their_record() {
+fn an_oversized_number_or_depth_costs_no_other_record() {
     let plain = mapping("records = \"/data\"\nemployee_id = \"/id\"\nemail = \"/email\"");
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     for odd in ["1e400", "-1e999", &"9".repeat(400), &deep] {
@@ -172,14 +172,14 @@ fn a_form_is_read_with_ids_in_its_keys() {
 }
 
 #[test]
-fn a_duplicate_key_counts_by_its_last_value() {
+fn the_last_of_duplicate_keys_wins() {
     let body = br#"{"type":"x","type":"employee.renamed","employee_id":"1","last_name":"A","last_name":"B"}"#;
     assert_eq!(names(only_event(&map_bytes(&mapping(""), body))).1, Some("B"));
 }
 
 /// A batch in which the second name is cut in the middle of a letter.
 #[test]
-fn bytes_of_another_charset_in_one_record_keep_the_others_from_nothing() {
+fn bytes_of_another_charset_in_one_record_spare_the_others() {
     let plain = mapping("records = \"/people\"");
     let hire = |id: &str, name: &[u8]| {
         let mut text = format!(r#"{{"type":"employee.hired","employee_id":"{id}","email":"{id}@x.com","given_name":""#)

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_holds_does_not_or_cannot_be_judged() {
+    fn a_condition_is_true_false_or_undecidable() {
         assert_eq!(judged("path = '/a'\nequals = 'x'", r#"{"a":" x "}"#), Some(true));
         assert_eq!(judged("path = '/a'\nequals = 5", r#"{"a":5}"#), Some(true));
         assert_eq!(judged("path = '/a'\nequals = true", r#"{"a":false}"#), Some(false));

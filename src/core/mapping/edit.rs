@@ -50,21 +50,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_put_in() {
+    fn a_missing_field_is_inserted() {
         assert_eq!(corrected("{}", "", "/data/email", "a@b").unwrap(), r#"{"data":{"email":"a@b"}}"#);
         let there = r#"{"data":{"id":1}}"#;
         assert_eq!(corrected(there, "", "/data/email", "a@b").unwrap(), r#"{"data":{"email":"a@b","id":1}}"#);
     }
 
     #[test]
-    fn a_record_of_a_batch_is_corrected_where_it_stands() {
+    fn a_record_of_a_batch_is_corrected_in_place() {
         let text = r#"{"events":[{"e":"x"},{"e":"y"}]}"#;
         assert_eq!(corrected(text, "/events/1", "/e", "z").unwrap(), r#"{"events":[{"e":"x"},{"e":"z"}]}"#);
         assert_eq!(corrected(text, "/events/7", "/e", "z"), None, "a record that does not exist");
     }
 
     #[test]
-    fn what_chooses_or_is_no_object_is_not_guessed() {
+    fn paths_that_choose_or_meet_no_object_are_refused() {
         for path in ["/emails[type=work]/value", "/tags[*]", "{/a} {/b}", "", "key:", "/n/deeper"] {
             assert_eq!(corrected(r#"{"n":1,"emails":[],"tags":[]}"#, "", path, "x"), None, "{path}");
         }

@@ -10,7 +10,7 @@ use crate::core::person::Problem;
 use crate::core::time::UnixMs;
 
 #[test]
-fn whom_a_condition_that_cannot_be_judged_might_keep_out_is_not_let_in() {
+fn an_undecidable_condition_lets_nobody_in() {
     let data = json!({"employee_id": "E-1", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "tags": 5});
     let body = record("employee.hired", data);
     for conditions in
@@ -28,13 +28,13 @@ fn whom_a_condition_that_cannot_be_judged_might_keep_out_is_not_let_in() {
 }
 
 #[test]
-fn a_change_that_says_nothing_that_is_followed_is_ignored() {
+fn a_change_of_no_followed_field_is_ignored() {
     let records = map_json(&mapping(""), &record("employee.updated", json!({"employee_id": "1", "job_title": "Lead"})));
     assert_eq!(why(&records), (IgnoredWhy::StatesNothing, Some("employee.updated")));
 }
 
 #[test]
-fn a_type_that_nothing_names_is_told_apart_from_one_that_is_ignored() {
+fn an_unknown_type_is_distinguished_from_an_ignored_one() {
     let of = |kind: &str| map_json(&mapping("ignore = ['payroll.run']"), &record(kind, json!({})));
     assert_eq!(why(&of("payroll.run")), (IgnoredWhy::Listed, Some("payroll.run")));
     assert_eq!(why(&of("employee.created")), (IgnoredWhy::NotNamed, Some("employee.created")));
@@ -47,7 +47,7 @@ fn a_type_that_nothing_names_is_told_apart_from_one_that_is_ignored() {
 }
 
 #[test]
-fn what_somebody_told_of_types_takes_the_place_of_the_defaults() {
+fn configured_types_replace_the_defaults() {
     let hired = mapping("hire = ['employee.updated']");
     assert_eq!(
         (hired.meaning("employee.updated"), hired.meaning("employee.renamed")),
@@ -96,7 +96,7 @@ fn a_status_states_employment_and_an_end_beside_it_is_a_second_event() {
 }
 
 #[test]
-fn conditions_say_which_records_and_which_people_are_meant() {
+fn conditions_select_records_and_people() {
     let mapping = mapping(
         "only_if = [{ path = '/data/kind', equals = 'employee' }]\nin_scope_if = [{ path = '/data/department', in = ['sales'] }]\nout_of_scope = 'leave'",
     );
@@ -130,7 +130,7 @@ fn conditions_say_which_records_and_which_people_are_meant() {
 }
 
 #[test]
-fn rules_tell_the_kind_where_the_type_does_not() {
+fn rules_give_the_kind_if_the_type_does_not() {
     let mapping = mapping(
         "assume = 'notice'\ntype = []\nkinds = [{ is = 'leave', only_if = [{ path = '/end', exists = true }] }, { is = 'hire', only_if = [{ path = '/start', exists = true }] }]\n\
          employee_id = { template = '{/company}-{/id}' }\nends_at = '/end'",
@@ -155,7 +155,7 @@ fn a_notice_carries_no_facts() {
 }
 
 #[test]
-fn of_two_beginnings_the_longer_counts_and_a_whole_name_before_both() {
+fn the_longest_matching_prefix_wins_and_an_exact_name_beats_prefixes() {
     let mapping =
         mapping("ignore = ['person.*', 'person.photo.removed']\nnotice = ['person.photo.*']\nleave = ['person.left']");
     let of = |kind: &str| mapping.meaning(kind);
@@ -167,7 +167,7 @@ fn of_two_beginnings_the_longer_counts_and_a_whole_name_before_both() {
 }
 
 #[test]
-fn what_is_not_followed_may_have_any_shape() {
+fn an_unfollowed_field_may_have_any_shape() {
     let mapping = mapping("records = '/data'\ntype = 'root:/type'\nignore = ['noise.*']");
     for data in [json!(null), json!("x"), json!(7), json!(["a", "b"])] {
         for (kind, why) in [("noise.made", IgnoredWhy::Listed), ("nobody.knows", IgnoredWhy::NotNamed)] {
@@ -184,7 +184,7 @@ fn what_is_not_followed_may_have_any_shape() {
 }
 
 #[test]
-fn a_removed_record_is_a_notice_that_says_who_has_left_if_nobody_is_found() {
+fn a_removed_record_is_a_notice_that_means_a_leave_if_nobody_is_found() {
     let mapping = mapping("deleted = ['employee.removed']");
     let records = map_json(&mapping, &record("employee.removed", json!({"employee_id": "E-1"})));
     let event = only_event(&records);
@@ -192,7 +192,7 @@ fn a_removed_record_is_a_notice_that_says_who_has_left_if_nobody_is_found() {
 }
 
 #[test]
-fn a_status_is_told_apart_from_an_end_that_is_announced() {
+fn a_status_is_distinguished_from_an_announced_end() {
     let mapping = mapping(
         "status = '/data/status'\nactive_values = ['active']\nleft_values = ['gone']\nother_values = ['on leave']\n\
          ends_at = '/data/ends'\nin_scope_if = [{ path = '/data/dept', equals = 'R&D' }]\nout_of_scope = 'leave'",

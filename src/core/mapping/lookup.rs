@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_blank_fall_back_to_the_next_way_and_are_told_apart() {
+    fn null_and_blank_fall_back_to_the_next_path_and_stay_distinct() {
         let both = "['/a', '/b']";
         assert_eq!(got(both, r#"{"a":" ","b":"x"}"#), "x");
         assert_eq!(got(both, r#"{"a":null,"b":false}"#), "false");
@@ -520,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_no_value_where_another_way_leads_to_one() {
+    fn an_object_is_no_value_if_another_path_finds_one() {
         let both = "['/f', '/f/value']";
         assert_eq!(got(both, r#"{"f":{"value":"x"}}"#), "x");
         assert_eq!(got(both, r#"{"f":"y"}"#), "y");
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_translated_lowered_and_taken_on_a_condition() {
+    fn a_value_is_translated_lowercased_and_taken_on_a_condition() {
         let table = "{ path = '/s', table = { A = 'active', '9' = 'left', '*' = 'other' } }";
         assert_eq!(got(table, r#"{"s":"A"}"#), "active");
         assert_eq!(got(table, r#"{"s":9}"#), "left");
@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn a_midnight_is_a_day_where_days_are_written_so() {
+    fn midnight_means_a_day_if_days_are_written_so() {
         let of = |text: &str| got("{ path = '/d', day = true }", &format!(r#"{{"d":{text}}}"#));
         for midnight in ["", "T00:00:00", " 00:00", "T00:00:00.000Z", "T00:00:00Z", "T00:00:00-07:00", "T00:00:00+0000"]
         {
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_filled_or_is_nothing() {
+    fn a_template_is_filled_or_gives_nothing() {
         let address = "{ template = '{/first}.{/last}@x.co', lower = true }";
         assert_eq!(got(address, r#"{"first":"Ada ","last":"King"}"#), "ada.king@x.co");
         assert_eq!(got(address, r#"{"first":"Ada","last":""}"#), "(absent)");
@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_not_where_is_refused() {
+    fn a_lookup_without_a_path_is_refused() {
         for wrong in [
             "f = 5",
             "f = {}",

@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_that_stand_for_none_are_distinguished_from_old_dates() {
+    fn placeholder_dates_are_distinguished_from_old_dates() {
         let stands_for_none = |text: &str| read_in("UTC", text).unwrap().stands_for_none();
         for none in [
             r#""0001-01-01T00:00:00Z""#,
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_calendar_never_comes_and_is_no_error() {
+    fn the_end_of_the_calendar_means_never_and_is_no_error() {
         for text in ["9999-12-31", "9999-12-30", "9999-12-31T00:00:00Z", "9999-12-31T23:59:59.9999999", "99991231"] {
             let text = format!("\"{text}\"");
             for name in ["UTC", "-12:00", "Pacific/Kiritimati"] {
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_calendar_is_known_as_a_number_in_every_unit() {
+    fn the_end_of_the_calendar_is_recognised_in_every_unit() {
         let never = |unit, text: &str| {
             let zone = zone("UTC");
             let value = Json::parse(text).unwrap();
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_says_what_no_form_can() {
+    fn a_format_reads_dates_of_any_other_form() {
         let zone = zone("Europe/Berlin");
         let read = |format: &str, text: &str| {
             let reading = Reading { unit: TimeUnit::Auto, format: Some(format), zone: &zone };

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pointer_is_refused_with_an_example() {
+    fn an_invalid_pointer_is_refused_with_an_example() {
         for text in ["data/email", "$.data", "root:data", "/a~b", "/a~", "/a[b~=c]", "key:/a"] {
             assert!(Path::parse(text).unwrap_err().contains('`'), "{text}");
         }

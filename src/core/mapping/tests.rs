@@ -100,7 +100,7 @@ fn a_hire_without_an_address_or_names_is_an_event() {
 }
 
 #[test]
-fn empty_says_no_such_name_and_absent_or_null_says_nothing() {
+fn empty_means_no_such_name_and_absent_or_null_means_unknown() {
     let update = |toml: &str, data: serde_json::Value| {
         let mut data = data;
         data["employee_id"] = json!("1");
@@ -114,7 +114,7 @@ fn empty_says_no_such_name_and_absent_or_null_says_nothing() {
 }
 
 #[test]
-fn what_is_not_needed_never_kills_a_record() {
+fn an_unneeded_field_never_rejects_a_record() {
     let body = json!({"type": "employee.hired", "timestamp": "yesterday-ish", "data":
         {"employee_id": "1", "email": "a@b.co", "first_name": "A", "locale": {"code": "en-US"}}});
     let records = map_json(&mapping(""), &body);
@@ -164,7 +164,7 @@ fn the_preferred_name_counts_where_there_is_one() {
 }
 
 #[test]
-fn what_a_record_does_not_say_of_preferred_names_stays() {
+fn unmentioned_preferred_names_stay() {
     let preferred = |toml: &str, data| {
         let mapping = mapping(&format!("preferred_given_name = '/data/preferred'\n{toml}"));
         only_event(&map_json(&mapping, &record("employee.updated", data))).facts.preferred_given_name.clone()
@@ -186,7 +186,7 @@ fn what_a_record_does_not_say_of_preferred_names_stays() {
 }
 
 #[test]
-fn a_mapping_that_cannot_work_says_which_key_and_why() {
+fn an_impossible_mapping_names_the_key_and_the_reason() {
     assert_eq!(Mapping::default().validate(), []);
     let keys = |toml: &str| mapping(toml).validate().into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(keys("hire = [\"x\"]\nrename = [\"x\"]"), ["rename"]);
@@ -234,7 +234,7 @@ fn an_explanation_names_the_path_the_type_and_the_length_of_every_field() {
 }
 
 #[test]
-fn a_filter_that_fails_before_another_way_is_told_beside_what_that_one_found() {
+fn a_failed_filter_is_reported_beside_what_its_fallback_found() {
     let mapping = mapping("email = [{ jq = '.mails[].value' }, '/data/email']\ngiven_name = { jq = '.mails[]' }");
     let body =
         Bytes::from(record("employee.updated", json!({"employee_id": "1", "email": "a@example.com"})).to_string());

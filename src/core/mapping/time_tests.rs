@@ -11,7 +11,7 @@ use crate::core::person::Problem;
 use crate::core::time::UnixMs;
 
 #[test]
-fn a_time_of_no_clock_is_not_told_and_a_date_that_stands_for_none_is_none() {
+fn an_impossible_time_is_ignored_and_a_placeholder_date_is_no_date() {
     for never in
         [json!("0001-01-01T00:00:00Z"), json!("1970-01-01T00:00:00Z"), json!(0), json!("1989-12-31"), json!(-5)]
     {
@@ -46,7 +46,7 @@ fn a_time_of_no_clock_is_not_told_and_a_date_that_stands_for_none_is_none() {
 }
 
 #[test]
-fn a_leave_whose_date_cannot_be_read_is_kept_whole_and_counts_once_it_can() {
+fn a_leave_with_an_unreadable_date_is_kept_and_counts_once_it_can_be_read() {
     let leave = |date: serde_json::Value| {
         let mut body = record("employee.left", json!({"employee_id": "E-1", "effective_at": date, "last_name": "K"}));
         body["timestamp"] = json!("2026-11-22T10:00:00Z");
@@ -76,7 +76,7 @@ fn a_leave_whose_date_cannot_be_read_is_kept_whole_and_counts_once_it_can() {
 }
 
 #[test]
-fn an_end_that_never_comes_is_no_end_and_a_leave_then_waits() {
+fn an_end_that_never_comes_is_no_end_and_its_leave_waits() {
     let open = mapping("status = '/data/status'\nactive_values = ['active']\nends_at = '/data/end'");
     for never in ["9999-12-31", "9999-12-31T00:00:00Z", "9999-12-30"] {
         let data = json!({"employee_id": 1, "status": "active", "end": never});
@@ -95,7 +95,7 @@ fn an_end_that_never_comes_is_no_end_and_a_leave_then_waits() {
 }
 
 #[test]
-fn whether_an_end_is_told_of_is_told_and_one_that_cannot_be_read_tells_nothing() {
+fn an_event_says_whether_it_has_an_end_and_an_unreadable_end_says_nothing() {
     let mapping = mapping(
         "update = ['changed']\nstatus = '/status'\nactive_values = ['active']\nends_at = '/end'\nemployee_id = '/id'",
     );
@@ -112,7 +112,7 @@ fn whether_an_end_is_told_of_is_told_and_one_that_cannot_be_read_tells_nothing()
 }
 
 #[test]
-fn an_end_that_is_over_may_mean_a_leave_and_a_later_start_takes_that_back() {
+fn a_past_end_may_mean_a_leave_unless_a_later_start_follows() {
     let mapping = mapping(
         "update = ['changed']\nstatus = '/status'\nactive_values = ['active']\nends_at = '/end'\nstarts_at = '/start'\n\
          past_end = 'left'\nemployee_id = '/id'\noccurred_at = '/at'",
@@ -165,7 +165,7 @@ fn a_leave_takes_effect_at_the_time_of_day_and_a_hire_some_days_before_the_start
 }
 
 #[test]
-fn a_time_that_is_only_a_day_says_when_the_day_ends_and_nothing_of_the_hour() {
+fn a_date_without_a_time_gives_the_end_of_the_day_and_no_hour() {
     let data = json!({"employee_id": "E-1", "first_name": "Ada", "ends": "2027-01-31", "status": "active"});
     let mapping =
         mapping("zone = 'Europe/Berlin'\nends_at = '/data/ends'\nstatus = '/data/status'\nactive_values = ['active']");

@@ -815,7 +815,7 @@ mod tests {
     use crate::core::time::EARLIEST;
 
     #[test]
-    fn what_was_done_by_a_clock_that_was_ahead_counts_as_done_now() {
+    fn acts_dated_by_a_fast_clock_count_as_done_now() {
         let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
         let (now, ahead) = (UnixMs(1_000), UnixMs(3_600_000));
         let mut document = Document::new(person);
@@ -838,7 +838,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_before_there_was_a_bridge_was_done_by_a_clock_that_did_not_know_the_time() {
+    fn acts_dated_before_the_bridge_existed_come_from_a_wrong_clock() {
         let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
         let (now, before) = (EARLIEST.plus_ms(1_000), UnixMs(60_000));
         let mut document = Document::new(person);

@@ -319,14 +319,14 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_word_withdraws_a_leave_that_is_announced() {
+    fn newer_news_withdraws_an_announced_leave() {
         let employment = folded(&[word(Employed, 10, 10), word(Left, 12, 20), word(Employed, 14, 14)]);
         assert_eq!(state(&employment, 30), Some(Employed));
         assert_eq!(employment.next_change(UnixMs(15)), None);
     }
 
     #[test]
-    fn what_a_roster_observes_leaves_what_is_announced_and_outdates_what_was_said_before() {
+    fn a_roster_keeps_announcements_and_outdates_earlier_statements() {
         let words = [word(Employed, 10, 10), word(Left, 12, 20), observed(Employed, 14)];
         for employment in [folded(&words), folded(&[words[2], words[1], words[0]])] {
             assert_eq!(state(&employment, 15), Some(Employed));
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_gone_early_and_is_back_does_not_leave_on_the_day_that_was_announced_before() {
+    fn an_early_leaver_who_returned_does_not_leave_on_the_old_day() {
         let hire = word(Employed, 10, 10);
         // Observed to be gone before the day; or the status says so together with the day.
         for gone in [
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_day_that_is_told_the_later_accepted_word_counts() {
+    fn within_one_stated_day_the_later_accepted_statement_wins() {
         let day = |state, seq: i64| (EmploymentWord { from: UnixMs(0), ..word(state, seq, 0) }, Some(UnixMs(100)));
         let hour = |state, seq: i64, at: i64| (word(state, seq, at), None);
         for (words, expected) in [
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leave_that_is_put_off_waits_for_its_new_instant_whichever_word_comes_first() {
+    fn a_postponed_leave_waits_for_its_new_instant_in_either_order() {
         let words = [word(Employed, 10, 10), word(Left, 12, 20), word(Left, 14, 40)];
         for order in [[0, 1, 2], [2, 1, 0], [0, 2, 1]] {
             let employment = folded(&order.map(|place: usize| words[place]));
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leave_that_was_put_off_and_is_said_again_stays_put_off() {
+    fn a_postponed_leave_that_is_repeated_stays_postponed() {
         let words = [word(Employed, 10, 10), word(Left, 12, 20), word(Left, 14, 40), word(Left, 30, 40)];
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [0, 3, 1, 2], [2, 3, 0, 1]] {
             let employment = folded(&order.map(|place: usize| words[place]));
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_left_is_not_brought_back_by_a_later_leave_and_who_works_here_stays_with_a_later_hire() {
+    fn a_later_leave_revives_no_leaver_and_a_later_hire_keeps_an_employee() {
         assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Left, 12, 12), word(Left, 14, 40)]), 30), Some(Left));
         assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Employed, 14, 40)]), 30), Some(Employed));
         let put_off = folded(&[word(Employed, 10, 20), word(Employed, 14, 40)]);
@@ -433,14 +433,14 @@ mod tests {
     }
 
     #[test]
-    fn a_leave_that_is_put_off_again_and_again_does_not_push_the_hire_out() {
+    fn a_leave_postponed_many_times_does_not_displace_the_hire() {
         let mut words = vec![word(Employed, 10, 10)];
         words.extend((0..100).map(|n| word(Left, 12 + n, 1_000 + n)));
         assert_eq!(state(&folded(&words), 500), Some(Employed));
     }
 
     #[test]
-    fn what_is_said_by_a_clock_that_is_ahead_is_so_at_once() {
+    fn a_statement_by_a_fast_clock_takes_effect_at_once() {
         // Said at 50, for 90.
         let ahead = [word(Employed, 10, 10), word(Left, 90, 90)];
         let employment = folded(&ahead);
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_hire_brings_nobody_back_and_a_newer_one_does() {
+    fn only_a_newer_hire_brings_somebody_back() {
         let left = folded(&[word(Employed, 10, 10), word(Left, 12, 12), word(Employed, 10, 10)]);
         assert_eq!(state(&left, 20), Some(Left));
         assert_eq!(state(&folded(&[word(Left, 12, 12), word(Employed, 13, 13)]), 20), Some(Employed));
@@ -473,7 +473,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_in_which_words_come_does_not_matter(
+        fn the_order_of_arrival_does_not_matter(
             words in prop::collection::vec((any::<bool>(), 0_i64..40, 0..4_u8), 1..7),
             order in any::<prop::sample::Index>(),
         ) {

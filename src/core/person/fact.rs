@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_day_that_is_told_the_later_accepted_wins_whatever_the_hour_of_the_other() {
+    fn within_one_stated_day_the_later_accepted_wins_at_any_hour() {
         let day = |value| (value, 0, Some(DAY));
         for (words, value) in [
             (vec![day("a"), day("b")], "b"),
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_takes_the_place_of_one_that_is_known_to_be_newer(
+        fn no_value_replaces_a_newer_one(
             words in prop::collection::vec((0_i64..5, prop::option::of(0_i64..DAY)), 1..9),
             copies in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         ) {

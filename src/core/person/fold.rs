@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_outdated_ends_at_once_and_the_rest_is_open() {
+    fn outdated_events_end_at_once_and_the_rest_stay_open() {
         let mut document = Document::new(ada());
         let folding = fold(&mut document, vec![update(1, 20, "King"), update(2, 10, "Byron")], UnixMs(3_000));
         assert_eq!(document.record.family_name(), Some("King"));
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_of_words_leave_a_bounded_document() {
+    fn thousands_of_events_leave_a_bounded_document() {
         let mut document = Document::new(ada());
         let words = (1..=10_000).map(|n| update(n, i64::try_from(n).unwrap(), &format!("No{n}"))).collect();
         let folding = fold(&mut document, words, UnixMs(30_000));
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_record_keeps_words_and_applies_none() {
+    fn a_closed_record_keeps_events_and_applies_none() {
         let mut document = Document::new(ada());
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
         let folding = fold(
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_does_so_whenever_it_is_folded_and_in_whatever_pieces_it_comes() {
+    fn a_return_is_seen_in_any_batching_and_at_any_time() {
         let employed = |from: Option<i64>| Some((EmploymentState::Employed, from.map(UnixMs)));
         let address = Email::parse("ada.king@example.com").ok();
         let whole = |at| {
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_of_somebody_whose_member_was_handed_over_is_read_and_what_is_read_brings_them_back() {
+    fn a_notice_about_a_closed_record_is_read_and_may_reopen_it() {
         let mut document = Document::new(ada());
         let folding = fold(
             &mut document,
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn the_groups_of_a_member_go_to_whoever_has_them_and_are_told_once_more_in_case_nobody_noted_it() {
+    fn groups_go_to_the_members_new_owner_and_are_sent_twice_in_case_the_first_was_lost() {
         let group = JoinedGroup { name: "Sales".to_owned(), id: "g".to_owned(), member: "m".to_owned() };
         let mut former =
             Document { groups: vec![group.clone()], groups_unsure: vec!["R&D".to_owned()], ..Document::new(ada()) };
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_a_worker_left_unsure_are_those_of_one_member() {
+    fn unsure_groups_belong_to_one_member() {
         let member = |id: &str| KnownMember {
             id: Some(id.to_owned()),
             user_name: "ada@example.com".to_owned(),
@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_outdated_where_nothing_of_it_is_news_and_something_else_is_so() {
+    fn an_event_without_news_is_outdated_if_the_record_says_otherwise() {
         let mut document = Document::new(ada());
         let folded = |document: &mut Document, entry| {
             let folding = fold(document, vec![entry], UnixMs(3_000));
@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_notice_of_a_removal_that_is_in_effect_is_one() {
+    fn only_a_removal_in_effect_makes_a_removal_notice() {
         use EventKind::{Leave, Notice};
         let left = |from: Option<i64>| Some((EmploymentState::Left, from.map(UnixMs)));
         for (kind, employment, is_removal) in [
@@ -603,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_of_scope_is_so_now_however_far_ahead_the_words_before_it_were_told() {
+    fn scope_that_was_read_counts_now_even_after_statements_dated_ahead() {
         let now = UnixMs(2_000_000);
         let ahead = now.plus_ms(600_000);
         let mut document = Document::new(ada());
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_discard_hrs_word_is_not_followed_until_the_next_one() {
+    fn after_a_discard_the_record_is_not_followed_until_newer_news() {
         let mut document = Document::new(ada());
         fold(&mut document, vec![update(1, 20, "King")], UnixMs(3_000));
         document.trouble = Some(Trouble {
@@ -641,7 +641,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_the_hr_system_does_not_know_stays_marked_after_a_discard_while_they_may_be_active() {
+    fn a_person_unknown_to_hr_stays_marked_after_a_discard_while_they_may_be_active() {
         let discarded = |active| {
             let mut document = Document::new(ada());
             fold(&mut document, vec![update(1, 20, "King")], UnixMs(3_000));
@@ -679,7 +679,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_the_list_of_members_shows_is_not_taken_for_invited_any_more() {
+    fn a_listed_member_no_longer_counts_as_invited() {
         let mut document = Document::new(ada());
         document.member = Some(member("m1", Some(true)));
         for (shown, is_unshown) in [(None, true), (Some("m2"), true), (Some("m1"), false)] {
@@ -707,7 +707,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_nothing_of_what_was_said_since_the_roster_was_read() {
+    fn a_row_does_not_override_news_since_the_roster_was_read() {
         let employed = Some((EmploymentState::Employed, None));
         let facts = Facts {
             employment: employed,
@@ -736,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_long_before_the_roster_is_older_than_its_row_however_late_it_comes() {
+    fn an_older_statement_loses_to_a_roster_row_however_late_it_arrives() {
         let email = |email: &str| Facts { email: Email::parse(email).ok(), ..Facts::default() };
         let event = |at, facts| Box::new(Event { person: ada(), kind: EventKind::Update, at, facts });
         let (job, day) = (JobId::about(1 << 64, ada().id()), 86_400_000);
@@ -753,7 +753,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_being_worked_on_by_a_process_that_was_killed_may_have_been_made() {
+    fn a_person_whose_worker_was_killed_may_have_been_created() {
         let mut document = Document::new(ada());
         let folding = fold(&mut document, vec![update(1, 20, "King"), other(2, Word::CutOff)], UnixMs(3_000));
         assert!(folding.is_cut_off && folding.calls_for_attempt);
@@ -765,7 +765,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_else_of_the_same_number_is_told_apart() {
+    fn another_person_with_the_same_number_is_distinguished() {
         let mut document = Document::new(ada());
         let (seq, mut entry) = update(1, 20, "King");
         if let Word::Event { event, .. } = &mut entry.word {

@@ -125,7 +125,7 @@ mod tests {
     const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn an_entry_carries_its_trace_and_is_read_without_one_or_with_another_versions() {
+    fn an_entry_carries_its_trace_and_reads_without_one_or_from_another_version() {
         let word = Word::TryAgain { by: "test".to_owned() };
         let bare = Entry { accepted_at: UnixMs(1), word, trace: None };
         assert!(!String::from_utf8(bare.to_bytes()).unwrap().contains("trace"));

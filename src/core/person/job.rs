@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_says_whom_it_is_about_and_reads_back() {
+    fn an_id_names_its_person_and_round_trips() {
         let id = JobId::about(0x0193_7b2c_0000_7abc_8fff_ffff_ffff_ffff, PersonId(42));
         assert_eq!(id.person(), PersonId(42));
         assert_eq!(id.to_string(), "01937b2c00007abc800000000000002a");

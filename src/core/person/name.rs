@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_nothing_visible_is_no_name() {
+    fn an_invisible_name_is_no_name() {
         for raw in ["", "  ", "\u{200b}", "\u{feff} \u{3164}", "\u{fe0f}\u{2800}"] {
             assert_eq!(name(raw).unwrap(), None);
         }
     }
 
     #[test]
-    fn what_no_name_has_is_refused_by_its_shape() {
+    fn a_name_of_impossible_shape_is_refused() {
         assert_eq!(name("a\u{0}b").unwrap_err().problem, Problem::ControlCharacter);
         assert_eq!(name("a\u{200b}b").unwrap_err().problem, Problem::InvisibleCharacter);
         assert!(name("\u{2764}\u{fe0f}a").is_ok() && name("Zo\u{fffd}").is_ok());

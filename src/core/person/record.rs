@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_used_takes_the_place_of_one_before_until_the_next() {
+    fn an_unusable_address_replaces_the_earlier_one_until_the_next() {
         let email = |text: &str| Facts { email: Email::parse(text).ok(), ..Facts::default() };
         let unusable = Facts { unusable_email: true, ..Facts::default() };
         let words = [(10, email("a@x.com")), (20, unusable), (30, email("b@x.com"))];
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_in_an_update_says_how_it_is_and_what_was_announced_stands_unless_an_end_is_told_of() {
+    fn a_status_in_an_update_keeps_announcements_unless_it_has_an_end() {
         use EmploymentState::{Employed, Left};
         let said = |kind, at, employment, tells_end| {
             let facts = Facts { employment: Some(employment), tells_end, ..Facts::default() };
@@ -603,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_beside_a_move_out_of_scope_leaves_what_is_announced() {
+    fn a_status_beside_a_move_out_of_scope_keeps_announcements() {
         use EmploymentState::{Employed, Left};
         let said = |kind, at, facts| Event { kind, ..event(Some(at), facts) };
         let employment = |state, from: Option<i64>| Some((state, from.map(UnixMs)));
@@ -628,7 +628,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_says_terminated_ahead_of_the_day_is_taken_back_by_one_that_says_active() {
+    fn an_early_terminated_status_is_undone_by_an_active_one() {
         use EmploymentState::{Employed, Left};
         let status = |at, state, from: Option<i64>| {
             let facts = Facts { employment: Some((state, from.map(UnixMs))), is_status: true, ..Facts::default() };
@@ -648,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_a_day_and_one_that_cannot_be_used_count_in_the_order_in_which_they_came() {
+    fn a_dated_address_and_an_unusable_one_count_in_order_of_arrival() {
         let facts = |email: Option<&str>| Facts {
             email: email.and_then(|email| Email::parse(email).ok()),
             unusable_email: email.is_none(),
@@ -669,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_day_that_is_moved_before_it_comes_counts_whichever_word_comes_first() {
+    fn a_first_day_that_is_moved_counts_in_either_order() {
         use EmploymentState::Employed;
         let hire = |at, from| {
             let facts = Facts { employment: Some((Employed, Some(UnixMs(from)))), ..Facts::default() };
@@ -722,7 +722,7 @@ mod tests {
     }
 
     #[test]
-    fn scope_is_a_fact_beside_employment_and_whatever_the_order_the_newest_word_on_it_counts() {
+    fn scope_is_a_separate_fact_and_its_newest_value_wins_in_any_order() {
         let facts = |employment, scope| Facts { employment, scope, ..Facts::default() };
         let employed = Some((EmploymentState::Employed, None));
         let words = [
@@ -748,7 +748,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_name_is_a_word_and_an_absent_one_is_none() {
+    fn an_empty_name_is_a_statement_and_an_absent_one_is_none() {
         let mut record = Record::default();
         record.fold(&event(Some(10), names(Some("Ada"), Some("King"))), UnixMs(100), 1);
         record.fold(&event(Some(20), names(Some(""), None)), UnixMs(101), 2);
@@ -756,7 +756,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_told_time_or_far_ahead_of_it_the_moment_of_acceptance_counts() {
+    fn without_a_time_or_with_one_far_ahead_the_moment_of_acceptance_counts() {
         let mut record = Record::default();
         let hour = 3_600_000;
         let folded = record.fold(&event(Some(100 + 2 * hour), names(Some("Ahead"), None)), UnixMs(100), 1);

@@ -202,12 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_wrong_all_is_well() {
+    fn without_problems_all_is_well() {
         assert_eq!(problems(&Figures { up_since: UnixMs(0), ..Figures::default() }, &Seen::default()), []);
     }
 
     #[test]
-    fn since_when_is_remembered_until_the_problem_goes() {
+    fn the_start_is_remembered_until_the_problem_goes() {
         let mut seen = Seen::default();
         assert!(seen.fold(&[problem("A", 5)]));
         assert!(!seen.fold(&[problem("A", 9)]));

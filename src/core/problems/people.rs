@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn dead_letters_are_told_by_code_with_the_field_and_the_most_frequent_first() {
+    fn dead_letters_are_reported_by_code_and_field_most_frequent_first() {
         let dead =
             vec![letters("SCIM-409-ELSEWHERE", 1, ""), letters("MAP-FIELD", 30, "employee_id: missing or blank")];
         let told = problems(&Figures { dead, ..Figures::default() }, &Seen::default());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_incomplete_people_lack_is_named() {
+    fn missing_facts_of_incomplete_people_are_named() {
         let mut figures = Figures { missing: [("email".to_owned(), 30)].into(), ..Figures::default() };
         assert_eq!(problems(&figures, &Seen::default()), []);
         figures.people.insert("incomplete".to_owned(), 30);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_left_and_is_not_known_is_told_apart_from_who_is_to_be_completed_and_not_for_ever() {
+    fn an_unknown_leaver_is_reported_apart_from_the_incomplete_and_not_for_ever() {
         let mut figures = Figures { missing: [("email".to_owned(), 1)].into(), ..Figures::default() };
         figures.people.insert("incomplete".to_owned(), 6);
         figures.leavers = LeaverFigure { recent: 2, since: Some(UnixMs(7)), long_ago: 3 };
@@ -171,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn a_code_of_a_newer_version_is_told_as_such() {
+    fn a_code_of_a_newer_version_is_reported_as_such() {
         let figures = Figures { dead: vec![letters("SCIM-NEW", 2, "")], ..Figures::default() };
         let told = problems(&figures, &Seen::default());
         assert!(told[0].what.contains("This version does not know"), "{told:?}");
     }
 
     #[test]
-    fn drift_is_told_with_its_counts_and_an_unsure_comparison_as_such() {
+    fn drift_is_reported_with_its_counts_and_an_unsure_comparison_as_such() {
         let mut report = DriftReport { at: UnixMs(7), different: 3, repaired: 1, ..DriftReport::default() };
         report.rename.count = 2;
         report.blocked.count = 1;
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_incomplete_and_the_marked_are_told_with_since_when() {
+    fn incomplete_and_marked_people_are_reported_with_their_start() {
         let mut figures = Figures { now: UnixMs(50), oldest_incomplete_at: Some(UnixMs(3)), ..Figures::default() };
         figures.people.insert("incomplete".to_owned(), 2);
         figures.marked.push(MarkFigure {

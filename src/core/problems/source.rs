@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_off_for_another_bound_than_the_stores_is_told_what_to_do_about_that() {
+    fn deliveries_put_off_for_a_sources_own_bound_get_matching_advice() {
         for (bound, advice) in
             [("entries", "high_water_jobs"), ("large_bodies", "smaller batches"), ("peer", "connections_per_peer")]
         {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_secret_is_told_with_its_source_and_what_to_do() {
+    fn a_rotated_secret_is_reported_with_its_source_and_advice() {
         let told = told(|source| (0..12).for_each(|n| source.tally.refused(NOW.minus_ms(12 - n), "mismatch")));
         assert_eq!((told[0].code.as_str(), told[0].count), ("SOURCE-SIGNATURE", 12));
         assert!(told[0].what.contains("`hr`") && told[0].action.contains("secret"), "{told:?}");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_keeps_a_record_from_counting_is_told_by_its_name() {
+    fn every_trouble_of_a_source_is_reported_by_name() {
         let told = told(|source| {
             source.tally.unnamed_type(NOW, "worker.onboarded");
             source.tally.dropped(NOW, "first_name");
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_until_the_deliveries_go_where_they_should() {
+    fn an_unknown_source_name_is_reported_until_its_sender_is_corrected() {
         let minutes = |n: u64| NOW.minus_ms(n * 60_000);
         let told = |last: u64, name: &str, first: Option<u64>| {
             let mut astray = SourceFigures::new(SourceName::parse(name).unwrap());
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_were_tried_once_or_twice_are_one_problem() {
+    fn rarely_tried_names_are_one_problem() {
         let stranger = |name: &str, deliveries: u64| {
             let mut stranger = SourceFigures::new(SourceName::parse(name).unwrap());
             (0..deliveries).for_each(|n| stranger.tally.refused(NOW.minus_ms(deliveries - n), tally::UNKNOWN_SOURCE));
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_sends_everything_again_is_told_and_what_is_usual_is_not() {
+    fn unusual_resending_is_reported_and_usual_resending_is_not() {
         let told = |again: u64| {
             told(|source| {
                 (0..10).for_each(|_| source.tally.genuine(NOW, GenuineResult::Accepted));
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_whose_events_are_all_outdated_is_told() {
+    fn a_source_with_only_outdated_events_is_reported() {
         let seen = Seen { count: 12, since: NOW.minus_ms(5_000), last_at: NOW };
         let told = &told(|source| source.outdated = Some(seen))[0];
         assert_eq!((told.key().as_str(), told.count, told.since), ("SOURCE-OUTDATED hr", 12, seen.since));
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_gone_is_told_with_what_the_store_has_of_it() {
+    fn a_removed_source_is_reported_with_what_the_store_has_of_it() {
         let told = |people, dead| {
             let gone = vec![GoneFigure { source: "hr2".to_owned(), people, dead, since: Some(NOW) }];
             problems(&Figures { now: NOW, up_since: NOW, gone, ..Figures::default() }, &super::super::Seen::default())
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_ends_soon_is_told_two_weeks_ahead() {
+    fn a_secret_that_expires_soon_is_reported_two_weeks_ahead() {
         let ends = |in_ms: u64| told(|source| source.secret_until = Some(NOW.plus_ms(in_ms)));
         assert_eq!(ends(EXPIRES_MS), []);
         assert_eq!(ends(EXPIRES_MS - 1)[0].code, "SOURCE-SECRET-EXPIRES");

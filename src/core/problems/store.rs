@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_reported_by_code_with_what_suffers() {
+    fn failures_are_reported_by_code_with_their_effect() {
         let failing = [
             (StoreOperation::Accept, Code::StoreDamaged, 3),
             (StoreOperation::Own, Code::StoreDamaged, 2),

@@ -59,7 +59,7 @@ mod tests {
     use crate::core::time::UnixMs;
 
     #[test]
-    fn a_secret_that_several_processes_cannot_read_is_told_once_with_its_key() {
+    fn a_secret_that_several_processes_cannot_read_is_reported_once_with_its_key() {
         let now = UnixMs(1_800_000_000_000);
         let failing = |since| FailingSecret {
             key: "postman.key".to_owned(),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_ends_soon_is_told_two_weeks_ahead_and_afterwards() {
+    fn a_certificate_is_reported_from_two_weeks_before_it_expires() {
         let now = UnixMs(1_800_000_000_000);
         let told = |until| {
             let certificates = vec![CertificateFigure { key: "store.cert_file", until }];
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_is_not_reached_again_is_told_with_the_reason() {
+    fn a_receiver_that_stays_unreachable_is_reported_with_the_reason() {
         let told = |tries| {
             let reason = "answered 500".to_owned();
             let alerts = vec![AlertFigure { host: "hooks.example.com".to_owned(), since: UnixMs(7), tries, reason }];

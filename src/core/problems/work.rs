@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_cannot_be_written_is_told_before_all_else() {
+    fn an_unwritable_store_is_reported_first() {
         let mut figures = figures(3);
         figures.dead.push(DeadFigure {
             code: "MAP-FIELD".to_owned(),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn something_that_answers_in_the_targets_place_is_told_with_where_to_look() {
+    fn something_answering_in_the_targets_place_is_reported_with_where_to_look() {
         let mut figures = figures(1);
         happened(&mut figures, 5_000, Happening::Unreadable, 2);
         assert_eq!(codes(&figures), ["SCIM-UNREADABLE"]);
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_through_long_pauses_until_a_call_is_served() {
+    fn a_failure_is_reported_through_long_pauses_until_a_call_is_served() {
         let mut figures = figures(1);
         happened(&mut figures, 300_000, Happening::Failed, 2);
         assert_eq!(codes(&figures), ["SCIM-5XX"]);
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_says_whom_it_keeps_and_explains_what_does_not_move() {
+    fn a_hold_names_the_work_it_keeps_and_explains_the_backlog() {
         let mut figures = figures(20);
         figures.oldest_due_at = Some(UnixMs(0));
         figures.people.insert("held".to_owned(), 30);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_holds_each_says_whom_it_keeps() {
+    fn each_of_several_holds_names_the_work_it_keeps() {
         let mut figures = figures(0);
         figures.people.insert("held".to_owned(), 9);
         figures.held = [("creates", 7), ("deactivations", 2)].map(|(scope, n)| (scope.to_owned(), n)).into();
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_worker_it_is_told_how_many_wait() {
+    fn without_a_worker_the_number_waiting_is_reported() {
         let mut figures = Figures { processes: crate::core::processes::Processes::default(), ..figures(3) };
         figures.processes.beat(process(ProcessRole::Intake));
         let told = told(&figures);
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_answers_errors_to_most_calls_is_told_with_since_when() {
+    fn a_target_that_fails_most_calls_is_reported_with_the_start() {
         let mut figures = figures(9);
         happened(&mut figures, 50_000, Happening::Served, 9);
         happened(&mut figures, 20_000, Happening::Failed, 9);
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn why_the_target_cannot_be_reached_is_told_with_what_to_do_about_that() {
+    fn an_unreachable_target_is_reported_with_reason_and_advice() {
         let unreachable = |why: Option<NoReply>| {
             let mut figures = figures(1);
             happened(&mut figures, 10_000, Happening::Unreachable, 5);
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_hr_system_answered_is_told_as_its_own() {
+    fn an_hr_systems_answer_is_attributed_to_it() {
         let mut figures = figures(0);
         let scope = HoldScope::parse("fetch:hr").unwrap();
         let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn between_long_pauses_the_trouble_is_still_told_while_somebody_waits() {
+    fn between_long_pauses_trouble_is_still_reported_while_somebody_waits() {
         let mut figures = figures(1);
         happened(&mut figures, 200_000, Happening::Failed, 4);
         assert_eq!(codes(&figures), ["SCIM-5XX"]);
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_swallows_everything_is_told_before_the_calls_time_out() {
+    fn a_target_that_never_answers_is_reported_before_the_calls_time_out() {
         let mut figures = figures(5_769);
         let mut calling = process(ProcessRole::All);
         calling.calling_since = Some(NOW.minus_ms(12_000));
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_told_at_eighty_percent_and_so_is_a_sources_share() {
+    fn a_bound_and_a_sources_share_are_reported_at_eighty_percent() {
         let mut figures = figures(0);
         figures.bounds = BoundFigures { entries_max: 1_000, dead_letters_max: 100, dead_bytes_max: 0 };
         figures.entries.insert("hr".to_owned(), 399);
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_differ_and_versions_that_stay_mixed_are_told() {
+    fn differing_clocks_and_mixed_versions_are_reported() {
         let mut figures = figures(0);
         let late = Process { id: "late".to_owned(), beat_at: NOW.minus_ms(60_000), ..process(ProcessRole::Intake) };
         figures.processes.beat(late);

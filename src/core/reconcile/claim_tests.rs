@@ -11,7 +11,7 @@ use crate::core::person::{Email, Event};
 use crate::core::time::UnixMs;
 
 #[test]
-fn an_address_that_came_to_nothing_is_free_for_somebody_else() {
+fn an_address_that_was_not_obtained_is_free_for_somebody_else() {
     let mut world = World::new();
     // A create that is refused as it stands.
     world.faults = vec![Fault::Username];
@@ -25,7 +25,7 @@ fn an_address_that_came_to_nothing_is_free_for_somebody_else() {
 }
 
 #[test]
-fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one_only() {
+fn a_person_refused_under_many_addresses_claims_only_the_last() {
     let mut world = World::new();
     world.faults = [Fault::Username].repeat(100);
     world.tell(&[hire(10, "ada0@example.com", "Ada", "Lovelace")]);
@@ -52,7 +52,7 @@ fn a_member_of_another_employee_is_a_dead_letter_that_names_both() {
 }
 
 #[test]
-fn the_leave_of_somebody_whose_hire_found_another_employees_account_ends_the_dead_letter() {
+fn a_leave_ends_the_dead_letter_of_a_hire_that_met_another_employees_account() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let of_adam = |event: Event| Event { person: person("E-2"), ..event };
@@ -74,7 +74,7 @@ fn the_leave_of_somebody_whose_hire_found_another_employees_account_ends_the_dea
 }
 
 #[test]
-fn whoever_is_hired_again_under_a_new_id_and_leaves_is_switched_off_in_whatever_batches_it_comes() {
+fn a_rehire_under_a_new_id_who_leaves_is_switched_off_in_any_batching() {
     let again = |event: Event| Event { person: person("E-2"), ..event };
     let words = [again(hire(20, "ada@example.com", "Ada", "Lovelace")), again(leave(30))];
     for batches in [vec![&words[..1], &words[1..]], vec![&words[..]]] {
@@ -88,7 +88,7 @@ fn whoever_is_hired_again_under_a_new_id_and_leaves_is_switched_off_in_whatever_
 }
 
 #[test]
-fn the_address_of_a_leavers_member_is_nothing_to_move_to_and_the_leaver_may_come_back() {
+fn nobody_moves_to_a_leavers_address_and_the_leaver_may_return() {
     let mut world = World::new();
     let second = |event: Event| Event { person: person("E-2"), ..event };
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -105,7 +105,7 @@ fn the_address_of_a_leavers_member_is_nothing_to_move_to_and_the_leaver_may_come
 }
 
 #[test]
-fn the_address_of_a_leaver_whose_account_is_gone_or_has_another_is_free() {
+fn a_leavers_address_is_free_if_their_account_is_gone_or_has_another() {
     for is_renamed in [false, true] {
         let mut world = World::new();
         let second = |event: Event| Event { person: person("E-2"), ..event };
@@ -131,7 +131,7 @@ fn the_address_of_a_leaver_whose_account_is_gone_or_has_another_is_free() {
 }
 
 #[test]
-fn a_page_of_a_proxys_in_place_of_a_leavers_account_frees_no_address() {
+fn a_proxys_page_instead_of_a_leavers_account_frees_no_address() {
     let mut world = World::new();
     let second = |event: Event| Event { person: person("E-2"), ..event };
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -159,7 +159,7 @@ fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
 }
 
 #[test]
-fn who_is_taken_over_is_looked_at_again_and_a_read_may_lag_behind_what_the_former_record_wrote() {
+fn a_member_taken_over_is_read_again_and_the_read_may_lag() {
     let mut world = World::new();
     world.team.lag_ms = 30_000;
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -179,7 +179,7 @@ fn who_is_taken_over_is_looked_at_again_and_a_read_may_lag_behind_what_the_forme
 }
 
 #[test]
-fn two_of_one_name_keep_their_own_members_whatever_address_is_given_to_one_by_mistake() {
+fn two_people_of_one_name_keep_their_members_despite_a_mistaken_address() {
     let mut world = World::new();
     let second = |event: Event| Event { person: person("E-2"), ..event };
     world.tell(&[hire(10, "ada1@example.com", "Ada", "King")]);
@@ -197,7 +197,7 @@ fn two_of_one_name_keep_their_own_members_whatever_address_is_given_to_one_by_mi
 }
 
 #[test]
-fn a_former_employment_that_is_told_late_takes_nothing_from_the_rehire() {
+fn a_late_event_of_a_former_employment_takes_nothing_from_the_rehire() {
     let again = |event: Event| Event { person: person("E-2"), ..event };
     let former = [hire(10, "ada@example.com", "Ada", "Lovelace"), leave(20)];
     for batches in [vec![&former[..1], &former[1..]], vec![&former[..]]] {
@@ -214,7 +214,7 @@ fn a_former_employment_that_is_told_late_takes_nothing_from_the_rehire() {
 }
 
 #[test]
-fn a_change_of_a_record_that_nobody_was_hired_under_takes_nothing_from_who_was() {
+fn a_change_to_a_record_without_a_hire_takes_nothing_from_an_employee() {
     let mut world = World::new();
     world.tell(&[hire(30, "ada@example.com", "Ada", "Lovelace")]);
     let of_another = |event: Event| Event { person: person("E-2"), ..event };

@@ -18,7 +18,7 @@ use crate::core::person::{Document, Email};
 use crate::core::time::UnixMs;
 
 #[test]
-fn who_turns_out_to_be_no_member_was_not_made_by_a_worker_that_was_killed() {
+fn a_person_found_to_be_no_member_was_not_created_by_the_killed_worker() {
     let mut world = World::new();
     world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
     let cut_off = Entry { accepted_at: world.now, word: Word::CutOff, trace: None };
@@ -33,7 +33,7 @@ fn who_turns_out_to_be_no_member_was_not_made_by_a_worker_that_was_killed() {
 }
 
 #[test]
-fn a_create_that_was_lost_is_not_forgotten_with_a_leave() {
+fn a_leave_does_not_forget_a_lost_create() {
     let mut world = World::new();
     world.faults = vec![Fault::LostBefore, Fault::LostBefore];
     let mut document = Document::new(person("E-1"));
@@ -47,7 +47,7 @@ fn a_create_that_was_lost_is_not_forgotten_with_a_leave() {
 }
 
 #[test]
-fn a_create_that_a_killed_worker_made_is_not_forgotten_with_a_leave() {
+fn a_leave_does_not_forget_a_killed_workers_create() {
     let mut world = World::new();
     // An invitation, which no look-up finds; and the worker dies before it is recorded.
     world.faults = vec![Fault::Bare];
@@ -63,7 +63,7 @@ fn a_create_that_a_killed_worker_made_is_not_forgotten_with_a_leave() {
 }
 
 #[test]
-fn who_leaves_soon_after_a_create_of_unknown_outcome_is_looked_for_as_long_as_reads_lag() {
+fn a_leaver_with_a_create_of_unknown_outcome_is_searched_while_reads_lag() {
     for fault in [Fault::ErrorAfter, Fault::LostAfter, Fault::BareAfter] {
         let mut world = World::new();
         world.team.lag_ms = 25_000;
@@ -95,7 +95,7 @@ fn another_address_soon_after_a_create_of_unknown_outcome_makes_no_second_member
 }
 
 #[test]
-fn a_quota_that_refuses_a_create_made_nobody_and_one_told_by_an_error_may_have() {
+fn a_quota_refusal_created_nobody_and_a_quota_error_may_have() {
     let create = Request::Create(UserToCreate {
         user_name: "ada@example.com".to_owned(),
         given_name: None,
@@ -121,7 +121,7 @@ fn a_quota_that_refuses_a_create_made_nobody_and_one_told_by_an_error_may_have()
 }
 
 #[test]
-fn a_201_that_shows_nobody_is_looked_at_once_more() {
+fn a_201_that_shows_nobody_is_followed_by_a_read() {
     let mut world = World::new();
     world.faults = vec![Fault::BareAfter];
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -144,7 +144,7 @@ fn a_201_that_shows_nobody_is_looked_at_once_more() {
 }
 
 #[test]
-fn a_201_after_which_nobody_is_ever_shown_is_an_invitation_and_no_second_post() {
+fn a_201_whose_member_never_appears_is_an_invitation_and_not_posted_again() {
     let mut world = World::new();
     world.faults = vec![Fault::Bare];
     let began = world.now;
@@ -161,7 +161,7 @@ fn a_201_after_which_nobody_is_ever_shown_is_an_invitation_and_no_second_post() 
 }
 
 #[test]
-fn the_outcome_of_a_lost_post_is_looked_for_before_another() {
+fn a_lost_post_is_searched_for_before_another() {
     let mut world = World::new();
     world.faults = vec![Fault::LostAfter];
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -176,7 +176,7 @@ fn the_outcome_of_a_lost_post_is_looked_for_before_another() {
 }
 
 #[test]
-fn whoever_has_not_accepted_the_invitation_is_invited_whatever_id_the_201_had() {
+fn an_open_invitation_counts_as_invited_whatever_id_the_201_had() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
     let invited = world.team.users.pop().unwrap();
@@ -205,7 +205,7 @@ fn whoever_has_not_accepted_the_invitation_is_invited_whatever_id_the_201_had() 
 }
 
 #[test]
-fn a_hire_long_after_an_invitation_that_was_never_accepted_makes_another_one() {
+fn a_hire_long_after_an_unaccepted_invitation_makes_another() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
     world.team.users.clear();
@@ -221,7 +221,7 @@ fn a_hire_long_after_an_invitation_that_was_never_accepted_makes_another_one() {
 }
 
 #[test]
-fn an_invitation_that_was_withdrawn_and_discarded_is_followed_by_another_with_the_next_hire() {
+fn after_a_withdrawn_invitation_is_discarded_the_next_hire_invites_again() {
     for word in [leave(20), update(20, "ada.king@example.com", "-", "-")] {
         let mut world = World::new();
         world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);

@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_comes_into_a_group_that_was_read_and_all_else_stays() {
+    fn adding_a_member_to_a_group_changes_nothing_else() {
         let group = r#"{"id":"g","displayName":"R&D","members":[{"value":"1","display":"Ada"},{"value":"2"}],"x":1.50,"meta":{"version":"W/\"3\""}}"#;
         let shown = ShownGroup::read(group.as_bytes(), None).unwrap();
         assert_eq!(shown.version.as_deref(), Some("W/\"3\""));

@@ -23,7 +23,7 @@ fn joins(world: &mut World) {
 }
 
 #[test]
-fn whoever_takes_a_member_over_takes_them_out_of_the_groups_of_the_former_record() {
+fn taking_a_member_over_removes_them_from_the_former_records_groups() {
     let mut world = World::new().with_groups();
     world.tell(&[of_department(hire(10, "ada@example.com", "Ada", "Lovelace"), "Sales")]);
     assert_eq!(world.groups_of("ada@example.com"), ["Sales"]);
@@ -51,7 +51,7 @@ fn a_member_follows_the_fact_into_groups_and_out_of_them() {
 }
 
 #[test]
-fn a_target_that_repeats_a_page_of_groups_is_not_asked_for_twenty() {
+fn a_target_that_repeats_a_page_of_groups_is_not_paged_twenty_times() {
     let team = Team { no_filter: true, repeats_groups: true, ..Team::default() };
     let mut world = World::of_a_provider(team).with_groups();
     world.team.groups = ["Others", "More"].map(|name| (name.to_owned(), Vec::new())).into();
@@ -63,7 +63,7 @@ fn a_target_that_repeats_a_page_of_groups_is_not_asked_for_twenty() {
 }
 
 #[test]
-fn who_is_in_a_group_by_hand_stays_in_it() {
+fn a_member_added_to_a_group_by_hand_stays() {
     for mut world in worlds() {
         world.team.groups.push(("Engineering".to_owned(), vec!["somebody".to_owned()]));
         joins(&mut world);
@@ -73,14 +73,14 @@ fn who_is_in_a_group_by_hand_stays_in_it() {
 }
 
 #[test]
-fn where_nothing_is_configured_no_group_is_asked_for() {
+fn without_configuration_no_group_is_requested() {
     let mut world = World::new();
     joins(&mut world);
     assert_eq!(world.calls(), ["POST /Users"]);
 }
 
 #[test]
-fn who_has_not_joined_yet_is_put_in_once_they_have() {
+fn an_invited_person_joins_their_groups_once_they_accept() {
     let mut world = World::new().with_groups();
     let id = world.team.add(ADA, "Ada", "King", true, &json!({}));
     world.team.not_joined.push(id);
@@ -96,7 +96,7 @@ fn who_has_not_joined_yet_is_put_in_once_they_have() {
 }
 
 #[test]
-fn an_invitation_that_nobody_accepts_is_told_in_the_end_and_blocks_no_name() {
+fn an_unaccepted_invitation_is_finally_reported_and_blocks_no_name() {
     let mut world = World::new().with_groups();
     let id = world.team.add(ADA, "Ada", "Byron", true, &json!({}));
     world.team.not_joined.push(id);
@@ -113,7 +113,7 @@ fn an_invitation_that_nobody_accepts_is_told_in_the_end_and_blocks_no_name() {
 }
 
 #[test]
-fn two_groups_of_one_name_are_told_and_neither_is_written() {
+fn two_groups_of_one_name_are_reported_and_neither_is_written() {
     let mut world = World::new().with_groups();
     for _ in 0..2 {
         world.team.groups.push(("Sales".to_owned(), Vec::new()));
@@ -124,7 +124,7 @@ fn two_groups_of_one_name_are_told_and_neither_is_written() {
 }
 
 #[test]
-fn a_try_that_nobody_has_a_use_for_any_more_is_not_due_for_ever() {
+fn a_try_without_a_purpose_does_not_stay_due() {
     let mut world = World::new().with_groups();
     let id = world.team.add(ADA, "Ada", "King", true, &json!({}));
     world.team.not_joined.push(id);
@@ -138,7 +138,7 @@ fn a_try_that_nobody_has_a_use_for_any_more_is_not_due_for_ever() {
 }
 
 #[test]
-fn a_clock_that_leaps_gives_up_no_invitation() {
+fn a_clock_leap_gives_up_no_invitation() {
     let mut world = World::new().with_groups();
     let id = world.team.add(ADA, "Ada", "Byron", true, &json!({}));
     world.team.not_joined.push(id);
@@ -151,7 +151,7 @@ fn a_clock_that_leaps_gives_up_no_invitation() {
 }
 
 #[test]
-fn a_claim_on_a_group_is_handed_over_to_nobody() {
+fn a_claim_on_a_group_is_never_handed_over() {
     let mut world = World::new().with_groups();
     let ending = world.tell(&[hire(10, ADA, "Ada", "King"), leave(20)]);
     let (theirs, now) = (&ending.document, world.now);
@@ -161,7 +161,7 @@ fn a_claim_on_a_group_is_handed_over_to_nobody() {
 }
 
 #[test]
-fn groups_that_a_worker_took_them_out_of_and_did_not_live_to_tell_of_are_joined_again() {
+fn groups_that_a_killed_worker_removed_them_from_are_joined_again() {
     let mut world = World::new().with_groups();
     world.tell(&[of_department(hire(10, "ada@example.com", "Ada", "Lovelace"), "Engineering")]);
     // Out of two, into one; then the worker dies, and the change is taken back.

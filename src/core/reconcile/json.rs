@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_is_found_in_any_case_and_its_own_spelling_wins() {
+    fn an_attribute_is_found_in_any_case_and_the_exact_spelling_wins() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(picked(r#"{"USERNAME":1}"#, "userName"), some("1"));
         assert_eq!(picked(r#"{"userName":1,"username":2}"#, "userName"), some("1"));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn however_deep_a_nesting_is_it_is_passed_over() {
+    fn nesting_of_any_depth_is_skipped() {
         let deep = format!("{{\"x\":{}{},\"a\":7}}", "[".repeat(200_000), "]".repeat(200_000));
         assert_eq!(picked(&deep, "a"), Some("7".to_owned()));
     }

@@ -171,7 +171,7 @@ fn the_documented_successes_show_the_member() {
 }
 
 #[test]
-fn a_201_is_as_good_as_its_word_whatever_its_body() {
+fn a_201_counts_whatever_its_body() {
     for reply in [http(201, ""), http(201, "<html>"), http(201, "{\"id\":\"4"), cut(201, "{\"id\":"), http(201, "{}")] {
         assert_eq!(meaning(&create(), &reply), Outcome::Created(None));
     }
@@ -192,7 +192,7 @@ fn a_201_is_as_good_as_its_word_whatever_its_body() {
 }
 
 #[test]
-fn a_success_that_cannot_be_read_is_tried_again_and_never_taken_for_nobody() {
+fn an_unreadable_success_is_retried_and_never_means_nobody() {
     let bodies = ["<html>", "[]", "null", "{\"Resources\":7}", "{\"error\":{\"name\":\"NotFound\"}}", "{\"id\":\"\"}"];
     for request in reads().into_iter().chain(writes_to_a_member()) {
         for body in bodies {
@@ -238,7 +238,7 @@ fn a_reply_of_another_content_type_is_judged_by_its_body() {
 }
 
 #[test]
-fn a_refusal_that_is_cut_off_is_asked_for_again() {
+fn a_truncated_refusal_is_retried() {
     for request in all() {
         let outcome = meaning(&request, &cut(400, "{\"detail\":\"No slots avail"));
         assert_eq!(outcome, passing_with(Code::ScimUnreadable));
@@ -302,7 +302,7 @@ fn a_filter_that_is_refused_is_paged_around_unless_a_key_can_be_the_cause() {
 }
 
 #[test]
-fn uniqueness_with_any_status_says_that_the_person_is_a_member_already() {
+fn uniqueness_with_any_status_means_already_a_member() {
     for status in [400, 403, 409, 422] {
         let unique = http(status, r#"{"scimType":"Uniqueness"}"#);
         assert_eq!(meaning(&create(), &unique), Outcome::AlreadyMember);
@@ -332,7 +332,7 @@ fn a_refused_address_is_that_persons_aspect_unless_it_is_a_hold() {
 }
 
 #[test]
-fn a_version_that_is_not_the_latest_is_read_again() {
+fn a_stale_version_is_read_again() {
     assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(412, "{}")), Outcome::Changed);
     assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(412, "")), Outcome::Changed);
     assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(409, "{}")), Outcome::Changed);
@@ -347,7 +347,7 @@ fn a_version_that_is_not_the_latest_is_read_again() {
 }
 
 #[test]
-fn unknown_4xx_are_permanent_where_they_are_about_what_was_sent_and_suspect_elsewhere() {
+fn an_unknown_4xx_about_the_request_is_permanent_and_any_other_is_suspect() {
     let body = r#"{"schemas":[],"detail":"Something new.","status":"4xx"}"#;
     for status in [400, 410, 412, 413, 414, 416, 422] {
         assert_eq!(meaning(&create(), &http(status, body)), Outcome::Permanent(Code::ScimRejected));
@@ -362,7 +362,7 @@ fn unknown_4xx_are_permanent_where_they_are_about_what_was_sent_and_suspect_else
 }
 
 #[test]
-fn what_breaks_is_unknown_for_a_create_and_passing_for_the_rest() {
+fn a_broken_call_is_unknown_for_a_create_and_transient_otherwise() {
     for (reply, code) in [
         (Reply::Lost { reason: NoReply::TimedOut }, Code::ScimUnknownOutcome),
         (http(500, "oops"), Code::ScimUnavailable),
@@ -384,7 +384,7 @@ fn what_breaks_is_unknown_for_a_create_and_passing_for_the_rest() {
 }
 
 #[test]
-fn a_hint_is_the_floor_of_the_next_try_on_every_status() {
+fn a_hint_delays_the_next_try_on_every_status() {
     let until = NOW.plus_ms(7000);
     let not_before = Some(until);
     assert_eq!(meaning(&get(), &retry_after(429, "", 7)), Outcome::RateLimited { until });
@@ -431,7 +431,7 @@ fn listed(body: &str) -> Listing {
 }
 
 #[test]
-fn a_list_is_read_leniently_and_keeps_only_who_was_asked_for() {
+fn a_list_is_read_leniently_and_keeps_only_the_person_searched() {
     let body = r#"{"totalResults":"3","Resources":[{"id":7,"userName":"ADA@example.com"},{"id":"x"},{"id":9,"userName":"b@c.de"},0]}"#;
     let page = listed(body);
     assert_eq!((page.members.len(), page.listed, page.total), (1, 4, Some(3)));
@@ -443,7 +443,7 @@ fn a_list_is_read_leniently_and_keeps_only_who_was_asked_for() {
 }
 
 #[test]
-fn nobody_is_shown_by_an_empty_page_in_each_of_its_forms() {
+fn an_empty_page_in_any_form_shows_nobody() {
     for body in [
         r#"{"totalResults":0}"#,
         r#"{"totalResults":0,"Resources":null}"#,
@@ -467,7 +467,7 @@ fn nobody_is_shown_by_an_empty_page_in_each_of_its_forms() {
 }
 
 #[test]
-fn judging_a_reply_of_4_mib_takes_no_time_to_speak_of() {
+fn judging_a_reply_of_4_mib_is_fast() {
     let long = format!(r#"{{"id":1,"userName":"ada@{}.example"}},"#, "\u{fc}".repeat(500));
     let rows = [
         r#"{"":0},"#,
@@ -522,7 +522,7 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn whatever_a_target_sends_is_judged_and_harms_nobody(
+    fn any_reply_is_judged_and_harms_nobody(
         status in prop_oneof![100_u16..600, any::<u16>()],
         body in any_body(),
         body_complete in any::<bool>(),

@@ -15,14 +15,14 @@ fn replaced(json: &str, given: Option<&str>, family: Option<&str>) -> String {
 }
 
 #[test]
-fn what_was_read_is_written_with_the_names_set_and_without_meta() {
+fn a_replacement_is_the_read_member_with_names_set_and_without_meta() {
     let expected = ADA.replace("Lovelace", "King").replace(r#","meta":{"version":"W/\"1\""}"#, "");
     assert_eq!(replaced(ADA, Some("Ada"), Some("King")), expected);
     assert_eq!(replaced(ADA, None, Some("King")), expected);
 }
 
 #[test]
-fn what_is_not_shown_is_written_as_the_samples_have_it() {
+fn missing_attributes_are_written_as_in_the_samples() {
     let body = replaced(r#"{"id":7,"userName":"a@b.c","active":false}"#, Some("Ada"), None);
     let expected = json!({
         "id": 7, "userName": "a@b.c", "active": false,
@@ -37,7 +37,7 @@ fn what_is_not_shown_is_written_as_the_samples_have_it() {
 }
 
 #[test]
-fn a_name_that_hr_says_is_none_is_written_empty() {
+fn a_name_that_hr_states_as_absent_is_written_empty() {
     assert!(replaced(ADA, None, Some("")).contains(r#""familyName":"""#));
     let nameless = r#"{"id":"7","userName":"a@b.c","active":true,"name":null}"#;
     assert!(replaced(nameless, Some(""), None).contains(r#""name":null"#));
@@ -65,7 +65,7 @@ fn a_formatted_name_goes_only_where_it_would_contradict() {
 }
 
 #[test]
-fn active_is_as_read_and_without_it_there_is_no_body() {
+fn active_stays_as_read_and_is_required_for_a_body() {
     for (written, active) in [
         ("true", Active::On),
         ("false", Active::Off),
@@ -100,7 +100,7 @@ fn active_is_as_read_and_without_it_there_is_no_body() {
 }
 
 #[test]
-fn one_attribute_changes_and_all_else_stays_where_there_is_no_patch() {
+fn without_patch_one_attribute_changes_and_the_rest_stays() {
     let changed = |changes: Changes| replacement(&member(ADA), &Changes { external_id: "E-1", ..changes }).unwrap();
     let without_meta = ADA.replace(r#","meta":{"version":"W/\"1\""}"#, "");
     let off = changed(Changes { active: Some(false), ..Changes::default() });
@@ -110,7 +110,7 @@ fn one_attribute_changes_and_all_else_stays_where_there_is_no_patch() {
 }
 
 #[test]
-fn ids_of_any_shape_are_read_as_they_are_written() {
+fn ids_of_any_shape_are_read_as_written() {
     for (written, id) in [
         ("\"..\"", ".."),
         ("\".\"", "."),
@@ -129,7 +129,7 @@ fn ids_of_any_shape_are_read_as_they_are_written() {
 }
 
 #[test]
-fn the_version_is_the_servers_own_word_spelt_for_the_header() {
+fn the_version_is_the_servers_own_formatted_for_the_header() {
     let version = |json: &str, etag: Option<&str>| read(json.as_bytes(), etag).unwrap().version;
     let unversioned = r#"{"id":"7","userName":"a@b.c"}"#;
     assert_eq!(version(ADA, None).as_deref(), Some("W/\"1\""));
@@ -175,7 +175,7 @@ fn attributes(object: &RawValue) -> Vec<(String, String)> {
 
 proptest! {
     #[test]
-    fn what_the_bridge_does_not_know_survives_a_write_byte_for_byte(
+    fn unknown_attributes_survive_a_write_byte_for_byte(
         unknown in prop::collection::vec(("x[\\PC]{0,8}", any_json()), 0..8),
         parts in prop::collection::vec(("x[a-zA-Z]{0,8}", any_json()), 0..4),
         family in "\\PC{0,12}",

@@ -92,7 +92,7 @@ proptest! {
 
     /// Promise 3, with reads that are half a minute behind, and entries that do not wait for them.
     #[test]
-    fn however_far_reads_lag_behind_the_member_ends_as_the_record_says(
+    fn however_far_reads_lag_the_member_ends_as_the_record_says(
         mut events in prop::collection::vec(any_event(), 1..=6),
         gaps in prop::collection::vec(0_u64..40_000, 6),
         lag_ms in 0_u64..40_000,
@@ -113,7 +113,7 @@ proptest! {
 
     /// Promise 3, with hires whose addresses cannot be used, except for the last one's.
     #[test]
-    fn whatever_the_order_the_next_address_completes_a_hire_under_one_that_cannot_be_used(
+    fn in_any_order_the_next_address_completes_a_hire_under_an_unusable_one(
         mut events in prop::collection::vec(any_event(), 1..=4),
         unusable in prop::collection::vec(any::<bool>(), 4),
         order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
@@ -150,7 +150,7 @@ proptest! {
 
     /// Promise 3.
     #[test]
-    fn whatever_the_order_the_record_and_the_member_end_the_same(
+    fn in_any_order_the_record_and_the_member_end_the_same(
         mut events in prop::collection::vec(any_event(), 1..=5),
         order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
         batches in prop::collection::vec(1_usize..4, 5),

@@ -57,7 +57,7 @@ fn a_leaver_is_switched_off_and_a_change_of_name_never_switches_them_on() {
 }
 
 #[test]
-fn a_switch_off_that_is_refused_for_the_username_is_told_after_the_tries_allowed() {
+fn a_switch_off_refused_for_the_username_is_reported_after_the_last_try() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     world.team.calls.clear();
@@ -72,7 +72,7 @@ fn a_switch_off_that_is_refused_for_the_username_is_told_after_the_tries_allowed
 }
 
 #[test]
-fn a_redelivered_old_hire_brings_no_leaver_back() {
+fn a_redelivered_old_hire_revives_no_leaver() {
     let mut world = World::new();
     let first = hire(10, "ada@example.com", "Ada", "Lovelace");
     world.tell(std::slice::from_ref(&first));
@@ -113,7 +113,7 @@ fn an_address_change_keeps_the_member_and_frees_the_old_address() {
 }
 
 #[test]
-fn a_conflict_without_a_word_is_read_and_tried_again_and_a_dead_letter_only_if_it_stays() {
+fn an_unexplained_conflict_is_retried_and_becomes_a_dead_letter_only_if_it_lasts() {
     let changes: [(Event, Finished); 3] = [
         (update(20, "-", "-", "King"), Finished::Updated),
         (update(20, "ada.king@example.com", "-", "-"), Finished::Updated),
@@ -152,7 +152,7 @@ fn a_conflict_without_a_word_is_read_and_tried_again_and_a_dead_letter_only_if_i
 }
 
 #[test]
-fn whose_read_says_nothing_of_employment_waits_for_it_visibly() {
+fn a_person_read_without_employment_waits_visibly() {
     let mut world = World::new();
     world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
     world.people.values_mut().for_each(|document| document.read_without_employment = true);
@@ -166,7 +166,7 @@ fn whose_read_says_nothing_of_employment_waits_for_it_visibly() {
 }
 
 #[test]
-fn updates_of_somebody_who_is_not_in_the_team_end_so_and_are_kept() {
+fn updates_of_a_non_member_end_as_such_and_are_kept() {
     let mut world = World::new();
     let ending = world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
     assert_eq!(ending.ended[0].1, Finished::NotAMember);
@@ -176,7 +176,7 @@ fn updates_of_somebody_who_is_not_in_the_team_end_so_and_are_kept() {
 }
 
 #[test]
-fn what_the_bridge_does_not_know_survives_a_change_of_name() {
+fn unknown_attributes_survive_a_change_of_name() {
     let mut world = World::new();
     let more =
         json!({"title": "Analyst", "roles": [{"value": "admin"}], "urn:x:1.0:User": {"a": 1.5}, "locale": "de-DE"});
@@ -190,7 +190,7 @@ fn what_the_bridge_does_not_know_survives_a_change_of_name() {
 }
 
 #[test]
-fn an_address_that_a_worker_wrote_and_did_not_live_to_tell_of_is_the_members() {
+fn an_address_written_by_a_killed_worker_is_the_members() {
     for end in [hire(60, "-", "-", "-"), leave(60)] {
         let mut world = World::new();
         world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -208,7 +208,7 @@ fn an_address_that_a_worker_wrote_and_did_not_live_to_tell_of_is_the_members() {
 }
 
 #[test]
-fn what_was_written_last_counts_against_a_read_that_lags_behind() {
+fn the_last_write_wins_over_a_lagging_read() {
     let mut world = World::new();
     world.team.lag_ms = 30_000;
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -260,7 +260,7 @@ fn a_reply_that_shows_another_member_harms_nobody_and_ends() {
 }
 
 #[test]
-fn an_attempt_that_calls_without_end_is_broken_off() {
+fn an_endless_attempt_is_stopped() {
     let mut world = World::new();
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let mut state = AttemptState::new(ending.document, false, world.now);

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_missing_would_be_created_and_who_is_right_left_alone() {
+    fn a_missing_member_would_be_created_and_a_correct_one_left_alone() {
         let new = previewed(document("E-1", "ada@example.com", "King"), None);
         assert!(new.create && new.writes == 1 && new.blocked.is_none(), "{new:?}");
         let right =
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_shown_as_the_change_that_would_be_made() {
+    fn a_difference_is_shown_as_the_planned_change() {
         let renamed =
             previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "Byron", true)));
         assert!(renamed.rename && !renamed.switch_on && !renamed.create, "{renamed:?}");

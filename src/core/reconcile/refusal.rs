@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_story_tells_the_detail_without_addresses_and_control_characters() {
+    fn a_story_shows_the_detail_without_addresses_and_control_characters() {
         assert_eq!(
             told("The user <ada@example.com> is\r\n not\u{1b} allowed.").as_deref(),
             Some("The user (address) is not allowed.")

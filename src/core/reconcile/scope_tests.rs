@@ -19,7 +19,7 @@ fn scoped(at: i64, scope: Scope) -> Event {
 }
 
 #[test]
-fn who_leaves_scope_is_switched_off_and_who_comes_back_by_any_word_is_switched_on() {
+fn leaving_scope_switches_off_and_any_event_back_in_scope_switches_on() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let ending = world.tell(&[scoped(20, Scope::Out)]);
@@ -59,7 +59,7 @@ fn a_leave_in_a_record_out_of_scope_counts_for_a_known_person_and_for_nobody_els
 }
 
 #[test]
-fn that_somebody_is_still_in_scope_is_no_new_word() {
+fn still_being_in_scope_is_no_news() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace"), scoped(10, Scope::In)]);
     world.team.users[0]["active"] = json!(false);
@@ -79,7 +79,7 @@ fn that_somebody_is_still_in_scope_is_no_new_word() {
 }
 
 #[test]
-fn whoever_left_scope_and_is_switched_off_gives_their_address_to_somebody_else() {
+fn a_person_switched_off_for_scope_frees_their_address() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let out = world.tell(&[scoped(20, Scope::Out)]);
@@ -90,7 +90,7 @@ fn whoever_left_scope_and_is_switched_off_gives_their_address_to_somebody_else()
 }
 
 #[test]
-fn a_move_out_of_scope_that_is_announced_waits_for_its_day_and_a_newer_word_withdraws_it() {
+fn an_announced_move_out_of_scope_waits_for_its_day_and_can_be_withdrawn() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let moves = |world: &World, at: i64| {
@@ -117,7 +117,7 @@ fn a_move_out_of_scope_that_is_announced_waits_for_its_day_and_a_newer_word_with
 }
 
 #[test]
-fn without_the_rules_the_next_word_of_any_kind_brings_back_who_was_out_of_scope() {
+fn without_scope_rules_the_next_event_brings_back_a_person_out_of_scope() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let ending = world.tell(&[scoped(20, Scope::Out)]);
@@ -134,7 +134,7 @@ fn without_the_rules_the_next_word_of_any_kind_brings_back_who_was_out_of_scope(
 }
 
 #[test]
-fn a_person_whom_hr_never_called_employed_is_switched_off_and_on_but_never_created() {
+fn a_person_never_stated_as_employed_is_switched_off_and_on_but_never_created() {
     let mut world = World::new();
     world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
     world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -185,7 +185,7 @@ proptest! {
 
     /// A member who was there all along and whom HR never calls hired, with changes of scope in any order.
     #[test]
-    fn whatever_the_order_somebody_known_by_updates_ends_the_same(
+    fn in_any_order_a_person_known_by_updates_ends_the_same(
         mut told in prop::collection::vec(any_event(), 1..=5),
         order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
         batches in prop::collection::vec(1_usize..4, 5),
@@ -230,7 +230,7 @@ proptest! {
 
     /// Without rules for scope, statements about it do not count.
     #[test]
-    fn without_rules_the_end_is_as_if_nothing_was_told_of_scope(
+    fn without_scope_rules_scope_has_no_effect(
         mut told in prop::collection::vec(any_event(), 1..=6),
         with_rules in 0_usize..6,
     ) {

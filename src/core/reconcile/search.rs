@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_is_asked_for_before_all_are_paged_through() {
+    fn every_spelling_is_tried_before_paging() {
         let target = Target(|request| match request {
             Request::Find { user_name } if user_name == "ada@xn--bcher-kva.example" => page(&[(7, user_name)], 1),
             _ => nobody(),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_that_counts_the_page_only_does_not_end_the_look_up() {
+    fn a_total_that_counts_only_the_page_does_not_end_the_look_up() {
         let target = Target(|request| match start_of(request) {
             Some(1) => page(&[(1, "a@x.com"), (2, "b@x.com")], 2),
             Some(3) => page(&[(3, "ada@example.com")], 1),
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn without_leave_to_page_only_the_filter_was_asked() {
+    fn without_permission_to_page_only_the_filter_is_used() {
         let (mut search, spellings) = (Search::default(), ["ada@example.com".to_owned()]);
         let find = Request::Find { user_name: spellings[0].clone() };
         search.learn(&find, Listing::default());

@@ -10,7 +10,7 @@ use crate::core::person::job::Finished;
 use crate::core::person::{Email, Event, Facts};
 
 #[test]
-fn whose_known_id_is_nobodys_is_looked_for_under_the_address_that_was_last_known_too() {
+fn a_person_with_a_dead_id_is_also_searched_under_the_last_known_address() {
     let moved = "ada.king@example.com";
     let with_address = |event: Event| {
         let facts = Facts { email: Email::parse(moved).ok(), ..event.facts };
@@ -41,7 +41,7 @@ fn whose_known_id_is_nobodys_is_looked_for_under_the_address_that_was_last_known
 }
 
 #[test]
-fn a_page_of_a_proxys_in_place_of_a_member_makes_nobody_twice() {
+fn a_proxys_page_instead_of_a_member_creates_nobody_twice() {
     for moved in ["ada@example.com", "ada.king@example.com"] {
         let mut world = World::new();
         world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -62,7 +62,7 @@ fn a_page_of_a_proxys_in_place_of_a_member_makes_nobody_twice() {
 }
 
 #[test]
-fn whoever_got_the_last_known_address_since_is_somebody_else() {
+fn a_new_holder_of_the_last_known_address_is_somebody_else() {
     for word in [leave(20), hire(20, "-", "Ada", "Lovelace")] {
         let facts = Facts { email: Email::parse("ada.king@example.com").ok(), ..word.facts };
         let word = Event { facts, ..word };
@@ -78,7 +78,7 @@ fn whoever_got_the_last_known_address_since_is_somebody_else() {
 }
 
 #[test]
-fn where_nothing_is_filtered_and_the_list_is_too_long_nobody_is_made_twice_and_it_is_told() {
+fn without_a_filter_a_too_long_list_creates_nobody_twice_and_is_reported() {
     let mut world = World::of_a_provider(Team { no_filter: true, ..Team::default() });
     for n in 1..=2_100 {
         world.team.add(&format!("p{n}@example.com"), "Ada", "Lovelace", true, &json!({}));
@@ -108,7 +108,7 @@ fn leave_by_address() -> Event {
 }
 
 #[test]
-fn a_leave_pages_on_where_a_hire_would_not_and_says_where_it_has_to_stop() {
+fn a_leave_pages_further_than_a_hire_and_reports_where_it_stops() {
     let mut world = in_a_large_team(2_101, 2_101);
     let ending = world.tell(&[leave_by_address()]);
     assert_eq!(ending.ended[0].1, Finished::Adopted, "{:?}", ending.document.trouble);
@@ -122,7 +122,7 @@ fn a_leave_pages_on_where_a_hire_would_not_and_says_where_it_has_to_stop() {
 }
 
 #[test]
-fn a_list_that_hides_members_is_asked_again_and_makes_no_leaver_a_stranger() {
+fn a_list_that_hides_members_is_read_again_and_no_leaver_becomes_a_stranger() {
     let mut world = in_a_large_team(3, 3);
     world.team.hides = (2, 3);
     let ending = world.tell(&[leave_by_address()]);
@@ -137,7 +137,7 @@ fn a_list_that_hides_members_is_asked_again_and_makes_no_leaver_a_stranger() {
 }
 
 #[test]
-fn updates_of_somebody_whom_a_large_team_does_not_show_page_through_it_once_a_day() {
+fn updates_of_a_person_missing_from_a_large_team_page_through_it_once_a_day() {
     let mut world = in_a_large_team(0, 10_001);
     let mut told = Vec::new();
     let mut calls = |world: &mut World, event: &Event| {
@@ -158,7 +158,7 @@ fn updates_of_somebody_whom_a_large_team_does_not_show_page_through_it_once_a_da
 }
 
 #[test]
-fn whoever_is_said_to_be_in_another_team_is_paged_for_once_a_day_until_a_replay() {
+fn a_person_reported_in_another_team_is_paged_for_once_a_day_until_a_replay() {
     let mut world = in_a_large_team(0, 250);
     let calls = |world: &mut World, entries: &[(u64, Entry)], event: &Event| {
         world.team.calls.clear();
@@ -180,7 +180,7 @@ fn whoever_is_said_to_be_in_another_team_is_paged_for_once_a_day_until_a_replay(
 }
 
 #[test]
-fn a_leave_looks_at_everybody_though_somebody_did_so_lately() {
+fn a_leave_pages_through_everybody_despite_a_recent_search() {
     let mut provider = World::of_a_provider(Team { no_filter: true, ..Team::default() });
     for world in [&mut World::new(), &mut provider] {
         let ending = world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -193,7 +193,7 @@ fn a_leave_looks_at_everybody_though_somebody_did_so_lately() {
 }
 
 #[test]
-fn the_leave_of_somebody_whose_invitation_may_be_open_is_told_and_a_replay_finds_who_has_joined() {
+fn a_leave_with_a_possibly_open_invitation_is_reported_and_a_replay_finds_a_late_joiner() {
     let mut world = World::new();
     world.faults = vec![Fault::Bare];
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -208,7 +208,7 @@ fn the_leave_of_somebody_whose_invitation_may_be_open_is_told_and_a_replay_finds
 }
 
 #[test]
-fn whoever_is_hired_again_is_looked_for_where_the_known_id_is_somebody_elses() {
+fn a_rehire_is_searched_for_if_the_known_id_is_somebody_elses() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     world.tell(&[leave(20)]);

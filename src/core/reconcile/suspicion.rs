@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nobody_to_compare_with_the_tries_take_their_time() {
+    fn with_nobody_to_compare_the_tries_are_spread_out() {
         let mut suspicions = Suspicions::default();
         let mut ada = Progress::default();
         for now in 0..20 {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn before_everything_is_held_a_harmless_read_is_made_and_where_it_is_served_nobody_waits_for_two() {
+    fn before_holding_everything_a_harmless_read_is_tried_and_if_served_two_people_hold_nobody() {
         let mut suspicions = Suspicions::default();
         let (mut ada, mut bob) = (Progress::default(), Progress::default());
         refused_of(&mut suspicions, CallKind::Read, 1, &mut ada, 0);
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_refused_by_itself_where_writes_are_served_and_with_all_others_where_they_are_not() {
+    fn an_address_refusal_is_its_own_only_while_other_writes_are_served() {
         let judged = |suspicions: &mut Suspicions, ada: &mut Progress, now| {
             suspicions.address_refused(PersonId(1), ada, UnixMs(now))
         };

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_that_is_not_implemented_is_no_trouble_of_the_persons_there() {
+    fn an_unimplemented_patch_is_not_the_persons_fault() {
         let patch = Request::SetActive { id: "7".to_owned(), active: false, by: Carrier::Patch };
         for status in [405, 501] {
             assert_eq!(GENERIC.classify(&patch, &[], &http(status, "{}"), UnixMs(0)), Outcome::NoPatch);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unauthorized_call_holds_everything_whatever_words_it_comes_in() {
+    fn an_unauthorized_call_holds_everything_however_it_is_worded() {
         let get = Request::Get { id: "7".to_owned() };
         let outcome = GENERIC.classify(&get, &[], &http(401, "<p>who are you?</p>"), UnixMs(0));
         assert!(matches!(outcome, Outcome::Hold(HoldScope::All, Code::HoldKey, _)), "{outcome:?}");

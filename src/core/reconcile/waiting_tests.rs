@@ -155,7 +155,7 @@ fn a_person_who_alone_is_rate_limited_repeatedly_is_marked_as_failing() {
 }
 
 #[test]
-fn an_update_of_somebody_who_may_be_beyond_the_bound_of_a_look_up_is_reported() {
+fn an_update_of_a_person_possibly_beyond_the_search_bound_is_reported() {
     let mut world = World::new();
     for n in 0..2_001 {
         world.team.add(&format!("p{n}@example.com"), "P", "Q", true, &json!({}));

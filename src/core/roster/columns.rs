@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_who_works_here_and_one_that_nobody_named_is_refused() {
+    fn a_status_says_who_is_employed_and_an_unlisted_one_is_refused() {
         let mapping =
             "status = '/data/state'\nactive_values = ['Active']\nleft_values = ['Gone']\nother_values = ['Leave']\n";
         let file = "employee_id,state\nE-1,active\nE-2,GONE\nE-3,leave\nE-4,\nE-5,Retired\n";
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_the_mapping_leaves_out_is_left_out_of_a_roster_too() {
+    fn the_mapping_excludes_people_from_a_roster_too() {
         let file =
             "employee_id,department,kind\nE-1,Eng,employee\nE-2,Sales,employee\nE-3,Eng,contractor\nE-4,,employee\n";
         let conditions = "only_if = [{ path = '/data/kind', equals = 'employee' }]\nin_scope_if = [{ path = '/data/department', equals = 'Eng' }]\n";
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_whose_value_cannot_be_read_lets_nobody_in() {
+    fn a_condition_with_an_unreadable_value_lets_nobody_in() {
         let columns = columns("in_scope_if = [{ path = '/data/department', equals = 'Eng' }]\n");
         for file in
             ["employee_id,department,department\nE-1,Eng,Sales\n", r#"[{"employee_id":"E-1","department":["Sales"]}]"#]
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_no_column_answers_is_named() {
+    fn a_condition_without_its_column_is_named() {
         let columns = columns(
             "in_scope_if = [{ path = '/data/department', equals = 'Eng' }]\ninvite = 'at_start'\nstarts_at = '/data/start'\n",
         );
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_a_field_that_others_have_is_judged_as_a_payload_without_it() {
+    fn a_row_without_a_field_is_judged_like_a_payload_without_it() {
         let file = r#"[{"employee_id":"E-1","kind":"employee","department":"Eng"},{"employee_id":"E-2","department":"Eng"},
             {"employee_id":"E-3","kind":null},{"employee_id":"E-4","kind":"employee"}]"#;
         let mapping = "only_if = [{ path = '/data/kind', equals = 'employee' }]\nin_scope_if = [{ path = '/data/department', equals = 'Eng' }]\n";
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn of_whoever_is_out_of_scope_only_that_they_have_left_counts() {
+    fn of_a_person_out_of_scope_only_a_leave_counts() {
         let mapping = "in_scope_if = [{ path = '/data/department', equals = 'Eng' }]\nstatus = '/data/state'\nactive_values = ['Active']\nleft_values = ['Gone']\n";
         let file = "employee_id,email,department,state\nE-1,a@x.com,Sales,Active\nE-2,b@x.com,Sales,Gone\nE-3,c@x.com,Sales,Odd\n";
         let rows = rows(&columns(mapping), file);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_from_when_until_when_somebody_works_there() {
+    fn a_row_gives_start_and_end_of_employment() {
         let mapping = "status = '/data/state'\nactive_values = ['Active']\nleft_values = ['Gone']\nstarts_at = '/data/start'\ninvite = 'at_start'\n\
             ends_at = '/data/end'\npast_end = 'left'\n";
         let file = "employee_id,state,start,end\nE-1,Active,2024-01-01,\nE-2,Active,2099-01-01,\nE-3,Active,2024-01-01,2099-01-01\n\
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn two_columns_of_one_name_are_never_taken_for_one_another() {
+    fn two_columns_of_one_name_are_never_confused() {
         let columns = columns("");
         let all = events(&columns, "employee_id,Email,email,notes,notes\nE-1,ada@example.com,ada@home.example,a,b\n");
         let problem = all[0].as_ref().unwrap_err();
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_people_need_are_missed() {
+    fn missing_required_columns_are_reported() {
         let columns = columns("");
         let row = read("employee_id,e-mail,First_Name\nE-1,a@x.com,Ada\n", columns.names(Field::EmployeeId));
         let row = row.unwrap().next().unwrap().unwrap();

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_erased_is_named_no_more() {
+    fn an_erased_person_is_no_longer_named() {
         let named = |person: &str, detail: Option<&str>| PlannedPerson {
             person: Some(person.to_owned()),
             email: Some("ada@example.com".to_owned()),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn by_hand_it_is_made_at_any_time() {
+    fn an_operator_may_compare_at_any_time() {
         let mut drift = Drift::default();
         assert!(drift.claim(UnixMs(0), 0) && drift.end(UnixMs(0), DriftReport::default()));
         assert!(drift.claim(UnixMs(1), 0));

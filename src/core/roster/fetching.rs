@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_process_reads_it_until_it_is_not_heard_from() {
+    fn one_process_reads_the_list_until_it_falls_silent() {
         let mut fetch = Fetch::new("f".to_owned(), None, false, UnixMs(0));
         assert!(!fetch.gives_way(UnixMs(1_000)) && fetch.take("a", UnixMs(1_000)));
         assert!(fetch.is_of("f", "a") && !fetch.is_of("f", "b") && !fetch.is_of("g", "a"));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kills_every_process_is_given_up() {
+    fn a_list_that_kills_every_process_is_given_up() {
         let mut fetch = Fetch::new("f".to_owned(), None, false, UnixMs(0));
         for n in 0..5 {
             let now = UnixMs(n * 200_000);

@@ -101,7 +101,7 @@ fn lengths(report: &PlanReport) -> [usize; 7] {
 }
 
 #[test]
-fn many_creates_do_not_stand_in_the_way_of_each_other() {
+fn many_creates_do_not_block_each_other() {
     let people: Vec<_> = (0..20).map(|n| staged(&format!("E-{n}"), &format!("p{n}@x.com"), "King")).collect();
     let (outcome, planned) = planned(&people, list(&[]), &Selection::default());
     assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), planned.len()), (20, 0, 20));
@@ -116,7 +116,7 @@ fn a_row_of_a_former_import_does_not_count() {
 }
 
 #[test]
-fn what_a_new_row_says_again_undoes_nothing_at_the_target() {
+fn a_repeated_row_undoes_nothing_at_the_target() {
     let mut ada = applied("E-1", "ada@x.com", "King", "m1");
     ada.staged = staged("E-1", "ada@x.com", "King").staged;
     ada.staged.as_mut().unwrap().accepted_at = UnixMs(2_000);
@@ -127,7 +127,7 @@ fn what_a_new_row_says_again_undoes_nothing_at_the_target() {
 }
 
 #[test]
-fn an_apply_is_about_rows_that_wait_and_whoever_differs() {
+fn an_apply_covers_waiting_rows_and_differing_people() {
     let people = [
         applied("E-1", "ada@x.com", "King", "m1"),
         applied("E-2", "bob@x.com", "Stone", "m2"),
@@ -145,7 +145,7 @@ fn an_apply_is_about_rows_that_wait_and_whoever_differs() {
 }
 
 #[test]
-fn members_whose_addresses_differ_in_case_are_planned_as_the_worker_acts_and_are_no_strangers() {
+fn members_whose_addresses_differ_only_in_case_are_no_strangers() {
     let people = [staged("E-1", "ada@x.com", "King")];
     let told = Selection { strangers: true, ..Selection::default() };
     // The filter shows the one that is written as HR has it.
@@ -210,7 +210,7 @@ fn a_plan_is_out_of_date_once_somebodys_record_or_member_changes() {
 }
 
 #[test]
-fn a_row_of_somebody_whose_member_was_handed_over_is_blocked_or_brings_them_back_and_is_applied() {
+fn a_row_of_a_closed_record_is_blocked_or_reopens_it() {
     use crate::core::person::{Closed, OwnerNow};
     let handed_over = |state, owner: Option<OwnerNow>| {
         let mut former = staged("E-1", "ada@x.com", "King");
@@ -238,7 +238,7 @@ fn a_row_of_somebody_whose_member_was_handed_over_is_blocked_or_brings_them_back
 }
 
 #[test]
-fn whoever_the_list_shows_is_noted_where_only_their_create_had_shown_them() {
+fn a_listed_member_is_noted_where_only_their_create_had_shown_them() {
     let unshown = |id: &str, address: &str, member: &str| {
         let mut document = applied(id, address, "King", member);
         document.member.as_mut().unwrap().is_unshown = true;
@@ -250,7 +250,7 @@ fn whoever_the_list_shows_is_noted_where_only_their_create_had_shown_them() {
 }
 
 #[test]
-fn a_comparison_counts_whom_a_dead_letter_keeps_from_it() {
+fn a_comparison_counts_people_blocked_by_a_dead_letter() {
     let mut blocked = applied("E-1", "ada@x.com", "King", "m1");
     let (id, code, since) = (JobId::about(1, blocked.person.id()), Code::ScimDoubt, UnixMs(1));
     blocked.trouble = Some(crate::core::person::Trouble { id, code, detail: String::new(), since });

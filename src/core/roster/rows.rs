@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spreadsheets_write_is_read() {
+    fn spreadsheet_exports_are_read() {
         for text in [
             "employee_id;email\r\nE-1;ada@example.com\r\n",
             "employee_id\temail\nE-1\tada@example.com",
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_row_is_told_by_its_number_and_the_others_go_on() {
+    fn one_bad_row_is_reported_by_number_and_the_others_go_on() {
         let rows = all("employee_id,email\nE-1\nE-2,b@example.com\n");
         assert_eq!(rows[0], Err((1, "1 columns, and the header has 2".to_owned())));
         assert!(rows[1].is_ok());
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_stand_deeper_have_their_path_and_what_is_no_value_is_told() {
+    fn nested_fields_have_a_path_and_a_non_value_is_reported() {
         let rows = good(r#"[{"data":{"employee_id":7},"tags":["a"],"employee_id":{"value":"E-1"},"n":1.5,"x":null}]"#);
         assert_eq!(rows[0].value("/data/employee_id"), Ok(Some("7")));
         assert_eq!(rows[0].value("/employee_id/value"), Ok(Some("E-1")));
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_as_a_whole_says_why() {
+    fn an_unreadable_file_gives_the_reason() {
         assert_eq!(
             problem("id,email\nE-1,a@b.c\n").to_string(),
             "no column is called employee_id: the columns are id, email"

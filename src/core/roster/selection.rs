@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_with_another_change_beside_is_left_out() {
+    fn a_person_with_another_change_is_left_out() {
         let names = only(&["names"]);
         assert!(names.takes_all(&[Change::Rename]));
         assert!(names.takes_all(&[Change::Rename, Change::Adopt]));

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn fixed_bytes_are_found_wherever_a_naive_search_finds_them() {
+    fn the_search_agrees_with_a_naive_one() {
         let letters = |count: u32| {
             (0..3_u32.pow(count)).map(move |n| (0..count).map(move |at| b"ab."[(n / 3_u32.pow(at) % 3) as usize]))
         };
@@ -334,7 +334,7 @@ mod tests {
     const RFC3339: &str = "timestamp = { from = { header = 't' }, unit = 'rfc3339' }";
 
     #[test]
-    fn what_senders_send_can_be_cut_in_one_way() {
+    fn real_signed_content_can_be_split_in_one_way() {
         let big = format!("{{\"a\":\"{}\"}}", "1.".repeat(100_000));
         for body in [r#"{"a":1}"#, "[1]", " {\"a\":\"b.17:1\"}\n", &big] {
             assert!(clear("{id}.{timestamp}.{body}", SECONDS, "msg_2x.1a", "1700000000", "/", body), "{body}");
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_have_been_moved_from_one_part_to_another_is_not_clear() {
+    fn content_that_could_shift_between_parts_is_ambiguous() {
         let body = r#"{"a":1}"#;
         for (signed, more, id, timestamp, url, body) in [
             // The rest of the body, with the id's number as the timestamp.

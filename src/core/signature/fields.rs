@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_pointer_is_refused() {
+    fn an_invalid_pointer_is_refused() {
         for (raw, good) in [("/a/b~1c", true), ("", false), ("a", false), ("/a~2", false), ("/a~", false)] {
             assert_eq!(JsonPointer::try_from(raw.to_owned()).is_ok(), good, "{raw}");
         }

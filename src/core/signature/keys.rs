@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_cannot_be_the_key_is_told_by_kind() {
+    fn a_secret_that_cannot_be_the_key_is_reported_by_kind() {
         let base64 = "key = { encoding = 'base64', strip_prefix = 'whsec_' }";
         assert_eq!(problem(base64, "whsec_AAECAwQFBgcICQoLDA0ODw=="), None);
         assert_eq!(problem(base64, "AAECAwQFBgcICQoLDA0ODw"), None);

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scalar_is_found_wherever_it_stands_and_nothing_else() {
+    fn only_scalars_are_found_wherever_they_stand() {
         let body = r#"{"a":{"b":[1,{"c":"x"},null]},"d":true,"a2":{},"e":1,"e":2}"#;
         for (pointer, value) in [
             ("/a/b/0", Some(Value::from(1))),
@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_found_is_what_a_tree_would_have_there(
+        fn the_scanner_agrees_with_a_parsed_tree(
             body in r#"(\{"a":(1|"x"|\[[12],\{"b":null\}\]|\{"a":2,"b":"y"\})(,"b":(-1|1\.5|true))?(,"a":3)?\}|\[\[1\]\]|x)"#,
             pointer in "(/(a|b|0|1)){1,3}",
         ) {

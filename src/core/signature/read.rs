@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_there_twice_is_refused_even_with_one_value() {
+    fn a_repeated_header_is_refused_even_with_equal_values() {
         let names: HeaderNames = serde_json::from_str(r#"["a", "b"]"#).unwrap();
         let read = |headers: &[(&str, &str)]| {
             let delivery = delivery(headers);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_that_recurs_is_refused() {
+    fn a_repeated_pair_is_refused() {
         assert_eq!(pair(b"t=12,v1=aa", ",", "t"), Ok(&b"12"[..]));
         assert_eq!(pair(b"t=12,v1=aa,t=13", ",", "t"), Err(Refusal::RepeatedHeader(Role::Timestamp)));
         assert_eq!(pair(b"v1=aa", ",", "t"), Err(Refusal::MissingHeader(Role::Timestamp)));

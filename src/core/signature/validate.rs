@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_signed_is_not_believed() {
+    fn unsigned_content_is_not_trusted() {
         assert_eq!(keys("header = 'x'\nid = { header = 'x-id' }"), ["id"]);
         assert_eq!(keys("header = 'x'\ntimestamp = { from = { header = 'x-time' } }"), ["timestamp"]);
         assert_eq!(keys("header = 'x'\nsigned = '{timestamp}{id}'"), ["signed"; 4]);

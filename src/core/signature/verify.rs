@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_in_its_unit_and_nothing_else_is_taken_for_one() {
+    fn a_time_is_read_only_in_its_unit() {
         assert_eq!(parse_time(b"1700000000", TimeUnit::S), Some(UnixMs(1_700_000_000_000)));
         assert_eq!(parse_time(b"1700000000001", TimeUnit::Ms), Some(UnixMs(1_700_000_000_001)));
         assert_eq!(parse_time(b"2023-11-14T22:13:20Z", TimeUnit::Rfc3339), Some(UnixMs(1_700_000_000_000)));

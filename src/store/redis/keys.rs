@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_shown_without_what_it_should_not_tell() {
+    fn a_key_is_shown_without_personal_data() {
         let keys = Keys::new("{x}:".to_owned());
         assert_eq!(keys.shown(&keys.named("DEAD_AT")), "dead:at");
         assert_eq!(keys.shown(&keys.of(Of::Story, PersonId(42))), "story of 000000000000002a");

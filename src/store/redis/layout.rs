@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_of_a_newer_format_does_not_read() {
+    fn a_truncated_or_newer_value_does_not_read() {
         let text = head().write().unwrap();
         for cut in 0..text.len() - 3 {
             assert_eq!(Head::read(&text[..cut]), None, "{cut}");

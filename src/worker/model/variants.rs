@@ -63,7 +63,7 @@ fn both_hold_in_every_state_where_more_goes_wrong() {
 }
 
 #[test]
-fn without_fences_what_was_accepted_is_lost() {
+fn without_fences_accepted_events_are_lost() {
     fails(Flaw::NoFence, LOST);
 }
 
@@ -74,11 +74,11 @@ fn without_fences_a_commit_undoes_a_newer_one() {
 }
 
 #[test]
-fn in_two_steps_a_commit_loses_what_was_accepted() {
+fn a_commit_in_two_steps_loses_accepted_events() {
     fails(Flaw::CommitInTwoSteps, LOST);
 }
 
 #[test]
-fn remembered_before_it_is_queued_a_delivery_is_lost() {
+fn a_delivery_remembered_before_it_is_queued_is_lost() {
     fails(Flaw::RememberBeforeQueue, LOST);
 }

@@ -21,7 +21,7 @@ pub(crate) async fn a_delivery_waits_in_the_inbox_of_each_of_its_people(b: &mut 
     assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
 }
 
-pub(crate) async fn a_known_id_is_a_duplicate_whatever_it_says(b: &mut Bench) {
+pub(crate) async fn a_known_id_is_a_duplicate_whatever_its_body(b: &mut Bench) {
     let key = b.key();
     let mut sent = delivery(key, vec![b.entry("1", "a"), b.entry("2", "b")]);
     sent.unmapped.push(b.unmapped(at(0), None, "?"));
@@ -112,7 +112,7 @@ pub(crate) async fn a_body_about_several_people_is_news_for_those_with_a_newer_o
     assert_eq!((b.row("1").await.inbox_entries, b.row("2").await.inbox_entries), (2, 3));
 }
 
-pub(crate) async fn a_body_that_is_not_remembered_any_more_is_news(b: &mut Bench) {
+pub(crate) async fn a_forgotten_body_is_news(b: &mut Bench) {
     let sent = body(1, vec![b.entry("1", "a")]);
     b.deliver(at(0), sent).await;
     let sent = body(1, vec![b.entry("1", "a")]);
@@ -120,7 +120,7 @@ pub(crate) async fn a_body_that_is_not_remembered_any_more_is_news(b: &mut Bench
     assert_eq!(b.entries().await, 2);
 }
 
-pub(crate) async fn a_body_about_nobody_is_recognised_when_it_comes_again(b: &mut Bench) {
+pub(crate) async fn a_repeated_body_about_nobody_is_recognised(b: &mut Bench) {
     let mut sent = body(1, Vec::new());
     sent.unmapped.push(b.unmapped(at(0), None, "?"));
     let ids = vec![sent.unmapped[0].row.id];
@@ -169,7 +169,7 @@ pub(crate) async fn a_source_takes_half_of_what_the_others_leave(b: &mut Bench) 
     assert_eq!(b.deliver(at(2), sent).await, Accepted::Full(FullBound::Entries));
 }
 
-pub(crate) async fn what_is_refused_leaves_nothing_behind(b: &mut Bench) {
+pub(crate) async fn a_refused_delivery_stores_nothing(b: &mut Bench) {
     b.with(|options| options.bounds.entries_max = 2).await;
     let key = b.key();
     let mut sent = delivery(key, vec![b.entry("1", "a"), b.entry("2", "b")]);
@@ -218,7 +218,7 @@ pub(crate) async fn blocked_people_take_room_and_are_never_refused(b: &mut Bench
     b.accept(at(1), &[("4", "whoever is mapped")]).await;
 }
 
-pub(crate) async fn an_entry_makes_a_person_due_if_their_lane_wakes_and_nobody_else(b: &mut Bench) {
+pub(crate) async fn an_entry_makes_only_its_person_due_if_their_lane_wakes(b: &mut Bench) {
     let far = at(1_000_000);
     let scheduled = scim_bridge::store::Lane { state: LaneState::Scheduled, ..retry(far) };
     let lanes = [("idle", idle()), ("retry", retry(far)), ("held", held("all")), ("scheduled", scheduled)];
@@ -235,7 +235,7 @@ pub(crate) async fn an_entry_makes_a_person_due_if_their_lane_wakes_and_nobody_e
     assert_eq!(b.claim(at(5), 9).await.len(), 3);
 }
 
-pub(crate) async fn who_is_due_already_keeps_the_place_in_line(b: &mut Bench) {
+pub(crate) async fn a_person_already_due_keeps_their_place_in_the_queue(b: &mut Bench) {
     b.accept(at(0), &[("1", "a")]).await;
     b.accept(at(5), &[("1", "b")]).await;
     let row = b.row("1").await;

@@ -12,7 +12,7 @@ fn notes(range: std::ops::Range<u32>) -> Vec<Bytes> {
     range.map(|n| Bytes::from(n.to_string())).collect()
 }
 
-pub(crate) async fn a_commit_leaves_the_document_where_it_brings_none(b: &mut Bench) {
+pub(crate) async fn a_commit_without_a_document_keeps_the_old_one(b: &mut Bench) {
     b.settled(at(0), "1", retry(at(1))).await;
     b.work_off(at(1), "1", commit("1", retry(at(2)))).await;
     let row = b.row("1").await;
@@ -22,7 +22,7 @@ pub(crate) async fn a_commit_leaves_the_document_where_it_brings_none(b: &mut Be
     assert_eq!(b.row("1").await.document.as_deref(), Some(&b"other"[..]));
 }
 
-pub(crate) async fn what_came_meanwhile_makes_due_whose_lane_wakes(b: &mut Bench) {
+pub(crate) async fn entries_that_arrived_meanwhile_make_a_waking_lane_due(b: &mut Bench) {
     for (who, lane, expected) in [
         ("1", idle(), retry(at(9))),
         ("2", retry(at(1_000)), retry(at(9))),
@@ -109,7 +109,7 @@ pub(crate) async fn a_dead_letter_is_there_until_a_commit_without_one(b: &mut Be
     assert_eq!(b.s().await.stats().await.unwrap().dead.values().sum::<u64>(), 0);
 }
 
-pub(crate) async fn who_is_parked_under_a_tag_is_released_longest_first(b: &mut Bench) {
+pub(crate) async fn people_parked_under_a_tag_are_released_longest_first(b: &mut Bench) {
     for (ms, who) in [(1, "3"), (2, "1"), (3, "2")] {
         b.settled(at(ms), who, held("all")).await;
     }
@@ -124,7 +124,7 @@ pub(crate) async fn who_is_parked_under_a_tag_is_released_longest_first(b: &mut 
     assert_eq!(b.row("other").await.since, at(4));
 }
 
-pub(crate) async fn a_commit_releases_who_is_parked_under_the_tags_that_it_names(b: &mut Bench) {
+pub(crate) async fn a_commit_releases_people_parked_under_its_tags(b: &mut Bench) {
     for (n, tag) in [(1, "owned:id:7"), (2, "owned:id:7"), (3, "owned:id:8")] {
         b.settled(at(n), &n.to_string(), held(tag)).await;
     }
@@ -144,7 +144,7 @@ pub(crate) async fn a_commit_releases_who_is_parked_under_the_tags_that_it_names
     assert_eq!(b.lane("3").await, held("owned:id:8"));
 }
 
-pub(crate) async fn who_has_a_worker_is_not_parked(b: &mut Bench) {
+pub(crate) async fn a_leased_person_is_not_parked(b: &mut Bench) {
     b.settled(at(0), "1", held("all")).await;
     let ask = scim_bridge::store::ClaimRequest { parked: Some("all".to_owned()), ..request(1) };
     let Claim::People(people) = b.ask(at(1), &ask).await else { panic!("one is parked") };
@@ -152,7 +152,7 @@ pub(crate) async fn who_has_a_worker_is_not_parked(b: &mut Bench) {
     assert!(b.s().await.renew(at(2), &people[0].lease, 1).await.unwrap().is_some());
 }
 
-pub(crate) async fn what_an_operator_puts_in_makes_due_whatever_the_lane_and_the_bounds(b: &mut Bench) {
+pub(crate) async fn an_operators_entry_makes_due_despite_lane_and_bounds(b: &mut Bench) {
     b.settled(at(0), "1", held("all")).await;
     b.settled(at(0), "2", retry(at(900))).await;
     b.with(|options| options.bounds.entries_max = 0).await;

@@ -107,7 +107,7 @@ async fn everything_arrives_as_it_was(from: &mut Bench, to: &mut Bench) {
     assert_eq!(words(&to.claim_one(LATER).await), ["z"]);
 }
 
-async fn what_was_delivered_is_known_in_the_copy(from: &mut Bench, to: &mut Bench) {
+async fn the_copy_remembers_past_deliveries(from: &mut Bench, to: &mut Bench) {
     let sent = delivery(from.key(), vec![from.entry("1", "x")]);
     let ids = vec![sent.entries[0].job];
     from.deliver(at(0), sent.clone()).await;
@@ -124,7 +124,7 @@ async fn copying_again_changes_nothing(from: &mut Bench, to: &mut Bench) {
     assert_eq!(views(to).await, before);
 }
 
-async fn a_source_that_went_on_is_caught_up_with(from: &mut Bench, to: &mut Bench) {
+async fn a_copy_catches_up_with_a_source_that_went_on(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     copied_whole(from, to).await;
     from.accept(at(8), &[("due", "more"), ("new", "n")]).await;
@@ -137,7 +137,7 @@ async fn a_source_that_went_on_is_caught_up_with(from: &mut Bench, to: &mut Benc
     assert_eq!(views(to).await, source);
 }
 
-async fn people_who_are_gone_from_the_source_since_are_reported(from: &mut Bench, to: &mut Bench) {
+async fn people_erased_from_the_source_meanwhile_are_reported(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     copied_whole(from, to).await;
     assert!(from.s().await.erase(at(9), &person("idle"), &[]).await.unwrap());
@@ -153,7 +153,7 @@ async fn hold(b: &mut Bench) -> Option<Code> {
     holds.get(&HoldScope::All).map(|hold| hold.code)
 }
 
-async fn a_copy_that_is_broken_off_is_held_and_goes_on(from: &mut Bench, to: &mut Bench) {
+async fn an_interrupted_copy_is_held_and_continues(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     let source = views(from).await;
     for steps in [1, 2, 3, 5] {
@@ -174,7 +174,7 @@ async fn a_copy_that_is_broken_off_is_held_and_goes_on(from: &mut Bench, to: &mu
     assert_eq!(hold(to).await, None);
 }
 
-async fn the_source_is_held_when_all_is_there(from: &mut Bench, to: &mut Bench) {
+async fn the_source_is_held_once_everything_is_copied(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     let unheld = CopyOptions { hold_source: false, ..OPTIONS };
     copy(from.s().await, to.s().await, || LATER, unheld, |_, _, _| {}).await.unwrap();
@@ -204,7 +204,7 @@ async fn a_target_that_is_not_empty_is_refused(from: &mut Bench, to: &mut Bench)
     assert_eq!((to.entries().await, hold(to).await, hold(from).await), (1, None, None));
 }
 
-async fn a_copy_that_was_served_since_is_refused(from: &mut Bench, to: &mut Bench) {
+async fn a_copy_that_has_served_since_is_refused(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     copied_whole(from, to).await;
     to.accept(LATER, &[("9", "news")]).await;
@@ -212,7 +212,7 @@ async fn a_copy_that_was_served_since_is_refused(from: &mut Bench, to: &mut Benc
     assert_eq!(to.row("9").await.inbox_entries, 1);
 }
 
-async fn a_store_that_somebody_works_on_is_neither_copied_nor_copied_into(from: &mut Bench, to: &mut Bench) {
+async fn a_store_in_use_is_neither_copied_nor_copied_into(from: &mut Bench, to: &mut Bench) {
     from.accept(at(0), &[("1", "x")]).await;
     from.claim(LATER, 1).await;
     assert!(matches!(copied(from, to).await, Err(CopyError::InUse { leases: 1, .. })));
@@ -251,7 +251,7 @@ async fn a_dry_run_counts_and_writes_nothing(from: &mut Bench, to: &mut Bench) {
     assert!(told.0.iter().all(|(_, tally)| tally.copied == 0), "{told:?}");
 }
 
-async fn many_pages_arrive_whole_whatever_the_bounds(from: &mut Bench, to: &mut Bench) {
+async fn many_pages_arrive_complete_despite_the_bounds(from: &mut Bench, to: &mut Bench) {
     for batch in 0..3 {
         let whom: Vec<_> = (0..700).map(|n| (batch * 700 + n).to_string()).collect();
         let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), "x")).collect();
@@ -287,18 +287,18 @@ macro_rules! directions {
 
 directions! {
     everything_arrives_as_it_was
-    what_was_delivered_is_known_in_the_copy
+    the_copy_remembers_past_deliveries
     copying_again_changes_nothing
-    a_source_that_went_on_is_caught_up_with
-    people_who_are_gone_from_the_source_since_are_reported
-    a_copy_that_is_broken_off_is_held_and_goes_on
-    the_source_is_held_when_all_is_there
+    a_copy_catches_up_with_a_source_that_went_on
+    people_erased_from_the_source_meanwhile_are_reported
+    an_interrupted_copy_is_held_and_continues
+    the_source_is_held_once_everything_is_copied
     holds_in_force_arrive
     a_target_that_is_not_empty_is_refused
-    a_copy_that_was_served_since_is_refused
-    a_store_that_somebody_works_on_is_neither_copied_nor_copied_into
+    a_copy_that_has_served_since_is_refused
+    a_store_in_use_is_neither_copied_nor_copied_into
     a_store_of_another_team_is_refused
     an_empty_store_is_left_alone
     a_dry_run_counts_and_writes_nothing
-    many_pages_arrive_whole_whatever_the_bounds
+    many_pages_arrive_complete_despite_the_bounds
 }

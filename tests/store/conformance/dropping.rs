@@ -14,7 +14,7 @@ pub(crate) async fn an_unmapped_record_is_shown_with_its_payload(b: &mut Bench) 
     assert!(b.s().await.person(person("1").id()).await.unwrap().is_none());
 }
 
-pub(crate) async fn an_unmapped_record_is_replaced_by_what_it_says_in_one_step(b: &mut Bench) {
+pub(crate) async fn an_unmapped_record_is_replaced_by_its_events_in_one_step(b: &mut Bench) {
     let id = b.accept_unmapped(at(0), None, "old").await;
     b.with(|options| (options.bounds.entries_max, options.bounds.dead_letters_max) = (0, 0)).await;
     let entries = vec![b.entry("1", "a"), b.entry("1", "b"), b.entry("2", "c")];
@@ -59,7 +59,7 @@ pub(crate) async fn an_unmapped_record_is_discarded_once_and_a_blocked_person_ne
     assert_eq!((stats.dead_bytes, stats.dead_by_source["hr"]), (0, 1));
 }
 
-pub(crate) async fn who_is_erased_leaves_nothing(b: &mut Bench) {
+pub(crate) async fn an_erased_person_leaves_nothing(b: &mut Bench) {
     let id = b.accept(at(0), &[("1", "a")]).await[0];
     let claimed = b.claim_one(at(0)).await;
     let own = Own { keys: vec!["id:7".to_owned()], from: None };
@@ -89,7 +89,7 @@ pub(crate) async fn who_is_erased_leaves_nothing(b: &mut Bench) {
     assert!(!b.s().await.erase(at(3), &person_of("eu", "11"), &[]).await.unwrap());
 }
 
-pub(crate) async fn who_is_erased_under_a_lease_takes_it_along_and_may_come_again(b: &mut Bench) {
+pub(crate) async fn erasing_a_leased_person_ends_the_lease_and_they_may_return(b: &mut Bench) {
     b.accept(at(0), &[("1", "a")]).await;
     let lease = b.claim_one(at(0)).await.lease;
     assert!(b.s().await.erase(at(3), &person("1"), &[]).await.unwrap());
@@ -101,7 +101,7 @@ pub(crate) async fn who_is_erased_under_a_lease_takes_it_along_and_may_come_agai
     assert_eq!(b.commit(at(2), &lease, commit("1", idle())).await, Committed::Stale);
 }
 
-pub(crate) async fn who_waits_for_what_was_theirs_is_due_once_they_are_erased(b: &mut Bench) {
+pub(crate) async fn erasing_a_person_makes_due_those_who_wait_for_their_keys(b: &mut Bench) {
     b.settled(at(0), "1", held("owned:1")).await;
     let waits = |tag: &str| Lane { state: LaneState::Blocked, ..held(tag) };
     for (who, tag) in [("2", "owned:1"), ("3", "owned:1"), ("4", "owned:4")] {
@@ -120,7 +120,7 @@ pub(crate) async fn who_waits_for_what_was_theirs_is_due_once_they_are_erased(b:
     assert_eq!(b.claim_one(at(5)).await.lease.person, person("4").id());
 }
 
-pub(crate) async fn whom_only_an_unmapped_record_names_is_erased_with_it(b: &mut Bench) {
+pub(crate) async fn a_person_named_only_by_an_unmapped_record_is_erased_with_it(b: &mut Bench) {
     b.accept_unmapped(at(0), Some("1"), "about them").await;
     assert!(b.s().await.erase(at(3), &person("1"), &[]).await.unwrap());
     assert!(b.dead(&DeadFilter::default()).await.is_empty());

@@ -29,7 +29,7 @@ pub(crate) async fn a_claim_gives_the_document_the_inbox_and_a_lease(b: &mut Ben
     assert_eq!((claimed.document.as_deref(), words(&claimed).len()), (Some(&b"doc"[..]), 2));
 }
 
-pub(crate) async fn those_go_first_who_have_been_due_longest(b: &mut Bench) {
+pub(crate) async fn people_due_longest_go_first(b: &mut Bench) {
     for (ms, who) in [(30, "3"), (10, "1"), (20, "2"), (40, "4")] {
         b.accept(at(ms), &[(who, "x")]).await;
     }
@@ -86,7 +86,7 @@ pub(crate) async fn an_expired_lease_is_taken_over_before_anybody_who_is_due(b: 
     assert_eq!(b.lane("1").await, held("x"));
 }
 
-pub(crate) async fn a_lease_that_ran_out_still_commits_and_renews_while_nobody_took_over(b: &mut Bench) {
+pub(crate) async fn an_expired_lease_still_commits_and_renews_until_taken_over(b: &mut Bench) {
     b.accept(at(0), &[("1", "a")]).await;
     let lease = b.claim_one(at(0)).await.lease;
     let late = at(5 * LEASE_MS);
@@ -126,7 +126,7 @@ async fn claim_of(b: &mut Bench, now: UnixMs, worker: &str, number: u64, lost_fr
     }
 }
 
-pub(crate) async fn what_a_claim_got_whose_answer_was_lost_is_given_back_first(b: &mut Bench) {
+pub(crate) async fn a_lost_claim_is_given_back_first(b: &mut Bench) {
     b.accept(at(0), &[("1", "a")]).await;
     let lost = claim_of(b, at(0), "w", 7, None).await.remove(0);
     let again = claim_of(b, at(1), "w", 8, Some(7)).await.remove(0);
@@ -140,7 +140,7 @@ pub(crate) async fn what_a_claim_got_whose_answer_was_lost_is_given_back_first(b
     assert_eq!(b.s().await.renew(at(2), &again.lease, LEASE_MS).await.unwrap(), None);
 }
 
-pub(crate) async fn a_claim_gives_back_nothing_but_what_it_says_is_lost(b: &mut Bench) {
+pub(crate) async fn a_claim_gives_back_only_the_claim_it_names_as_lost(b: &mut Bench) {
     b.accept(at(0), &[("1", "a"), ("2", "b"), ("3", "c")]).await;
     let heard = claim_of(b, at(0), "w", 4, None).await.remove(0);
     let other = claim_of(b, at(0), "other", 5, None).await.remove(0);
@@ -152,7 +152,7 @@ pub(crate) async fn a_claim_gives_back_nothing_but_what_it_says_is_lost(b: &mut 
     }
 }
 
-pub(crate) async fn the_one_parked_longest_is_claimed_by_its_tag_due_or_not(b: &mut Bench) {
+pub(crate) async fn the_person_parked_longest_is_claimed_by_tag_due_or_not(b: &mut Bench) {
     for (ms, who) in [(1, "2"), (2, "1"), (3, "3")] {
         b.settled(at(ms), who, held("all")).await;
     }
@@ -172,7 +172,7 @@ pub(crate) async fn the_one_parked_longest_is_claimed_by_its_tag_due_or_not(b: &
     assert!(matches!(b.ask(late, &ask("nobody's")).await, Claim::Nobody { .. }));
 }
 
-pub(crate) async fn a_claim_says_when_it_is_worth_asking_again(b: &mut Bench) {
+pub(crate) async fn an_empty_claim_says_when_to_ask_again(b: &mut Bench) {
     assert_eq!(b.claim_none(at(0)).await, None);
     b.settled(at(0), "1", held("all")).await;
     assert_eq!(b.claim_none(at(0)).await, None);
@@ -183,7 +183,7 @@ pub(crate) async fn a_claim_says_when_it_is_worth_asking_again(b: &mut Bench) {
     assert_eq!(b.claim_none(at(1)).await, Some(at(1 + LEASE_MS)));
 }
 
-pub(crate) async fn all_leases_end_uncounted_for_a_process_that_is_alone(b: &mut Bench) {
+pub(crate) async fn a_lone_process_ends_all_leases_uncounted(b: &mut Bench) {
     b.settled(at(0), "0", held("all")).await;
     b.accept(at(0), &[("1", "a"), ("2", "b")]).await;
     let claimed = b.claim(at(0), 1).await;

@@ -21,7 +21,7 @@ async fn token(b: &mut Bench, ms: u64, kind: CallKind) -> Token {
     b.s().await.take_token(at(ms), kind).await.unwrap()
 }
 
-pub(crate) async fn tokens_come_at_their_rate_and_each_kind_has_its_own(b: &mut Bench) {
+pub(crate) async fn each_kind_of_token_comes_at_its_own_rate(b: &mut Bench) {
     ten_a_minute(b).await;
     assert_eq!(token(b, 0, CallKind::Write).await, Token::Granted);
     let Token::NotBefore(next) = token(b, 1, CallKind::Write).await else { panic!("a second at once") };
@@ -38,7 +38,7 @@ pub(crate) async fn tokens_come_at_their_rate_and_each_kind_has_its_own(b: &mut 
     panic!("only {granted} in ten minutes");
 }
 
-pub(crate) async fn what_was_taken_is_not_forgotten_by_a_restart(b: &mut Bench) {
+pub(crate) async fn a_restart_does_not_forget_taken_tokens(b: &mut Bench) {
     ten_a_minute(b).await;
     assert_eq!(token(b, 0, CallKind::Write).await, Token::Granted);
     b.reopen().await;

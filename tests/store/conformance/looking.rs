@@ -92,7 +92,7 @@ pub(crate) async fn lanes_are_listed_by_state_longest_first(b: &mut Bench) {
     assert_eq!(running.iter().map(|row| (row.id, row.since)).collect::<Vec<_>>(), [(person("idle").id(), at(11))]);
 }
 
-pub(crate) async fn of_one_instant_lanes_are_listed_each_once(b: &mut Bench) {
+pub(crate) async fn lanes_of_one_instant_are_each_listed_once(b: &mut Bench) {
     let whom: Vec<_> = (0..12).map(|n| n.to_string()).collect();
     let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), "x")).collect();
     b.accept(at(0), &entries).await;
@@ -130,7 +130,7 @@ pub(crate) async fn people_are_found_by_the_beginning_of_any_of_their_words(b: &
     assert_eq!(all(b, 9, &Search("love")).await, [person("1").id()]);
 }
 
-pub(crate) async fn a_page_is_bounded_in_bytes_and_the_listing_is_whole(b: &mut Bench) {
+pub(crate) async fn pages_are_bounded_in_bytes_and_the_listing_is_complete(b: &mut Bench) {
     let whom: Vec<_> = (0..5).map(|n| n.to_string()).collect();
     for who in &whom {
         b.accept(at(0), &[(who, "x")]).await;
@@ -224,7 +224,7 @@ pub(crate) async fn the_figures_are_exact(b: &mut Bench) {
     assert_eq!((lanes(&stats), stats.oldest_due_at), ([2, 2, 1, 0], Some(at(40))));
 }
 
-pub(crate) async fn a_shared_document_is_changed_only_by_who_has_seen_it(b: &mut Bench) {
+pub(crate) async fn a_shared_document_is_changed_only_from_its_latest_version(b: &mut Bench) {
     let put = async |b: &mut Bench, version, text: &'static str| {
         b.s().await.put_shared("holds", version, Bytes::from_static(text.as_bytes())).await.unwrap()
     };
@@ -251,7 +251,7 @@ pub(crate) async fn a_store_is_kept_for_one_target(b: &mut Bench) {
     assert!(matches!(refused, Err(StoreError::OtherTarget { theirs, .. }) if theirs == "https://one"));
 }
 
-pub(crate) async fn a_check_proves_that_it_can_write(b: &mut Bench) {
+pub(crate) async fn a_check_proves_that_the_store_can_write(b: &mut Bench) {
     b.s().await.check().await.unwrap();
     b.s().await.check().await.unwrap();
 }

@@ -59,7 +59,7 @@ pub(crate) async fn keys_are_owned_under_the_fence_only(b: &mut Bench) {
     assert_eq!(owner(b, "id:7").await, Some(lease.person));
 }
 
-pub(crate) async fn keys_are_taken_from_somebody_who_is_notified_once(b: &mut Bench) {
+pub(crate) async fn keys_are_taken_from_a_person_who_is_notified_once(b: &mut Bench) {
     let (one, two, three) = (leased(b, "1").await, leased(b, "2").await, leased(b, "3").await);
     own(b, &one, &["id:7", "address:a@x"], None).await;
     own(b, &three, &["address:c@x"], None).await;
@@ -81,7 +81,7 @@ pub(crate) async fn keys_are_taken_from_somebody_who_is_notified_once(b: &mut Be
     assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
 }
 
-pub(crate) async fn keys_of_which_somebody_has_no_use_are_taken_without_a_word(b: &mut Bench) {
+pub(crate) async fn unused_keys_are_taken_without_notice(b: &mut Bench) {
     let (one, two) = (leased(b, "1").await, leased(b, "2").await);
     own(b, &one, &["id:7", "address:a@x"], None).await;
     b.commit(at(1), &one, folded("1")).await;
@@ -91,7 +91,7 @@ pub(crate) async fn keys_of_which_somebody_has_no_use_are_taken_without_a_word(b
     assert_eq!((b.lane("1").await, b.row("1").await.inbox_entries), (idle(), 0));
 }
 
-pub(crate) async fn keys_are_not_taken_from_somebody_whom_a_worker_has(b: &mut Bench) {
+pub(crate) async fn keys_are_not_taken_from_a_leased_person(b: &mut Bench) {
     let (one, two) = (leased(b, "1").await, leased(b, "2").await);
     own(b, &one, &["id:7"], None).await;
     let from = Some(former(b, "1"));
@@ -104,7 +104,7 @@ pub(crate) async fn keys_are_not_taken_from_somebody_whom_a_worker_has(b: &mut B
     assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
 }
 
-pub(crate) async fn keys_are_not_taken_from_somebody_who_is_not_as_they_were_read(b: &mut Bench) {
+pub(crate) async fn keys_are_not_taken_from_a_person_who_changed_since_the_read(b: &mut Bench) {
     let (one, two, three) = (leased(b, "1").await, leased(b, "2").await, leased(b, "3").await);
     own(b, &one, &["id:7"], None).await;
     own(b, &three, &["id:9"], None).await;
@@ -129,7 +129,7 @@ pub(crate) async fn keys_are_not_taken_from_somebody_who_is_not_as_they_were_rea
     assert_eq!(own(b, &two, &["id:7"], Some(as_read)).await, Owned::Yes);
 }
 
-pub(crate) async fn a_commit_gives_up_what_is_the_persons_own_and_nothing_else(b: &mut Bench) {
+pub(crate) async fn a_commit_gives_up_only_the_persons_own_keys(b: &mut Bench) {
     let (one, two) = (leased(b, "1").await, leased(b, "2").await);
     own(b, &one, &["id:7", "address:a@x"], None).await;
     own(b, &two, &["id:8"], None).await;

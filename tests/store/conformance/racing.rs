@@ -22,7 +22,7 @@ struct Seen {
     folded: Vec<(PersonId, u64)>,
 }
 
-pub(crate) async fn many_workers_never_share_a_person_and_fold_every_word_once(b: &mut Bench) {
+pub(crate) async fn many_workers_never_share_a_person_and_fold_every_event_once(b: &mut Bench) {
     for _ in 0..WORDS {
         for who in 0..PEOPLE {
             b.accept(at(0), &[(&who.to_string(), "x")]).await;
@@ -75,7 +75,7 @@ pub(crate) async fn one_of_many_equal_deliveries_is_stored(b: &mut Bench) {
     assert_eq!((stored, known, b.entries().await), (1, 15, 1));
 }
 
-pub(crate) async fn many_deliveries_at_once_get_each_its_own_answer(b: &mut Bench) {
+pub(crate) async fn each_of_many_simultaneous_deliveries_gets_its_own_answer(b: &mut Bench) {
     let key = b.key();
     let known = delivery(key, vec![b.entry("known", "x")]);
     let ids = vec![known.entries[0].job];
@@ -103,7 +103,7 @@ pub(crate) async fn many_deliveries_at_once_get_each_its_own_answer(b: &mut Benc
     assert_eq!(b.entries().await, stored as u64);
 }
 
-pub(crate) async fn a_sender_that_hangs_up_leaves_it_whole_or_not_at_all(b: &mut Bench) {
+pub(crate) async fn a_sender_that_hangs_up_leaves_a_whole_delivery_or_none(b: &mut Bench) {
     for n in 0..20_u8 {
         let sent = delivery([n; 16], vec![b.entry("1", "x"), b.entry("2", "y")]);
         let store = b.s().await;
@@ -121,7 +121,7 @@ pub(crate) async fn a_sender_that_hangs_up_leaves_it_whole_or_not_at_all(b: &mut
     }
 }
 
-pub(crate) async fn somebody_is_woken_when_there_may_be_work(b: &mut Bench) {
+pub(crate) async fn a_waiting_worker_is_woken_when_there_may_be_work(b: &mut Bench) {
     async fn assert_woken(b: &mut Bench, by: &str) {
         let woken = tokio::time::timeout(std::time::Duration::from_secs(5), b.s().await.woken()).await;
         assert!(woken.is_ok(), "not woken by {by}");

@@ -23,7 +23,7 @@ fn a_filter_gives_its_first_result_and_whole_numbers_keep_every_digit() {
 }
 
 #[test]
-fn a_text_is_a_number_only_where_it_is_one_and_short() {
+fn only_short_numeric_text_becomes_a_number() {
     let of = |text: &str| first(".n | tonumber", &format!(r#"{{"n":"{text}"}}"#));
     assert!(of("12").is_ok() && of("-1.5e3").is_ok());
     for hostile in [
@@ -50,7 +50,7 @@ fn a_filter_that_fails_says_so_without_a_value() {
 }
 
 #[test]
-fn what_loops_asks_or_tells_is_refused_when_it_is_read() {
+fn loops_inputs_and_side_effects_are_refused_at_parse_time() {
     for hostile in [
         "def f: f; f",
         "def f: .; f",
@@ -191,7 +191,7 @@ fn a_record_of_the_worst_shape_is_refused_or_filtered_within_the_bounds() {
 }
 
 #[test]
-fn the_functions_are_told_in_order_and_each_can_be_called() {
+fn the_functions_are_listed_in_order_and_each_can_be_called() {
     assert!(functions::FUNCTIONS.is_sorted_by_key(|(name, count, _)| (*name, *count)));
     for (name, count, _) in functions::FUNCTIONS {
         let call = if *count == 0 { (*name).to_owned() } else { format!("{name}(.)") };

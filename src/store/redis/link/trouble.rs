@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_a_server_has_its_code() {
+    fn every_server_error_has_its_code() {
         for (word, expected) in WORDS {
             assert_eq!(code(word, "…"), *expected, "{word}");
             // How Redis before 7 reports an error of a script's command.
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_that_a_script_lacks_is_told_in_either_servers_words() {
+    fn a_right_that_a_script_lacks_is_recognised_from_either_server() {
         let redis =
             "The user executing the script can't run this command or subcommand script: 39b9, on @user_script:3.";
         let keys = "The user executing the script can't access at least one of the keys mentioned in the command \
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_told_with_both_versions() {
+    fn a_newer_schema_is_reported_with_both_versions() {
         let told = LinkError::of_words("NEWER", "99 1").told();
         assert!(matches!(told, StoreError::NewerSchema { found: 99, known: 1 }), "{told}");
     }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_thrown_away_for_what_another_would_not_say() {
+    fn a_connection_is_dropped_for_errors_that_another_would_not_give() {
         let thrown = |code| LinkError::new(code, "").is_of_the_connection();
         assert!([Code::StoreReadOnly, Code::StoreLost, Code::StoreTimeout, Code::StoreAuth].into_iter().all(thrown));
         assert!(![Code::StoreMemory, Code::StoreBusy, Code::StoreNoPerm, Code::StoreReplicas].into_iter().any(thrown));
