@@ -39,7 +39,7 @@ async fn drain(engine: Engine) -> Result<(), Failed> {
     let began = Instant::now();
     while backlog.done().await? < jobs {
         if began.elapsed() > limit {
-            return Err("the backlog did not drain in half as many windows again".into());
+            return Err("the backlog did not drain in one and a half times its windows".into());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

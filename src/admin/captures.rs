@@ -43,7 +43,7 @@ impl AdminState {
         Ok(forgotten)
     }
 
-    /// Deletes what was captured from a source: nobody knows whom a body is about without reading it.
+    /// Deletes what was captured from a source: only reading a body would show whom it is about.
     pub(super) async fn forget_captures(&self, source: &SourceName) -> Result<(), AdminError> {
         let now = self.now();
         let forget = |captures: &mut Captures| captures.forget(now, source.as_str()).then_some(());

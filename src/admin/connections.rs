@@ -37,7 +37,7 @@ pub(super) struct OpenConnection {
 impl Connections {
     /// Lets a connection in; the server keeps its place with it.
     pub(super) fn enter(&self, connection: &Paced, kept: &mut Extensions) {
-        // Without a free descriptor for it, the connection is served all the same.
+        // Without a free descriptor for it, the connection is still served.
         let Ok(socket) = connection.socket().as_fd().try_clone_to_owned() else { return };
         kept.insert(self.place(socket.into(), connection.begun()));
     }

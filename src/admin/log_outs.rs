@@ -36,7 +36,7 @@ impl LoggedOut {
 
 /// The log-outs that this process knows. Clones share them.
 ///
-/// They are in the store. While it is away, the last ones that were read count: whoever is paged because of the store
+/// They are in the store. While it is away, the last ones that were read count: somebody paged because of the store
 /// must be able to see what is wrong.
 #[derive(Debug, Clone, Default)]
 pub struct LogOuts(Arc<Mutex<Known>>);

@@ -71,7 +71,7 @@ impl Reading {
 }
 
 impl Overview {
-    /// Itself, for whoever has nothing to show without the store.
+    /// Itself, for pages that have nothing to show without the store.
     pub(super) fn readable(self) -> Result<Self, AdminError> {
         if self.is_readable {
             return Ok(self);

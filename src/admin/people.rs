@@ -234,7 +234,7 @@ impl AdminState {
         Ok(Listed { rows: listed.rows.into_iter().filter_map(PersonView::of).collect(), next: listed.next })
     }
 
-    /// People by the beginnings of words, all of which must match.
+    /// People by the beginnings of words; all words must match.
     async fn search(&self, text: &str, page: &Page) -> Result<Listed<PersonView>, AdminError> {
         let words = search_words(text);
         let Some(longest) = words.iter().max_by_key(|word| word.len()) else {

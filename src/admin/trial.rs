@@ -19,7 +19,7 @@ use crate::scim::wire;
 
 /// People of a payload for whom calls are planned.
 const PEOPLE_MAX: usize = 20;
-/// People of a payload for whom the target is asked: each takes some calls of the rate that the work needs.
+/// People of a payload for whom the target is asked: each costs some calls of the limit that workers share.
 const LIVE_PEOPLE_MAX: usize = 3;
 
 /// What to try.

@@ -26,7 +26,7 @@ pub enum PeopleCommand {
     },
     /// Find people by the beginnings of their names, address or employee id.
     Search {
-        /// One word or several, all of which must match.
+        /// One word or several; all must match.
         #[arg(required = true)]
         text: Vec<String>,
         /// Which page of them.

@@ -326,7 +326,7 @@ async fn wait(api: &Api, applied: &Applied, quiet: bool) -> Result<(), Failure> 
         if left == 0 {
             return Ok(());
         }
-        // Whoever is not seen may just go from the one state to the other, but not twice.
+        // A person who is not seen may be changing state at this moment, but not twice.
         let was_over = is_over;
         is_over = !is_any_due(api, &theirs).await?;
         if was_over && is_over {

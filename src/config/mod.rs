@@ -205,7 +205,7 @@ pub fn process_env() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Reads one source by itself, as if under `[[source]]`: to try deliveries without a whole configuration.
+/// Reads one source alone, as if under `[[source]]`: to try deliveries without a whole configuration.
 ///
 /// # Errors
 /// Everything that is wrong with it.

@@ -338,7 +338,7 @@ impl SecretFiles {
     }
 }
 
-/// The problem with a secret that is only a placeholder: whoever has seen the configuration would know it.
+/// The problem with a secret that is only a placeholder: anybody who has seen the configuration would know it.
 const UNEXPANDED: &str = "it is a placeholder for a variable, which nothing has replaced by its value";
 
 /// The variable's name, if a secret is only a placeholder for it: `${NAME}`, `$(NAME)`, or `$A_NAME`.

@@ -22,7 +22,7 @@ pub struct TelemetryConfig {
     /// Where a collector takes OTLP over HTTP, such as `http://collector:4318`; empty: nowhere. Once settled, the
     /// whole URL for traces, with the environment taken into account.
     pub otlp_endpoint: String,
-    /// `service.name` of what is sent.
+    /// `service.name` of the traces.
     pub service_name: String,
 }
 
@@ -41,7 +41,7 @@ impl TelemetryConfig {
             self.service_name.trim().is_empty(),
             "telemetry.service_name",
             "it is empty",
-            "Give the name that traces are looked for by, such as \"scim-bridge\".",
+            "Give the name to look traces up by, such as \"scim-bridge\".",
         );
         if let Some(whole) = given(TRACES_ENDPOINT_VARIABLE) {
             check(TRACES_ENDPOINT_VARIABLE, whole, findings);
@@ -80,13 +80,13 @@ fn check(key: &str, endpoint: &str, findings: &mut Findings) {
     let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let problem = match url {
         None => "it is not an http or https URL",
-        // It would be in the log, and in the settings.
+        // A password here would show up in the log and in the settings.
         Some(url) if !url.username().is_empty() || url.password().is_some() => "it has a user or a password in it",
         Some(url) if url.query().is_some() || url.fragment().is_some() => "it has a query or a fragment",
         Some(_) => return,
     };
-    let advice = "Give where the collector takes OTLP over HTTP, such as \"http://collector:4318\"; what it is to be \
-                  shown goes into OTEL_EXPORTER_OTLP_HEADERS.";
+    let advice = "Give the URL at which the collector takes OTLP over HTTP, such as \"http://collector:4318\"; credentials \
+                  go into OTEL_EXPORTER_OTLP_HEADERS.";
     findings.push(ConfigError::new(key, ConfigCode::Value, problem).advise(advice));
 }
 

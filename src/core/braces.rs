@@ -1,6 +1,6 @@
 //! Texts with placeholders, such as `{timestamp}.{body}`; `{{` and `}}` stand for one brace.
 
-/// A part of such a text.
+/// A part of a text with slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// The text itself; never empty.

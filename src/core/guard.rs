@@ -146,7 +146,7 @@ impl Passed {
 
     fn forget(&mut self, now: TimeRange, window_ms: u64) {
         let TimeRange { earliest, latest } = now;
-        // By a clock that was ahead: it went through now at the latest, or it would count until that time has come.
+        // Dated by a clock that was ahead: it counts as let through now, or it would count until that time has come.
         let ahead = latest.plus_ms(AHEAD_MS);
         let dates = self.steps.iter_mut().map(|(at, _)| at).chain(self.recent.iter_mut().map(|(_, at)| at));
         for at in dates.filter(|at| **at > ahead) {

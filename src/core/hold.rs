@@ -316,7 +316,7 @@ impl Holds {
         true
     }
 
-    /// Notes what was answered, for whoever is to do something about it. Returns whether that is news.
+    /// Notes what was answered, for the operator. Returns whether that is news.
     pub fn say(&mut self, scope: &HoldScope, code: Code, detail: &str) -> bool {
         let is_it = |hold: &&mut Hold| hold.scope == *scope && hold.code == code;
         let Some(hold) = self.holds.iter_mut().find(is_it) else { return false };
@@ -545,7 +545,7 @@ mod tests {
         assert_eq!(holds.get(&HoldScope::Creates).unwrap().code, Code::HoldPlan);
         assert!(!holds.set(UnixMs(8), HoldScope::Writes, Code::HoldReadOnly, PAUSES, None), "it stays");
         assert!(holds.set(UnixMs(8), HoldScope::All, Code::HoldKey, PAUSES, None));
-        // Whoever can read it finds it as it was.
+        // A version that can read it finds it unchanged.
         let again = serde_json::to_string(&holds).unwrap();
         assert!(again.contains(r#""code":"HOLD-OF-TOMORROW""#) && again.contains(r#""new":[1]"#), "{again}");
         assert_eq!(Holds::from_bytes(again.as_bytes()), holds);

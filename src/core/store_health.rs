@@ -1,5 +1,5 @@
 //! The health of the store's operations: the last failure of each, and what came after it. From this alone it is
-//! decided whether an operator must act, or the trouble passes by itself.
+//! decided whether an operator must act, or the trouble passes on its own.
 //!
 //! Lives here: that decision. Not here: how it is reported (`super::problems`), and where operations are counted
 //! (`crate::store::recorded`). A refusal with a reason of its own (a bound, a lost lease, somebody else's member) is

@@ -233,7 +233,7 @@ fn client(base: &Url, timeout: Duration, pair: Option<&Pair>) -> Result<reqwest:
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
-        // A request that the library repeated by itself would not be counted by the limiter.
+        // A request repeated by the library would not be counted by the limiter.
         .retry(reqwest::retry::never())
         .timeout(timeout)
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))

@@ -50,7 +50,7 @@ struct Waiting {
     cut: Cut,
 }
 
-/// Signals that a connection must close, and because of which bound.
+/// Signals that a connection must close, and which bound is the reason.
 #[derive(Clone, Default)]
 pub(super) struct Cut(Arc<CutState>);
 

@@ -288,7 +288,7 @@ impl fmt::Display for Fault {
 }
 
 impl fmt::Debug for Fault {
-    /// Leaves out whom the fault is about: personal data.
+    /// Leaves out the person that the fault is about: personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fault({self}, times {:?}, share {:?})", self.times, self.share)
     }

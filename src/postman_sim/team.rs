@@ -8,7 +8,7 @@ use super::now::Now;
 use super::options::{InvitedId, PutMeaning, SimOptions, UsernameChange};
 use super::replies::ReplyName;
 
-/// Everybody whom the stand-in knows.
+/// Everybody the stand-in knows.
 #[derive(Debug, Default)]
 pub(super) struct Team {
     members: Vec<Member>,

@@ -29,7 +29,7 @@ impl Roster {
         Ok(documents::read(self.store.as_ref(), DRIFT).await?.0)
     }
 
-    /// Removes a person from those whom the last comparison named.
+    /// Removes a person from those named by the last comparison.
     pub async fn forget(&self, person: &Person) -> Result<(), StoreError> {
         let person = person.to_string();
         let forget = |drift: &mut Drift| drift.forget(&person).then_some(());

@@ -343,7 +343,7 @@ impl Run<'_> {
         }
     }
 
-    /// The row of a person whom the list names; none if what was read says nothing.
+    /// The row of a person named by the list; none if what was read says nothing.
     async fn person(&mut self, person: &Person, began_at: UnixMs, forbidden: &mut u32) -> Result<Option<Row>, Stopped> {
         let (mut tries, api) = (0, self.account.system.api());
         loop {

@@ -59,7 +59,7 @@ pub struct Imported {
     /// Fields that people need, and no row has a column for.
     #[serde(default)]
     pub missing_columns: Vec<String>,
-    /// Rows of people whom the mapping leaves out.
+    /// Rows of people excluded by the mapping.
     #[serde(default)]
     pub left_out: u64,
     /// What the mapping chooses people by, and no row has a column for.
@@ -220,7 +220,7 @@ impl Staging<'_> {
         if self.rows.len() >= STAGED_AT_ONCE { self.put().await } else { Ok(()) }
     }
 
-    /// Counts a row of somebody whom the mapping leaves out.
+    /// Counts a row of somebody excluded by the mapping.
     fn leave_out(&mut self) {
         self.imported.rows += 1;
         self.imported.left_out += 1;

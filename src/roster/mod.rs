@@ -300,7 +300,7 @@ impl Roster {
     }
 
     /// Puts an entry into the inbox of each of these people: their row counts from now on, or they are planned again.
-    /// Returns whom it is about: who has been erased meanwhile is not.
+    /// Returns the people it is about, without those erased meanwhile.
     async fn put_all(&self, planned: Vec<(Person, Planned)>, by: &str) -> Result<Vec<Person>, StoreError> {
         let word = |to_do: Planned| match to_do.import {
             Some(import) => Word::Apply { import, member: to_do.member },

@@ -76,7 +76,7 @@ impl StoreError {
         self.code().unwrap_or(Code::StoreUnwritable)
     }
 
-    /// Whether what was asked for may have taken effect all the same.
+    /// Whether the call may have taken effect despite the error.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         matches!(

@@ -36,7 +36,7 @@ pub struct PersonRow {
     pub id: PersonId,
     /// The document; none if nothing was committed about them yet.
     pub document: Option<Bytes>,
-    /// Where they stand. `Running` while a worker has them.
+    /// Their place in the queue. `Running` while a worker has them.
     pub lane: Lane,
     /// When the lane last changed.
     pub since: UnixMs,

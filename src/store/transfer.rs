@@ -94,7 +94,7 @@ pub enum Record {
 }
 
 impl Record {
-    /// Of which section it is.
+    /// The section it belongs to.
     #[must_use]
     pub fn section(&self) -> Section {
         match self {

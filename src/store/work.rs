@@ -26,7 +26,7 @@ pub struct ClaimRequest {
     pub lease_ms: u64,
     /// At most how many entries of one person's inbox; the rest waits for the next claim.
     pub entries_max: usize,
-    /// With a tag: those parked under it, whoever has waited longest first, due or not. Without one: those who are
+    /// With a tag: those parked under it, longest wait first, due or not. Without one: those who are
     /// due, longest first, after those whose lease ran out.
     pub parked: Option<String>,
 }
@@ -43,7 +43,7 @@ pub struct Lease {
     pub until: UnixMs,
 }
 
-/// A person whom a worker has.
+/// A person who is leased to a worker.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     /// The claim.

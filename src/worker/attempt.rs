@@ -144,7 +144,7 @@ impl Worker {
         self.tell_formers(&mut document, self.clock.now()).await?;
         let was_read = fetched.was_served;
         let of_fetch = matches!(trial_of, Some(HoldScope::Fetch(_)));
-        // Whoever is read after their member was handed over may still be gone.
+        // A person who is read after their member was handed over may still be gone.
         let is_closed = document.record.closed.is_some();
         if fetched.is_list || is_closed || fetched.is_all(&document, now) {
             let now = self.clock.now();
@@ -462,7 +462,7 @@ impl Worker {
     }
 }
 
-/// The ending for somebody for whom there is nothing to do at the target (yet).
+/// The ending if there is nothing to do at the target (yet).
 fn ending_without_call(document: Document, fetched: &Fetched, now: UnixMs) -> Ending {
     if fetched.is_list {
         Ending::read_for_others(document, now)

@@ -82,7 +82,7 @@ impl Worker {
         if let Some((key, document)) = waits
             && let Err(error) = self.release_if_free(&key, &document).await
         {
-            // The attempt has ended all the same; the owner's next commit releases them.
+            // The attempt has ended anyway; the owner's next commit releases them.
             warn!(%error, "it was not checked again whether somebody may have the claim that they wait for");
         }
         Ok(attempted.untried())
@@ -213,7 +213,7 @@ fn dead_of(document: &Document) -> DeadChange {
     }))
 }
 
-/// A person of whom only the number is known.
+/// A person known only by number.
 pub(super) fn placeholder(id: PersonId) -> Option<Person> {
     Person::parse(SourceName::parse("unreadable").ok()?, &id.to_string()).ok()
 }

@@ -72,7 +72,7 @@ pub struct WorkerOptions {
     pub retry: RetryRules,
     /// Pauses between the probes of a hold.
     pub probe_pauses: ProbePauses,
-    /// What the guard lets through by itself.
+    /// What the guard lets through without an operator.
     pub guard: GuardOptions,
 }
 

@@ -50,7 +50,7 @@ fn named(sim: &PostmanSim) -> Vec<String> {
     named
 }
 
-/// Whoever is `active` = false there would be invited in silence.
+/// A row with `active` = false there would be invited without a warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn import_and_plan_name_unused_columns() {
     let sim = sim();
@@ -227,7 +227,7 @@ async fn drift_is_reported_and_repaired_as_configured_and_removals_stay() {
     assert_eq!(said(&home, &bridge, &["drift"])["report"], report);
 }
 
-/// A double-spaced file, and one that ends in blank lines: its body looks like many requests to whoever counts these.
+/// A double-spaced file, and one that ends in blank lines: its body looks like many requests to a naive count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blank_lines_in_a_roster_do_not_slow_its_import() {
     let sim = sim();
@@ -306,7 +306,7 @@ async fn a_removed_source_is_reported_until_it_is_back() {
     let replayed = run(&home, &bridge, &["dead", "replay", "--source", "hr"]);
     let texts = String::from_utf8_lossy(&replayed.stdout);
     assert!(texts.contains("source `hr` is not configured"), "{texts}");
-    // Whoever is erased does not count any more.
+    // An erased person does not count any more.
     assert!(run(&home, &bridge, &["person", "erase", "hr/E-1", "--yes"]).status.success());
     bridge.answers("/api/v1/status", |_, body| body.contains("2 people and 1 dead letter belong to source `hr`")).await;
     drop(bridge);

@@ -12,7 +12,7 @@ from render import CHART, ROOT, refused, render
 from servers import BINARY, http, running
 from waiting import eventually, free_port
 
-# Configuration keys that the chart sets by itself as soon as the program knows them.
+# Configuration keys that the chart sets as soon as the program knows them.
 WANTED = {"postman.team", "store.allow_plain"}
 
 

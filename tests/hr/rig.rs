@@ -198,7 +198,7 @@ impl Rig {
         holds.get(&HoldScope::Fetch(source())).is_some()
     }
 
-    /// Adds a member whom the bridge does not know.
+    /// Adds a member unknown to the bridge.
     pub(crate) fn already_in_the_team(&self, id: &str, given: &str, family: &str) {
         self.postman.add_member(SimPerson::member(&email(id), given, family));
     }

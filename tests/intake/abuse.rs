@@ -1,5 +1,5 @@
 //! What strangers can do to the listener: keep it waiting, fill its memory, use up its connections, confuse its parser.
-//! A genuine delivery is answered all the same.
+//! A genuine delivery is still answered.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};

@@ -53,7 +53,7 @@ impl Party {
     }
 }
 
-/// Which paths are closed, from whom to whom.
+/// Which paths are closed: from, to.
 #[derive(Debug, Clone, Default)]
 struct Ways {
     closed: BTreeSet<(Party, Party)>,

@@ -52,7 +52,7 @@ pub(crate) enum Step {
     Own {
         which: Index,
         keys: Vec<usize>,
-        /// The person from whom they may be taken, whether that person is as they were read, and whether they get an
+        /// The person they may be taken from, whether that person is unchanged since the read, and whether they get an
         /// entry.
         from: Option<(usize, bool, bool)>,
     },

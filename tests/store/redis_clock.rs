@@ -184,7 +184,7 @@ async fn a_clock_that_leaps_ahead_for_a_minute_gives_no_token_too_soon() {
     }
 }
 
-/// Waiting is not a leap: whoever asks as often as [`TOKEN_LOOK_MAX`] says gets a token when it is due.
+/// Waiting is not a leap: a worker that asks as often as [`TOKEN_LOOK_MAX`] says gets a token when it is due.
 #[tokio::test]
 async fn a_worker_waiting_for_a_token_gets_it_when_due() {
     for keys in both() {

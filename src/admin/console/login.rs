@@ -107,7 +107,7 @@ pub(super) async fn log_in(
         return html_answer(StatusCode::UNAUTHORIZED, form(true));
     };
     if let Err(error) = state.note(&actor, Act::LogIn, Noted::default()).await {
-        // Whoever is paged because the store is away must get in. The log has it.
+        // Somebody paged because the store is away must be able to log in. The log has it.
         error.log();
     }
     let mut response = go_to("/");

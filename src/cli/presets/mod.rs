@@ -55,7 +55,7 @@ struct Listed {
     system: String,
 }
 
-/// A preset by itself.
+/// One preset alone.
 #[derive(Debug, Serialize)]
 struct Shown {
     #[serde(flatten)]

@@ -34,7 +34,7 @@ impl Trial {
 pub fn try_delivery(source: &SourceConfig, delivery: &Delivery, at: Option<UnixMs>) -> Trial {
     let mut scheme = source.signature.clone();
     if let (Some(rule), None) = (&mut scheme.timestamp, at) {
-        // At any age, but parsed all the same.
+        // Of any age, but it must parse.
         (rule.past_s, rule.future_s) = (Tolerance::Seconds(u32::MAX), Tolerance::Seconds(u32::MAX));
     }
     let secrets: Vec<_> = source.secrets.iter().map(|secret| (secret.secret.current(), secret.not_after)).collect();

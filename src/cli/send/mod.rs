@@ -19,7 +19,7 @@ use crate::core::processes::ProcessRole;
 use crate::core::signature::{ToSign, sign};
 use crate::scim;
 
-/// What to send, and as whom.
+/// What to send, and as which source.
 #[derive(Debug, Args)]
 pub struct SendArgs {
     /// The source to sign as.

@@ -341,7 +341,7 @@ fn a_429_closes_the_source_unless_others_were_served_since_the_last_one() {
     let limited = || ReadEnd::Limited { until: NOW.plus_ms(30_000) };
     let mut owed = owed();
     let mut judged = |others| judge(limited(), &ada(), &mut owed, RETRY, seen(false, others));
-    // Whoever was served before it proves nothing.
+    // A read served before it proves nothing.
     assert!(matches!(judged(true), ReadVerdict::BackOff { .. }));
     assert!(matches!(judged(false), ReadVerdict::BackOff { .. }));
     let ReadVerdict::Again { at, code: Code::FetchRateLimited } = judged(true) else { panic!() };

@@ -277,7 +277,7 @@ impl OwedRead {
     }
 }
 
-/// A person whom HR has reported as a leaver, and whose record is gone.
+/// A person reported as a leaver by HR, whose record is gone.
 fn left(person: &Person, at: UnixMs) -> Event {
     let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
     Event { person: person.clone(), kind: EventKind::Update, at: Some(at), facts }

@@ -16,7 +16,7 @@ const EXPECTED: &str = "a condition has a `path` or `jq`, and exactly one of `eq
                         `jq` alone asks whether it gives anything but null and false";
 
 /// One condition: `{ path = "/status", equals = "active" }`, or `in = […]`, `exists = true`,
-/// `contains = "firstName"` (or a list, of which one is enough). A jq filter may take the place of the path; without
+/// `contains = "firstName"` (or a list, one of which is enough). A jq filter may take the place of the path; without
 /// a test, it holds if its result is neither null nor false.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Raw")]

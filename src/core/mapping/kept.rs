@@ -44,7 +44,7 @@ impl<'t> Kept<'t> {
         Self { whole, batch, bytes_left, rest: Vec::new() }
     }
 
-    /// Keeps record `n` by itself or, if that is not possible, saves it for `rest`.
+    /// Keeps record `n` alone or, if that is not possible, saves it for `rest`.
     pub(super) fn keep(&mut self, n: usize, count: usize, mut trouble: Trouble) -> Option<Record> {
         if count > 1 {
             trouble.detail = format!("record {} of {count}: {}", n + 1, trouble.detail);

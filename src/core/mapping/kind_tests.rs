@@ -121,7 +121,7 @@ fn conditions_select_records_and_people() {
     let ignoring = self::mapping(ignores);
     let outside = json!({"employee_id": 1, "department": "it", "last_name": "K", "email": "a@example.com"});
     assert_eq!(why(&map_json(&ignoring, &record("employee.updated", outside.clone()))).0, IgnoredWhy::OutOfScope);
-    // The leave still applies to whoever was in scope before; about anybody else, nothing is known.
+    // The leave still applies to a person who was in scope before; about anybody else, nothing is known.
     let left = map_json(&ignoring, &record("employee.left", outside));
     let left = only_event(&left);
     assert_eq!((left.kind, left.facts.names(), left.facts.asks_nothing), (EventKind::Leave, vec!["left"], true));

@@ -75,7 +75,7 @@ pub struct Mapping {
     /// The types that are of no interest; `invoice.*` stands for all that begin with `invoice.`. Of two matching
     /// prefixes, the longer counts.
     pub ignore: Types,
-    /// What a record without a type counts as; if not set, such a record is unmapped.
+    /// What a record without a type counts as; if not set, it is unmapped.
     pub assume: Option<EventKind>,
     /// Where the employee id is: text or a whole number.
     pub employee_id: Lookups,

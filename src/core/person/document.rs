@@ -38,7 +38,7 @@ const STANDSTILL_MS: u64 = 150_000;
 /// How many addresses are noted between two attempts. A claim on one that is not noted counts for nothing: the next
 /// person to whom HR gives that address gets it.
 const ADDRESSES_MAX: usize = 16;
-/// How many former records are told what becomes of the person who has their member: a rehire leaves one.
+/// How many former records are notified of what happens to their member's new owner: a rehire leaves one.
 const FORMERS_MAX: usize = 8;
 /// How many values of one further fact are noted until the member is up to date.
 const LABELS_TOLD_MAX: usize = 200;
@@ -189,7 +189,7 @@ pub struct Groups {
     /// Those that a worker that died may have put them into.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsure: Vec<String>,
-    /// The SCIM id of the member whom the unsure ones are about, by group, where it is known.
+    /// The SCIM id of the member that the unsure ones are about, by group, if known.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unsure_of: BTreeMap<String, String>,
 }
@@ -299,7 +299,7 @@ impl Document {
         told.collect()
     }
 
-    /// The member whom each unsure group is about, as far as is known.
+    /// The member that each unsure group is about, if known.
     fn unsure_of(&self) -> BTreeMap<String, String> {
         let own = self.member.as_ref().and_then(|member| member.id.as_ref());
         let of = |name: &String| Some((name.clone(), self.groups_unsure_of.get(name).or(own)?.clone()));
@@ -728,7 +728,7 @@ pub struct Progress {
 /// A `POST /Users` of unknown outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownCreate {
-    /// When it went out, at the latest.
+    /// The latest time at which it can have gone out.
     pub at: UnixMs,
     /// Whether the target answered with an error: then it most likely had no effect.
     pub answered: bool,
@@ -766,7 +766,7 @@ pub struct Looked {
     pub in_part: Option<String>,
 }
 
-/// A wait for a person about whom nothing is about to be done.
+/// A wait for a person who is not due for any work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standstill {
     /// The claim that is waited for.

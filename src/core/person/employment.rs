@@ -185,7 +185,7 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
     }
 
     /// Drops announcements that have come true already, perhaps before their day, if the opposite was observed since:
-    /// whoever was seen to have left, and is back, does not leave again on the day that was first announced.
+    /// somebody who was seen to have left, and is back, does not leave again on the day that was first announced.
     fn drop_taken_back(&mut self) {
         let observed: Vec<_> = self.words.iter().filter(|word| word.is_observed).copied().collect();
         let is_back = |gone: &TimedWord<S>, announced: &TimedWord<S>| {

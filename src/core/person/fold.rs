@@ -26,7 +26,7 @@ pub struct Folding {
     pub is_cut_off: bool,
     /// Events about another person whose [`super::PersonId`] happens to be the same. They are not folded.
     pub strangers: Vec<(JobId, Event)>,
-    /// The groups of members who were handed over, to be sent to whoever has the member now.
+    /// The groups of members who were handed over, to be sent to the member's new owner.
     pub passes_on: Vec<(Person, Groups)>,
     /// How many events had a time too far ahead to be believed.
     pub ahead: u32,
@@ -169,7 +169,7 @@ fn take_in(
             is_notice && matches!(event.facts.employment, Some((EmploymentState::Left, from)) if says_removed(from));
         OwedRead::note(&mut document.owed_read, accepted_at, is_removal);
     }
-    // Whoever joins or leaves is looked for again, however many members there are.
+    // A joiner or leaver is looked for again, however many members there are.
     document.looked.take_if(|_| event.facts.employment.is_some() || event.facts.scope.is_some());
     // This event may have removed what blocked them.
     document.progress.suspicions = 0;
@@ -201,7 +201,7 @@ fn reopen(document: &mut Document) -> bool {
     is_back
 }
 
-/// What HR says since the hand-over about whoever has the member: it may show that they are two people, or that the
+/// What HR says since the hand-over about the member's new owner: it may show that they are two people, or that the
 /// member is to go back.
 fn hear_of_owner(document: &mut Document, folding: &mut Folding, from: &Person, owner: OwnerNow) {
     let Some(closed) = document.record.closed.as_mut().filter(|closed| closed.to == *from) else { return };

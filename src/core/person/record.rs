@@ -80,7 +80,7 @@ pub struct Closed {
     pub is_another: bool,
     /// Since when.
     pub at: UnixMs,
-    /// What HR says about whoever has the member since then, as far as it bears on this record.
+    /// What HR has said since then about the member's new owner, as far as it matters to this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<OwnerNow>,
 }
@@ -595,7 +595,7 @@ mod tests {
         let inactive = said(EventKind::Update, 14, (Left, None), false);
         let events = [begins, inactive];
         assert_eq!((folded(&events, 150), folded(&events, 250)), (Some(Left), Some(Employed)));
-        // A status is followed all the same, and so is the day that it states.
+        // A status is still followed, and so is the day that it states.
         let gone = |from: Option<i64>| said(EventKind::Update, 14, (Left, from.map(UnixMs)), false);
         for from in [None, Some(5)] {
             assert_eq!(folded(&[hire.clone(), gone(from)], 150), Some(Left));
@@ -708,7 +708,7 @@ mod tests {
         record.fold(&hire(10, 500), UnixMs(100), 1);
         assert_eq!(record.fold(&moved(20, 5), UnixMs(100), 2).news, ["starts"]);
         assert_eq!((record.membership(UnixMs(100)), record.next_change(UnixMs(100))), (Some(Employed), None));
-        // Whoever has left meanwhile does not begin.
+        // Somebody who has left meanwhile does not begin.
         let left = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
         let left = Event { kind: EventKind::Leave, ..event(Some(15), left) };
         for order in [[0_usize, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 2, 1]] {

@@ -14,7 +14,7 @@ use crate::core::store_health::FailingOperation;
 use crate::core::tally::{Seen, SourceTally};
 use crate::core::time::UnixMs;
 
-/// People who have left, and of whom it is not known which member to switch off.
+/// People who have left, where it is not known which member to switch off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LeaverFigure {
     /// How many an operator should look after.
@@ -72,7 +72,7 @@ pub struct Figures {
     pub strangers: Vec<SourceFigures>,
     /// Deliveries to further names that no source has.
     pub other_strangers: SourceTally,
-    /// Sources that are not configured, of which the store has something.
+    /// Sources that are not configured, but have data in the store.
     pub gone: Vec<GoneFigure>,
     /// Rows that the last import of a source refused.
     pub imports: Vec<ImportFigure>,

@@ -51,7 +51,7 @@ fn is_seldom(stranger: &SourceFigures) -> bool {
     (1..SELDOM).contains(&stranger.tally.unknown().count)
 }
 
-/// Names to which a delivery or two went, and those beyond [`NAMED_MAX`], are one problem: whoever tries names must not
+/// Names that got a delivery or two, and those beyond [`NAMED_MAX`], are one problem: somebody who tries names must not
 /// make as many of them.
 fn other_names(figures: &Figures, strangers: &[&SourceFigures]) -> Option<Found> {
     let mut names = Vec::new();
@@ -183,7 +183,7 @@ pub(super) fn outdated(figures: &Figures) -> Vec<Found> {
     figures.sources.iter().filter_map(of_source).collect()
 }
 
-/// Sources that are not configured, of which the store has something.
+/// Sources that are not configured, but have data in the store.
 pub(super) fn gone(figures: &Figures) -> Vec<Found> {
     let of_source = |gone: &GoneFigure| {
         let code = ProblemCode::SourceGone;

@@ -125,7 +125,7 @@ impl AttemptState {
         self.document.record.email().is_some_and(|present| present.key() == email.key())
     }
 
-    /// Takes in whether this person has the claim on such an address. Without it, no create went out.
+    /// Takes in whether this person has the claim on an address in doubt. Without it, no create went out.
     pub fn learn_address_in_doubt(&mut self, email: Email, is_theirs: bool, now: UnixMs) {
         if self.is_present(&email) {
             self.claims.extend(is_theirs.then(|| owner::address_key(email.lower())));

@@ -33,7 +33,7 @@ pub enum Conclusion {
     },
     /// An undocumented refusal.
     Suspect {
-        /// Of which call.
+        /// Which call this is about.
         operation: Operation,
         /// Its status.
         status: Option<u16>,

@@ -24,7 +24,7 @@ fn a_person_found_to_be_no_member_was_not_created_by_the_killed_worker() {
     let cut_off = Entry { accepted_at: world.now, word: Word::CutOff, trace: None };
     let ending = world.work(&person("E-1"), &[(100, cut_off)]);
     assert_eq!((ending.standing, ending.document.progress.create_unknown), (Standing::Idle, None));
-    // It is known that no member has the address: whoever has it belongs to another team.
+    // It is known that no member has the address: the holder belongs to another team.
     world.team.calls.clear();
     world.faults = vec![Fault::Taken];
     let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);

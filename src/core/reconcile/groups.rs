@@ -20,7 +20,7 @@ pub const VALUE: &str = "{value}";
 /// The pause before the second try to put a person who has not joined into their groups. Each later pause is as long
 /// as they have waited so far, up to [`GROUPS_PAUSE_MS_MAX`].
 const WAIT_FIRST_MS: u64 = 900_000;
-/// How long this is tried. Whoever has not accepted the invitation by then most likely never will.
+/// How long this is tried. Somebody who has not accepted the invitation by then most likely never will.
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
 const CHANGED_MAX: u32 = 20;

@@ -128,7 +128,7 @@ impl AttemptState {
         let Request::Create(asked) = request else { return };
         self.created = true;
         let Some(mut member) = member else {
-            // A 201 is believed; a look-up must show whom it created.
+            // A 201 is trusted; a look-up must show the member that it created.
             self.document.member = Some(KnownMember {
                 id: None,
                 user_name: asked.user_name.clone(),

@@ -1,4 +1,4 @@
-//! A page of members (RFC 7644 §3.4.2), of which only the requested ones are kept.
+//! A page of members (RFC 7644 §3.4.2); only the requested ones are kept.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

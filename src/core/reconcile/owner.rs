@@ -80,7 +80,7 @@ pub struct Owner {
     pub key: String,
     /// Nothing is about to be done about them: they are in no queue, or cannot be read.
     pub stands_still: bool,
-    /// The people with whom the one who wants it changes places: each waits for the next one's address, and the last
+    /// The people in one swap with the one who wants it: each waits for the next one's address, and the last
     /// for the first one's. Empty: nobody, as far as is known.
     pub ring: Vec<Person>,
     /// The claim on the address that HR names for them.
@@ -227,7 +227,7 @@ impl Owner {
 
     /// Whether what HR says under another id applies to the owner's member: that they work there, or that they worked
     /// there and leave. It must be newer than what HR says about the owner, or else it is about an earlier employment;
-    /// whoever was never called employed takes nothing from somebody who is.
+    /// somebody who was never called employed takes nothing from somebody who is.
     fn counts_for(&self, document: &Document, now: UnixMs) -> bool {
         let hired = hired(document);
         if document.record.membership(now) == Some(EmploymentState::Left) {

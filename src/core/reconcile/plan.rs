@@ -344,7 +344,7 @@ fn nobody(
             blocked(Code::ScimInvited, "created or invited, but no look-up shows them")
         }
         Standing::Left | Standing::Unsaid => not_a_member(state),
-        // They should be switched on again, but nobody is created whom HR has not reported as employed.
+        // They should be switched on again, but the bridge creates nobody whom HR has not reported as employed.
         Standing::Employed if is_unsaid => not_a_member(state),
         Standing::Employed if made_unshown && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimInvited, INVITED_BEFORE)

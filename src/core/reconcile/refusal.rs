@@ -135,7 +135,7 @@ impl Refused<'_> {
     fn by_no_scim_server(&self, is_wordless: bool) -> Outcome {
         match (self.status, self.asked) {
             (401, Request::Group(_)) => self.suspect(),
-            // That a group is gone would make the bridge forget whom it has put into it.
+            // If the group counted as gone, the bridge would forget whom it has put into it.
             (404 | 410, Request::Group(_)) if !is_wordless => self.suspect(),
             (_, Request::Group(call)) => Outcome::Group(group::refused(call, self.status)),
             (400 | 404 | 414, _) if self.is_find() => Outcome::NoFilter,

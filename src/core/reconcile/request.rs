@@ -185,7 +185,7 @@ pub enum Request {
         given_name: Option<String>,
         /// The family name; none leaves it as it is.
         family_name: Option<String>,
-        /// Each by its own path, for servers that do not accept a complex value. Postman does not accept such a path.
+        /// Each by its own path, for servers that do not accept a complex value. Postman does not accept these paths.
         by_path: bool,
     },
     /// `GET /Users?startIndex=1&count=1`

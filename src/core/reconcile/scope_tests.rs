@@ -67,7 +67,7 @@ fn still_being_in_scope_is_no_news() {
     let ending = world.tell(&[scoped(20, Scope::In)]);
     assert_eq!((world.calls().len(), ending.document.record.newest_at().map(|at| at.0)), (calls, Some(20)));
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
-    // A leave that was announced before is in effect all the same.
+    // A leave announced before still takes effect.
     world.tell(&[hire(30, "ada@example.com", "Ada", "Lovelace")]);
     let mut ahead = leave(40);
     ahead.facts.employment = Some((EmploymentState::Left, Some(world.now.plus_ms(3_600_000))));

@@ -1,4 +1,4 @@
-//! Whoever has no known member is looked for, and how far.
+//! How far a person without a known member is searched for.
 
 use serde_json::json;
 
@@ -149,7 +149,7 @@ fn updates_of_a_person_missing_from_a_large_team_page_through_it_once_a_day() {
     };
     let named = |at| update(at, "ada@example.com", "Ada", &format!("No{at}"));
     assert_eq!([10, 20, 30].map(|at| calls(&mut world, &named(at))), [21, 1, 1]);
-    // Whoever leaves is looked for further, and once, too.
+    // A leaver is searched for further, and also only once.
     assert_eq!([leave(40), named(50)].map(|event| calls(&mut world, &event)), [101, 1]);
     assert_eq!(calls(&mut world, &leave(60)), 101, "a new word");
     world.now = world.now.plus_ms(86_400_000);

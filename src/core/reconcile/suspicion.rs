@@ -48,7 +48,7 @@ struct Refused {
 struct Seen {
     /// People who were refused since the last served call.
     refused: Vec<Refused>,
-    /// When a call was last served, and for whom.
+    /// When a call was last served, and for which person.
     served: Option<(PersonId, UnixMs)>,
 }
 

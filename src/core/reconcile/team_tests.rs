@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     LostAfter,
     /// 500, and nothing happened.
     Error,
-    /// 500, and it happened all the same.
+    /// 500, although it happened.
     ErrorAfter,
     /// 201 without a body, and nothing happened.
     Bare,

@@ -79,7 +79,7 @@ fn a_hire_under_an_unusable_address_waits_for_the_next_one() {
     waits(&world.tell(&[hire_under_a_bad_address(10)]));
     world.tell(&[update(20, "ada@example.com", "-", "-")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
-    // Whoever is in the team stays there, under the address that they have.
+    // A member stays in the team, under the address that they have.
     let ending = world.tell(&[hire_under_a_bad_address(30)]);
     assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::Unchanged));
     // Somebody who has left is not switched on under their former address.

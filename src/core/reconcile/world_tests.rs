@@ -217,7 +217,7 @@ impl World {
         panic!("no end in sight: {:?}", self.team.calls.iter().rev().take(12).collect::<Vec<_>>());
     }
 
-    /// The first attempt for somebody of whom nothing is known.
+    /// The first attempt for an unknown person.
     pub(super) fn begin(&mut self, event: &Event) -> Ending {
         let who = event.person.clone();
         let mut document = Document::new(who.clone());

@@ -151,7 +151,7 @@ pub struct PlanTerms<'t> {
     /// The current import of each source; rows of other imports do not count. Empty for a drift report.
     pub imports: BTreeMap<String, String>,
     /// Whether HR's side is completely known: each import was complete and every row was accepted. Otherwise a person
-    /// missing there may work there all the same.
+    /// missing there may still work there.
     pub hr_is_whole: bool,
     /// Whom an `apply` is about.
     pub selection: &'t Selection,
@@ -176,7 +176,7 @@ pub struct PlanOutcome {
     pub different: u64,
     /// People who were not compared, because a dead letter blocks them or was discarded.
     pub not_compared: u64,
-    /// People who are in the list of members, and whom only the reply to their create has shown so far, with their ids
+    /// People in the list of members who have only been shown by the reply to their create so far, with their ids
     /// there.
     pub shown: Vec<(Person, String)>,
     /// Whether the list of members is reliable: complete, and not much smaller than what is known.
@@ -308,7 +308,7 @@ impl<'t> Planner<'t> {
         Some(Planned { import, member })
     }
 
-    /// Notes somebody who was made or invited, and whom the list shows now: they are not waited for any longer.
+    /// Notes that the list shows somebody who was created or invited: they are not waited for any longer.
     fn note_shown(&mut self, document: &Document) {
         let unshown = document.member.as_ref().filter(|member| member.is_unshown);
         let id = unshown.and_then(|member| member.id.clone()).filter(|id| self.list.has(id));

@@ -5,7 +5,7 @@
 //! auth      = "hmac"                     # hmac | static_header | static_headers | basic
 //! algorithm = "sha256"                   # sha1 | sha256 | sha384 | sha512
 //! key       = { encoding = "base64", strip_prefix = "whsec_" }      # utf8 | base64 | hex
-//! header    = "webhook-signature"        # one name, or a list of names of which one is there
+//! header    = "webhook-signature"        # one name, or a list of names, one of which is expected
 //! # field   = "/signature"               # in place of `header`: the field of the body with the signature
 //! # username = "hr"                      # with auth = "basic"; the secret is the password then
 //! value     = { list = { separator = " ", prefix = "v1," } }

@@ -29,15 +29,15 @@ use crate::worker::commit::{Before, Leaving, commit_of};
 /// What a worker does next.
 #[derive(Debug, Clone)]
 pub(super) enum Next {
-    /// Claims members and addresses.
+    /// Claim members and addresses.
     Own(Vec<String>),
-    /// Calls the target.
+    /// Call the target.
     Send(Request),
-    /// Learns what it said.
+    /// Take in its reply.
     Learn(Request, Reply),
-    /// Ends the attempt.
+    /// End the attempt.
     Commit(Box<Commit>),
-    /// Ends it by the second of two steps.
+    /// End it with the second of two steps.
     CommitRest(Box<Commit>),
 }
 
@@ -53,14 +53,14 @@ impl Next {
     }
 }
 
-/// A document and an inbox, as they are kept.
+/// A document and an inbox, as stored.
 pub(super) type Told = (Option<Bytes>, Vec<(u64, Bytes)>);
 
-/// What was claimed, read; none where it does not read.
+/// A claimed document and inbox, parsed; none if they cannot be read.
 type Read = Option<(Document, Vec<(u64, Entry)>)>;
 
 thread_local! {
-    /// What was read before: many states have the same, and reading it takes most of the time.
+    /// Parsed before: many states share them, and parsing takes most of the time.
     static READ: RefCell<HashMap<Told, Read>> = RefCell::default();
 }
 
@@ -69,7 +69,7 @@ thread_local! {
 pub(super) struct Hand {
     pub(super) lease: Lease,
     pub(super) next: Next,
-    /// A hash of all that it has come to know but its fence: it decides by nothing else.
+    /// A hash of everything it has learned except its fence: nothing else affects its decisions.
     pub(super) seen: u64,
     state: Option<AttemptState>,
     folding: Folding,
@@ -78,8 +78,8 @@ pub(super) struct Hand {
 }
 
 impl Hand {
-    /// Begins with what was claimed; none if it cannot be read, so that the lane is set aside.
-    /// `owner`: whose a claim is.
+    /// Begins with a claim; none if it cannot be read, so that the lane is set aside.
+    /// `owner`: who owns a claimed key.
     pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
         let (mut document, entries) = read(claimed)?;
         let before = Arc::new(Before::of(&document));
@@ -108,7 +108,7 @@ impl Hand {
         Some(hand.go_on(now))
     }
 
-    /// The claims that were asked for are this person's.
+    /// The requested claims are this person's.
     pub(super) fn learn_claim(mut self, keys: &[String], now: UnixMs) -> Self {
         if let Some(state) = &mut self.state {
             state.learn_claim(&plan_rules(), keys, ClaimedKeys::Ours, now);
@@ -117,7 +117,7 @@ impl Hand {
         self.go_on(now)
     }
 
-    /// What the target said.
+    /// Takes in the target's reply.
     pub(super) fn learn(mut self, request: &Request, reply: &Reply, now: UnixMs) -> Self {
         if let Some(state) = &mut self.state {
             let outcome = TargetRules::default().classify(request, &state.sought(), reply, now);
@@ -127,7 +127,7 @@ impl Hand {
         self.go_on(now)
     }
 
-    /// Goes on elsewhere with what comes next.
+    /// The same worker with another next step.
     pub(super) fn with(self, next: Next) -> Self {
         let seen = match &next {
             Next::Learn(_, Reply::Http(http)) => digest(self.seen, &(http.status, &http.body)),
@@ -136,7 +136,7 @@ impl Hand {
         Self { next, seen, ..self }
     }
 
-    /// With a lease that was renewed.
+    /// With a renewed lease.
     pub(super) fn renewed(self, lease: Lease) -> Self {
         let seen = digest(self.seen, &lease.until);
         Self { lease, seen, ..self }

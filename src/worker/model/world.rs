@@ -151,7 +151,7 @@ impl World {
     /// A person who is due; otherwise when there may be one.
     pub(super) fn claim(&mut self) -> Result<Claimed, Option<UnixMs>> {
         let request = ClaimRequest {
-            // The name only matters for lost answers, of which there are none here; all workers are alike.
+            // The name only matters for lost answers, and there are none here; all workers are alike.
             worker: "worker".into(),
             number: 1,
             lost_from: None,

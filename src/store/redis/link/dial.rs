@@ -149,7 +149,7 @@ impl managed::Manager for Dialler {
     type Error = LinkError;
 
     async fn create(&self) -> Result<MultiplexedConnection, LinkError> {
-        // `WAITAOF` answers at the latest when its own timeout ends.
+        // `WAITAOF` answers by the end of its own timeout.
         let response = self.options.durable_timeout + self.options.response_timeout;
         let (connection, _) = connect_for(&self.options, &self.to, Callee::Server, response).await?;
         Ok(connection)

@@ -2,7 +2,7 @@
 --
 -- scripts.rs puts in front: COMMANDS, what the script calls; the names of the fixed keys that its text uses,
 -- which come first in KEYS; FIXED, how many they are. The script's own keys follow. Keys of people whom a script
--- finds by itself are made of ROOT: all keys have one hash tag, and so one slot.
+-- looks up are built from ROOT: all keys have one hash tag, and so one slot.
 -- ARGV[1]: 0: the server's clock counts. Tests bring one of their own: now in ms since the epoch, or, below 0, what
 -- the server's clock would say.
 -- Returns { keys that cannot be read, … }. Text is never compared by `<`: that would depend on the server's locale.
