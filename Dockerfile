@@ -22,7 +22,7 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 COPY config config
 COPY build.rs ./
 COPY src src
-# What `--version` tells: there is no git here.
+# For `--version`: there is no git here.
 ARG REVISION=
 # Cargo goes by time, and the sources may be older than what stood in for them.
 RUN touch src/lib.rs src/main.rs \

@@ -126,7 +126,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether the process is stopping: nothing new is to be taken.
+    /// Whether the process is stopping: nothing new may be started.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
@@ -137,7 +137,7 @@ impl Lifecycle {
         self.stopping.cancelled().await;
     }
 
-    /// Ready when everything is to be dropped.
+    /// Ready when everything must be dropped.
     pub async fn stopping_at_once(&self) {
         self.at_once.cancelled().await;
     }

@@ -29,13 +29,13 @@ impl TrustedProxies {
         self
     }
 
-    /// Whether who connects from this address is one that is believed.
+    /// Whether a client at this address is a trusted proxy.
     #[must_use]
     pub fn is_proxy(&self, peer: IpAddr) -> bool {
         self.hops > 0 || self.trusts(peer)
     }
 
-    /// Whether the proxy at this address is believed.
+    /// Whether the proxy at this address is trusted.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();

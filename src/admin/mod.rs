@@ -81,7 +81,7 @@ pub struct AdminOptions {
     pub listen: String,
     /// The host names it answers to, in lower case, besides addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// Which proxies' forwarded headers are believed.
+    /// Which proxies' forwarded headers are trusted.
     pub proxies: TrustedProxies,
 }
 

@@ -30,7 +30,7 @@ const TAKING_TIME: Duration = Duration::from_secs(10);
 pub(super) struct Begun(Rc<RefCell<Heads>>);
 
 impl Begun {
-    /// One more request, with a body of this length; none: it has no body, or its length is not told.
+    /// One more request, with a body of this length; none: it has no body, or its length is unknown.
     pub(super) fn count(&self, body: Option<u64>) {
         self.0.borrow_mut().begin(body);
     }
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(heads.ends.len(), 1, "what follows it is a head");
         heads.begin(None);
         assert!(heads.ends.is_empty());
-        // What was given up cannot say which head begins, so no length is believed.
+        // After giving up it is not known which head begins, so no length is trusted.
         heads.read(b"\n\n\n\n");
         heads.give_up();
         heads.begin(Some(1 << 40));

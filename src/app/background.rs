@@ -25,7 +25,7 @@ const FAILING_SECRETS_MAX: usize = 50;
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// How often a store that was not there at the start is asked for again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
-/// How often we look whether HR and the members are to be compared.
+/// How often we check whether a comparison of HR and the members is due.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
 /// How often we look whether the people of a source that is gone are still there.
 const GONE_EVERY: Duration = Duration::from_secs(5);

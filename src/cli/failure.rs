@@ -72,7 +72,7 @@ impl Failure {
 fn last_words(json: Option<serde_json::Value>, text: String) {
     let (done, written) = mpsc::channel();
     let write = move || {
-        // Nobody is left to be told that it cannot be written.
+        // Nobody is left to read that it cannot be written.
         let _ = match json {
             Some(json) => writeln!(std::io::stdout(), "{json}"),
             None => writeln!(std::io::stderr(), "{text}"),

@@ -8,7 +8,7 @@ use super::people::PageArgs;
 use super::{Context, block_on};
 use crate::admin::api::shapes::{JobBody, JobsBody};
 
-/// Who is idle has no open job.
+/// Idle people have no open jobs.
 const JOB_STATES: [&str; 6] = ["waiting", "running", "held", "scheduled", "incomplete", "blocked"];
 
 /// Which jobs, or which one.

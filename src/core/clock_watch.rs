@@ -35,7 +35,7 @@ pub struct ClockWatch {
 
 impl ClockWatch {
     /// What the time may be. `even_ms`: what the clock that nobody can set shows. `settled_ms`: for how long the wall's
-    /// clock must have run on evenly to be believed.
+    /// clock must have run steadily to be trusted.
     pub fn look(&mut self, wall: UnixMs, even_ms: u64, settled_ms: u64) -> TimeRange {
         if let Some((wall_before, even_before)) = self.last {
             let passed = even_ms.saturating_sub(even_before);

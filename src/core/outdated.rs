@@ -60,8 +60,8 @@ pub struct Streak {
 }
 
 impl Streak {
-    /// Notes how many of the events that were just folded were news, and how many were outdated. Returns what is to be
-    /// reported now.
+    /// Notes how many of the events that were just folded were news, and how many were outdated. Returns what to
+    /// report now.
     pub fn note(&mut self, news: u64, outdated: u64, now: UnixMs) -> Option<Say> {
         if news > 0 {
             self.seen = Seen::default();

@@ -107,9 +107,9 @@ pub struct SourceTally {
     pub whole_at: UnixMs,
     /// Deliveries that came again under an id that was known, and said something else.
     pub conflicts: Seen,
-    /// Events whose time lay so far ahead that it was not believed.
+    /// Events whose time was too far ahead to be trusted.
     pub ahead: Seen,
-    /// When the last delivery came that had times, and all of them were believed.
+    /// When the last delivery came that had times, all of them plausible.
     pub in_time_at: UnixMs,
     /// Events that state something and have no time.
     pub untimed: Seen,
@@ -389,7 +389,7 @@ pub enum TroubleKind {
     Dropped,
     /// A verification token is offered that no file is configured for.
     TokenOffered,
-    /// Given times lie so far ahead that they are not believed.
+    /// Given times are too far ahead to be trusted.
     Ahead,
     /// Some events have no time, and others have one.
     Untimed,

@@ -72,11 +72,11 @@ pub struct IntakeOptions {
     pub connections_max: usize,
     /// Connections of one peer open at once; beyond it, the same among its own.
     pub connections_per_peer: usize,
-    /// Proxies whose forwarded addresses are believed.
+    /// Proxies whose forwarded addresses are trusted.
     pub proxies: TrustedProxies,
     /// What `Retry-After` says with a 503, in seconds.
     pub retry_after_s: u64,
-    /// How long deliveries in flight may take to finish once [`Intake::serve`] is told to stop, in
+    /// How long deliveries in flight may take to finish once [`Intake::serve`] is stopped, in
     /// seconds.
     pub shutdown_grace_s: u64,
 }

@@ -231,7 +231,8 @@ impl Worker {
         }
     }
 
-    /// Tells those whose member this person has what HR says about this person by now. Stored before it counts as told.
+    /// Notifies the former owners of this person's member of what HR says about this person now. Stored before it
+    /// counts as sent.
     async fn tell_formers(&self, document: &mut Document, now: UnixMs) -> Result<(), StoreError> {
         for (to, owner) in document.tell_formers(now) {
             let word = Word::Groups { from: document.person.clone(), groups: Groups::default(), owner: Some(owner) };
@@ -240,7 +241,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells another record something about the member who was handed over between the two.
+    /// Sends another record something about the member who was handed over between the two.
     async fn tell_record(&self, to: Person, word: Word) -> Result<(), StoreError> {
         let now = self.clock.now();
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());

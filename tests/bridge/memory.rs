@@ -63,7 +63,7 @@ fn at_once(bridge: &Bridge, bodies: usize, unit: &str) -> Vec<Option<u16>> {
                     let mut socket = TcpStream::connect(listen).unwrap();
                     socket.set_read_timeout(Some(PATIENCE)).unwrap();
                     let (most, last) = body.as_bytes().split_at(body.len() - 1);
-                    // Some lose their share of memory to later ones, and are told so.
+                    // Some lose their share of memory to later ones, and get a 503.
                     let sent = socket.write_all(head(&id, body.len(), &signature, now).as_bytes());
                     let sent = sent.and_then(|()| socket.write_all(most));
                     ready.wait();

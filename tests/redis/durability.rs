@@ -120,7 +120,7 @@ async fn an_operators_confirmed_act_is_as_durable_as_configured() {
     let store = open(&primary.url(), &[("durability", "replicated"), ("durable_timeout_ms", "500")]);
     // The question that `check` asks.
     assert_eq!(code(store.check().await), Code::StoreNotDurable);
-    // An operator who is told that a hold is set relies on it.
+    // An operator relies on a hold that was confirmed.
     assert_eq!(code(store.put_shared("holds", 0, "held".into()).await), Code::StoreNotDurable);
     assert_eq!(code(store.discard_unmapped(new_id()).await), Code::StoreNotDurable);
 }

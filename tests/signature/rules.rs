@@ -73,7 +73,7 @@ fn a_genuine_delivery_outside_its_window_is_stale_either_way() {
     assert_eq!(judged(&scheme, &headers, SIGNED_AT.plus_ms(301_000)), Some(Refusal::TooOld));
     assert_eq!(judged(&scheme, &headers, SIGNED_AT.minus_ms(300_000)), None);
     assert_eq!(judged(&scheme, &headers, SIGNED_AT.minus_ms(301_000)), Some(Refusal::TooNew));
-    // A forged delivery is not told that its time is wrong: the signature is checked first.
+    // The answer to a forged delivery does not say that its time is wrong: the signature is checked first.
     let forged = signed(&scheme, "whsec_AAAA", BODY, "msg_1", UnixMs(0));
     assert_eq!(judged(&scheme, &forged, SIGNED_AT), Some(Refusal::Mismatch));
     assert!(Refusal::TooOld.is_stale() && !Refusal::Mismatch.is_stale());

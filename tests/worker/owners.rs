@@ -307,7 +307,7 @@ async fn a_changed_address_is_given_up_however_the_attempt_ends() {
 #[tokio::test]
 async fn a_refused_address_is_given_up_with_the_next_one() {
     let bench = moved_to_a_taken_address().await;
-    // A blocked person gives nothing up: the person who waits for it is told so.
+    // A blocked person gives nothing up: the person waiting for it is blocked, too.
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
     bench.accept(moved("E-1", "john@example.com", "John", "Smith", 3)).await;

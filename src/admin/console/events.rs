@@ -1,4 +1,4 @@
-//! `GET /events`: server-sent events that tell a page to reload itself because something changed. They carry no data.
+//! `GET /events`: server-sent events that make a page reload itself because something changed. They carry no data.
 //! The store is checked for changes at most once a second, for all listeners together, and not at all while there are
 //! none.
 

@@ -387,7 +387,7 @@ impl Mapping {
             || self.assume.is_some_and(|kind| meaning.kind() == Some(kind))
     }
 
-    /// What keeps everybody from being hired by it alone. A roster or another source may say the rest.
+    /// Why it alone hires nobody. A roster or another source may say the rest.
     #[must_use]
     pub fn lacks_for_hires(&self) -> Option<&'static str> {
         let reads = self.can_mean(Meaning::Notice) || self.can_mean(Meaning::Deleted);

@@ -144,7 +144,7 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_wait: Option<GroupsWait>,
     /// Records that HR had not said to be of somebody who has left when their member was handed over to this person:
-    /// they are told what becomes of this person.
+    /// they are notified of what happens to this person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formers: Vec<FormerRecord>,
 }
@@ -273,7 +273,7 @@ impl Document {
         }
     }
 
-    /// Notes somebody whose member was handed over to this person, and who is told what HR says of this person from now
+    /// Notes the former owner of this person's member, to be notified of what HR says about this person from now
     /// on.
     pub fn note_former(&mut self, person: Person, now: UnixMs) {
         self.formers.retain(|former| former.person != person);
@@ -285,7 +285,7 @@ impl Document {
         self.formers.push(FormerRecord { person, address, told });
     }
 
-    /// Those former records that do not know yet what HR says of this person now. They count as told.
+    /// Those former records that do not know yet what HR says about this person now. They count as notified.
     pub fn tell_formers(&mut self, now: UnixMs) -> Vec<(Person, OwnerNow)> {
         if self.record.closed.is_some() {
             return Vec::new();

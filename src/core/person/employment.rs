@@ -199,7 +199,7 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         self.words.retain(|word| !is_taken_back(word));
     }
 
-    /// Takes out the statements that were derived from others, so that they can be derived anew.
+    /// Takes out the statements that were derived from others, so that they can be derived again.
     pub fn take_out(&mut self, follows: impl Fn(&TimedWord<S>) -> bool) {
         self.words.retain(|word| !follows(word));
     }
@@ -446,7 +446,7 @@ mod tests {
         let employment = folded(&ahead);
         assert_eq!((state(&employment, 50), employment.next_change(UnixMs(50))), (Some(Left), None));
         assert_eq!(state(&folded(&[word(Employed, 90, 90)]), 50), Some(Employed));
-        // What was announced for a time before that is withdrawn by it.
+        // It withdraws what was announced for an earlier time.
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
             let words = [word(Employed, 10, 10), word(Left, 12, 70), word(Employed, 90, 90)];
             let employment = folded(&order.map(|place: usize| words[place]));

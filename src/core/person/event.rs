@@ -76,7 +76,7 @@ impl<T> Stated<T> {
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
-    /// The time of the event was told as a day, without an hour: when that day ends.
+    /// The time of the event was stated as a day, without an hour: when that day ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day_ends: Option<UnixMs>,
     /// Employment, and from when on; none: from the moment of the event.
@@ -141,7 +141,7 @@ impl Facts {
         }
     }
 
-    /// The given name that these facts alone come to: the preferred one, if they state one.
+    /// The given name that follows from these facts alone: the preferred one, if they state one.
     #[must_use]
     pub fn given_name_that_counts(&self) -> Option<&Stated<Name>> {
         let preferred = self.preferred_given_name.as_ref().filter(|name| **name != Stated::None);

@@ -164,7 +164,7 @@ mod tests {
 
     const DAY: i64 = 100;
 
-    /// A statement by its value, when it was told for, and until when that may have been.
+    /// A statement by its value, the time that it was stated for, and the latest time that this may mean.
     type Said = (&'static str, i64, Option<i64>);
 
     fn said(words: &[Said]) -> (String, Vec<bool>) {

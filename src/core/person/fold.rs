@@ -28,7 +28,7 @@ pub struct Folding {
     pub strangers: Vec<(JobId, Event)>,
     /// The groups of members who were handed over, to be sent to the member's new owner.
     pub passes_on: Vec<(Person, Groups)>,
-    /// How many events had a time too far ahead to be believed.
+    /// How many events had a time too far ahead to be trusted.
     pub ahead: u32,
     /// How many events said something that is news.
     pub told_news: u64,

@@ -61,14 +61,14 @@ pub enum Word {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_another: bool,
     },
-    /// What one of the two records tells the other after a hand-over. The former one sends the groups of the member, in
+    /// What one of the two records sends the other after a hand-over. The former one sends the groups of the member, in
     /// case the new owner could not record them; the new owner sends what HR says about them since.
     Groups {
         /// Whose record it is.
         from: Person,
         /// Which.
         groups: Groups,
-        /// What HR says about the new owner, if it is they who tell.
+        /// What HR says about the new owner, if they are the sender.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<OwnerNow>,
     },

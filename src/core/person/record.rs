@@ -12,7 +12,7 @@ use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
 use crate::core::time::UnixMs;
 
-/// How far ahead of acceptance a stated time is believed. Beyond that, the time of acceptance counts: a start date,
+/// How far ahead of acceptance a stated time is trusted. Beyond that, the time of acceptance counts: a start date,
 /// or a wrong clock, must not outdate everything that happens until then.
 pub const AHEAD_MS_MAX: u64 = 3_600_000;
 /// A statement that arrives after a roster was read is newer than the roster only if it is dated at most this long
@@ -63,7 +63,7 @@ pub struct Record {
 /// A statement on nothing but the first day of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// When they are to be in the team.
+    /// When they should be in the team.
     pub from: UnixMs,
     /// When HR said so.
     #[serde(flatten)]
@@ -590,7 +590,7 @@ mod tests {
                 assert_eq!((folded(&events, 150), folded(&events, 250)), (Some(Employed), ends), "{order:?}");
             }
         }
-        // A person who is to begin is not there yet.
+        // A person who has yet to begin is not there.
         let begins = said(EventKind::Hire, 10, (Employed, Some(UnixMs(200))), false);
         let inactive = said(EventKind::Update, 14, (Left, None), false);
         let events = [begins, inactive];
@@ -682,7 +682,7 @@ mod tests {
             (vec![hire(10, 500), moved(20, 300)], 200, 300),
             (vec![hire(10, 500), moved(20, 300), moved(30, 600)], 550, 600),
             (vec![hire(10, 500), moved(20, 700), moved(600, 900)], 850, 900),
-            // Said before HR told of the hire, or after the day on which they began.
+            // Said before HR reported the hire, or after the day on which they began.
             (vec![hire(30, 500), moved(20, 700)], 450, 500),
             (vec![hire(10, 15), moved(20, 700)], 14, 15),
         ] {

@@ -21,7 +21,7 @@ pub struct LeaverFigure {
     pub recent: u64,
     /// Since when the first of these has waited.
     pub since: Option<UnixMs>,
-    /// How many were told of long enough.
+    /// How many have been reported long enough.
     pub long_ago: u64,
 }
 

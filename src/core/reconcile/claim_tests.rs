@@ -116,7 +116,7 @@ fn a_leavers_address_is_free_if_their_account_is_gone_or_has_another() {
         let ending = world.tell(&[second(update(30, "ada@example.com", "-", "-"))]);
         assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
         let Standing::Blocked { at: Some(again), .. } = ending.standing else { panic!("{:?}", ending.standing) };
-        // Somebody makes room in the team, and tells nobody.
+        // Somebody frees the address in the team, unknown to the bridge.
         let place = world.team.users.iter().position(|user| user["userName"] == "ada@example.com").unwrap();
         if is_renamed {
             world.team.users[place]["userName"] = json!("former.ada@example.com");

@@ -167,7 +167,7 @@ impl GroupsState {
         self.no_patch = true;
     }
 
-    /// The next call for a person who is to be in the groups `wanted`.
+    /// The next call for a person who should be in the groups `wanted`.
     pub(super) fn next(
         &mut self,
         document: &mut Document,

@@ -76,7 +76,7 @@ fn success(asked: &Request, sought: &[String], http: &HttpReply) -> Outcome {
     let member = || member::read(body, http.etag.as_deref()).map(Box::new);
     let page = |start_index, sought| listing::read(body, start_index, sought).map_or_else(unreadable, Outcome::Members);
     match asked {
-        // A 201 is believed, whatever became of the body; any other 2xx must show the member.
+        // A 201 is trusted, whatever happened to the body; any other 2xx must show the member.
         Request::Create(_) => match member() {
             None if http.status != 201 => unreadable(),
             shown => Outcome::Created(shown),

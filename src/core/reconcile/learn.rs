@@ -200,7 +200,7 @@ impl AttemptState {
         };
         // A reply that shows somebody else says nothing about the member that was written.
         if !shows_it || request.member_id() != Some(&*member.id) {
-            // The reply is not believed; a read must show the state.
+            // The reply is not trusted; a read must show the state.
             self.unshown = Some(operation);
             self.shown = None;
             return;

@@ -34,7 +34,7 @@ impl Listing {
     }
 }
 
-/// Who is asked for.
+/// The person searched for.
 #[derive(Clone, Copy)]
 pub(super) enum Sought<'a> {
     /// Members whose `userName` has one of these keys.

@@ -196,7 +196,7 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
         Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
         Look::Ended(Found::Nobody { paged, complete }) => {
-            // If nobody is to be created, the look-up is repeated until it has covered all members.
+            // If nobody may be created, the look-up is repeated until it has covered all members.
             if paged && (complete || standing == Standing::Employed) {
                 state.document.paged = Some((now, email.key().to_owned()));
             }
@@ -594,7 +594,7 @@ fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &Pl
     (now.ms_since(unconfirmed.at) < pause_ms).then(|| finish(try_again(Code::ScimNotApplied, None, true)))
 }
 
-/// Whether anything is to be written.
+/// Whether anything must be written.
 fn differs(state: &AttemptState, seen: &Seen, standing: Standing) -> bool {
     let membership = match (standing, seen.active) {
         (Standing::Left, Active::On) | (Standing::Employed, Active::Off) => true,

@@ -17,7 +17,7 @@ use crate::core::time::UnixMs;
 
 #[test]
 fn a_leave_without_a_known_address_waits_for_one_and_is_reported() {
-    // Where rules tell who is in scope, they may have been out of it all the time.
+    // If rules decide who is in scope, they may have been out of it all the time.
     let mut world = World::new();
     world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
     assert_eq!(world.tell(&[leave(20)]).ended[0].1, Finished::NotAMember);

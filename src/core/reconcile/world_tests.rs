@@ -100,7 +100,7 @@ pub(super) struct World {
     crashed: bool,
     /// Words that come while somebody waits: one after each attempt that is not the last.
     pub(super) arriving: Vec<Event>,
-    /// Whether the source's rules tell who is in scope.
+    /// Whether the source has rules for who is in scope.
     pub(super) has_scope: bool,
 }
 
@@ -316,7 +316,7 @@ pub(super) fn ada(given: &str, family: &str, active: bool) -> (String, String, S
     ("ada@example.com".to_owned(), given.to_owned(), family.to_owned(), active)
 }
 
-/// The same event, telling a department, too; `-`: nothing of it, empty: none.
+/// The same event with a department; `-`: not stated, empty: none.
 pub(super) fn of_department(mut event: Event, department: &str) -> Event {
     if department != "-" {
         let labels = Label::parse(department).into_iter().collect();

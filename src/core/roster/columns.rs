@@ -43,7 +43,7 @@ pub struct Columns {
     rules: RowRules,
 }
 
-/// What a row comes to.
+/// What a row means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowEvent {
     /// What it says is so.

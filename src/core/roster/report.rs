@@ -317,7 +317,7 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Plans for somebody whose member was handed over. A row about them is applied, to be told if it is not followed.
+    /// Plans for somebody whose member was handed over. A row about them is applied, so that it is reported if not followed.
     fn plan_closed(&mut self, document: &Document, import: Option<String>) -> Option<Planned> {
         let closed = document.record.closed.as_ref()?;
         let is_listed = import.is_some() && document.record.works_here();
@@ -396,7 +396,7 @@ impl<'t> Planner<'t> {
         if let Some(problem) = self.list.problem() {
             self.report.warnings.push(problem);
         }
-        // An empty list is not believed while any member is known, even if the guard's limits would allow so few to go.
+        // An empty list is not trusted while any member is known, even if the guard's limits would allow so few to go.
         let is_empty = self.list.is_empty() && self.known > 0;
         let is_shrunken = is_empty || (self.gone > 0 && self.gone > self.terms.guard.leaves_at_once(self.known));
         if is_shrunken {

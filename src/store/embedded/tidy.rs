@@ -45,7 +45,7 @@ pub(super) fn watch(clock: &LeaseClock) -> ClockWatch {
     watch
 }
 
-/// What is forgotten does not come back. So a leap of the wall's clock is no time that has passed until that clock has run on
+/// What is forgotten does not come back. So a leap of the wall clock counts as passed time only once that clock has run on
 /// evenly for a while; and none counts for a while where the clock may have been wrong when the store was opened.
 fn time_that_counts(work: &mut Work<'_>, now: UnixMs) -> Option<UnixMs> {
     let before = UnixMs(work.control.tidied);

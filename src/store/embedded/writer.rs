@@ -52,7 +52,7 @@ pub(super) struct Published {
     /// As of the last commit.
     pub(super) control: Mutex<Control>,
     pub(super) woken: Notify,
-    /// Cancelled when the writer has ended and was not told to.
+    /// Cancelled when the writer has ended unasked.
     pub(super) broken: CancellationToken,
 }
 
@@ -141,7 +141,7 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || {
                 let broken = state.shared.broken.clone();
-                // Its memory may be inconsistent: the next process reads everything anew.
+                // Its memory may be inconsistent: the next process reads everything again.
                 if std::panic::catch_unwind(AssertUnwindSafe(|| state.serve(waiting))).is_err() {
                     broken.cancel();
                 }

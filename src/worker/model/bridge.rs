@@ -24,11 +24,11 @@ pub(super) struct Bridge {
 /// A step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
-    /// HR sends an event, and hears the answer.
+    /// HR sends an event, and gets the answer.
     Deliver(usize),
     /// HR sends an event, and hangs up before the answer.
     DeliverAndHangUp(usize),
-    /// What was remembered is queued, and HR hears the answer.
+    /// A remembered delivery is queued, and HR gets the answer.
     Queue,
     /// The intake dies between remembering and queueing.
     IntakeDies,

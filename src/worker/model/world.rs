@@ -54,7 +54,7 @@ pub(super) struct Mishaps {
     pub(super) crashes: u32,
     /// A lease runs out while its worker still lives.
     pub(super) expiries: u32,
-    /// The HR system hangs up before it hears that a delivery was accepted.
+    /// The HR system hangs up before it gets the answer that a delivery was accepted.
     pub(super) hang_ups: u32,
     /// A call takes effect and its reply is lost.
     pub(super) lost_replies: u32,

@@ -143,7 +143,7 @@ fn a_filter_as_deep_as_the_bound_allows_is_read_on_a_threads_usual_stack() {
         while parts(&text) > FILTER_PARTS_MAX {
             text = text.strip_prefix(open).unwrap().strip_suffix(close).unwrap().to_owned();
         }
-        // Whether it is taken or refused: it must come back.
+        // Accepted or refused, it must return.
         let _ = filter(&text);
         let _ = filter(&text[..text.len() - close.len()]);
     };

@@ -78,7 +78,7 @@ fn decoded(text: &str) -> Vec<(Encoding, Vec<u8>)> {
         (Encoding::Base64url, BASE64URL_NOPAD.decode(unpadded)),
     ];
     let found = all.into_iter().filter_map(|(encoding, bytes)| Some((encoding, bytes.ok()?)));
-    // If no character tells which alphabet it is, the common one is assumed.
+    // If no character shows which alphabet it is, the common one is assumed.
     found.filter(|(encoding, _)| *encoding != Encoding::Base64url || text.contains(['-', '_'])).collect()
 }
 

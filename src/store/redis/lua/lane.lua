@@ -152,7 +152,7 @@ local function append(lane, body)
   call('APPEND', lane.key, next_seq() .. body)
 end
 
--- The same for the person who has that lane, or is to have it. `newest`: the key of the delivery or ''.
+-- The same for the person who has that lane, or will have it. `newest`: the key of the delivery or ''.
 -- Answers the lane; false: it cannot be parsed.
 local function append_to(key, source, body, newest)
   local lane = read_lane(key)
