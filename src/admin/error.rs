@@ -68,7 +68,7 @@ pub enum AdminError {
     /// The mapping of the dead letter's source still cannot read it.
     #[error("the record still cannot be mapped: {code} ({detail})")]
     StillUnmapped {
-        /// Why.
+        /// The reason.
         code: Code,
         /// Fields and shapes, never values.
         detail: String,

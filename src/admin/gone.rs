@@ -1,8 +1,8 @@
-//! Sources that are not configured any more, or under another name, while the store has people of theirs: nobody applies
-//! what HR says of these.
+//! Sources that were removed from the configuration, or renamed, while the store has people of theirs: events about these
+//! people are not applied.
 //!
-//! All people are counted where the configured names have changed, and again where somebody who was counted does not count
-//! any more; otherwise a few of them are looked at.
+//! All people are counted when the configured names have changed, and again when somebody who was counted no longer counts;
+//! to find that out, a few of them are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,13 +19,13 @@ use crate::store::{Page, PersonRow, Stats};
 
 /// How many people are read at once.
 const ROWS: usize = 500;
-/// How many people of each source are looked at to see whether the count still holds.
+/// How many people of each source are checked to see whether the count still holds.
 const LOOKED_AT: usize = 20;
-/// For how long a count is good for the names that it was made for, although another process has others: the two would
-/// otherwise count in turns.
+/// How long a count stays valid for its names after a process with other names has counted: otherwise the two would count
+/// in turns.
 const GOOD_FOR_MS: u64 = 10 * 60_000;
 
-/// What was counted.
+/// The last count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Counted {
@@ -33,7 +33,7 @@ struct Counted {
     names: BTreeSet<String>,
     /// The names of other processes' counts, separated by spaces, and when they counted.
     others: BTreeMap<String, UnixMs>,
-    /// The people of every source, those configured then included: another process may not have them.
+    /// The people of every source, even of configured ones: another process may not have those configured.
     sources: BTreeMap<String, Members>,
 }
 

@@ -65,7 +65,7 @@ pub enum Deed {
     Replay,
     /// Discards them.
     Discard {
-        /// Why.
+        /// The reason given.
         reason: Option<String>,
     },
 }

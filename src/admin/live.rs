@@ -50,7 +50,7 @@ pub enum Has {
 /// What the target has, and how that was found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveLook {
-    /// When.
+    /// When it happened.
     pub at: UnixMs,
     /// The calls, in order.
     pub calls: Vec<LiveCall>,

@@ -91,7 +91,7 @@ pub struct AdminOptions {
 pub struct BindError {
     /// The address.
     pub listen: String,
-    /// Why.
+    /// The cause.
     pub source: std::io::Error,
 }
 

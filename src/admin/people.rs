@@ -24,7 +24,7 @@ const SEARCH_PAGES_MAX: usize = 20;
 /// A person, with what one row of the store says about them.
 #[derive(Debug, Clone)]
 pub struct PersonView {
-    /// Who.
+    /// The person.
     pub person: Person,
     /// Their lane.
     pub row: PersonRow,
@@ -52,7 +52,7 @@ pub struct WholePerson {
 pub struct JobView {
     /// Its id.
     pub id: JobId,
-    /// Whose it is.
+    /// The person that it is about.
     pub person: Person,
     /// Its kind; none if only its end is still in the story.
     pub kind: Option<EventKind>,

@@ -26,7 +26,7 @@ pub struct Remapped {
 pub struct StillUnmapped {
     /// Who it is about, if it says at least that.
     pub person: Option<Person>,
-    /// Why.
+    /// The reason.
     pub code: Code,
     /// Fields and shapes, never values.
     pub detail: String,

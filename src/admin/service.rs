@@ -186,7 +186,7 @@ pub(super) struct Noted<'t> {
     pub(super) target: &'t str,
     /// To how many.
     pub(super) count: Option<u64>,
-    /// Why.
+    /// The reason given.
     pub(super) reason: Option<&'t str>,
 }
 

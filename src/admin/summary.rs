@@ -29,7 +29,7 @@ pub struct WaitsFor {
     pub code: Option<Code>,
     /// What to do; none if there is nothing to do.
     pub action: Option<String>,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// When they are due.
     pub due_at: Option<UnixMs>,

@@ -25,7 +25,7 @@ const LIVE_PEOPLE_MAX: usize = 3;
 /// What to try.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// Whose mapping.
+    /// The source whose mapping is used.
     pub source: SourceName,
     /// The payload.
     pub payload: Bytes,
@@ -49,7 +49,7 @@ pub struct Tried {
 /// What it would do for one person.
 #[derive(Debug, Clone)]
 pub struct PersonTried {
-    /// Who.
+    /// The person.
     pub person: Person,
     /// Whether the bridge has heard of them before.
     pub is_known: bool,

@@ -80,9 +80,9 @@ impl Act {
 /// One act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// When.
+    /// When it happened.
     pub at: UnixMs,
-    /// Who, by the name of their token.
+    /// The operator, by the name of their token.
     pub by: String,
     /// What.
     pub act: Act,
@@ -92,7 +92,7 @@ pub struct Line {
     /// To how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// Why, if they said so.
+    /// The reason, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -35,7 +35,7 @@ pub struct Captures {
 /// How a source is captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Until when.
+    /// When it ends.
     pub until: UnixMs,
     /// How many of its last deliveries are kept.
     pub keep: usize,

@@ -85,7 +85,7 @@ pub struct Hold {
     pub scope: HoldScope,
     /// Why: one of the `HOLD-` codes.
     pub code: Code,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// When the next probe may be made; none for a hold that only an operator lifts.
     pub next_probe_at: Option<UnixMs>,
@@ -135,7 +135,7 @@ pub struct Probing {
     pub by: String,
     /// When another worker may take over: this one may have died.
     pub until: UnixMs,
-    /// Since when.
+    /// When it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixMs>,
 }
@@ -147,7 +147,7 @@ pub struct Lifted {
     pub scope: HoldScope,
     /// Its code.
     pub code: Code,
-    /// When.
+    /// When it happened.
     pub at: UnixMs,
     /// How many probes it had.
     pub probes: u32,

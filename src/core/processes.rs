@@ -58,7 +58,7 @@ pub struct FailingSecret {
     pub key: String,
     /// What is wrong with the file.
     pub reason: String,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
 }
 

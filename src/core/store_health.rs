@@ -132,7 +132,7 @@ pub struct FailingOperation {
     pub operation: StoreOperation,
     /// The text of a [`Code`], which may be one that this version does not know.
     pub code: String,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// How often it failed in the last minute.
     pub lately: u64,

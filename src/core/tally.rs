@@ -49,9 +49,9 @@ pub const SELDOM: u64 = 3;
 pub struct Seen {
     /// How often.
     pub count: u64,
-    /// When first.
+    /// The first time.
     pub since: UnixMs,
-    /// When last.
+    /// The last time.
     pub last_at: UnixMs,
 }
 

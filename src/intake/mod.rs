@@ -122,7 +122,7 @@ pub enum IntakeError {
     Bind {
         /// The address.
         listen: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// A source's scheme cannot be used.

@@ -46,7 +46,7 @@ pub struct RefusedRow {
 pub struct Imported {
     /// Its id.
     pub id: String,
-    /// When.
+    /// When it happened.
     pub at: UnixMs,
     /// Rows of the file.
     pub rows: u64,

@@ -70,7 +70,7 @@ pub enum Record {
     Person(Box<PersonRecord>),
     /// An entry of the inbox of an existing person.
     Entry {
-        /// Whose.
+        /// The person whose record it is.
         person: PersonId,
         /// Its place.
         seq: u64,
@@ -152,7 +152,7 @@ pub struct PersonRecord {
     pub document: Option<Bytes>,
     /// Their lane, never `Running`: if their lease ran out, they are due since they were claimed.
     pub lane: Lane,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// The key of their newest delivery, if it counts only while it is the newest.
     pub newest: Option<[u8; 16]>,

@@ -46,7 +46,7 @@ pub struct TriedBody {
 /// What it would do for one person.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PersonTriedBody {
-    /// Who.
+    /// The person.
     pub person: PersonRef,
     /// Whether the bridge knew them already.
     pub is_known: bool,

@@ -96,9 +96,9 @@ pub struct Receiver {
 pub struct ReportedProblem {
     /// What was reported.
     pub line: Line,
-    /// When first.
+    /// The first time.
     pub first_at: UnixMs,
-    /// When last.
+    /// The last time.
     pub at: UnixMs,
 }
 
@@ -115,7 +115,7 @@ pub struct Line {
     pub action: String,
     /// How many people, deliveries, calls or dead letters.
     pub count: u64,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// The console's page with exactly these.
     pub page: String,
@@ -178,7 +178,7 @@ pub struct Message {
 /// Messages do not arrive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failing {
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// How often it was tried.
     pub tries: u32,

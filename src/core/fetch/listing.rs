@@ -47,7 +47,7 @@ pub enum PageEnd {
     },
     /// The system asks everybody to wait until then.
     Limited {
-        /// When.
+        /// The end of the pause.
         until: UnixMs,
     },
     /// The token was not accepted; a new one may be.

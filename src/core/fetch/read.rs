@@ -21,7 +21,7 @@ const PEOPLE_MAX: usize = 50_000;
 pub enum Asked {
     /// One person.
     Person {
-        /// Who.
+        /// The person.
         person: Person,
     },
     /// Everybody who changed.
@@ -65,7 +65,7 @@ pub enum ReadEnd {
     },
     /// The system asks everybody to wait.
     Limited {
-        /// Until when.
+        /// When it ends.
         until: UnixMs,
     },
     /// The system refuses everybody.
@@ -81,7 +81,7 @@ pub enum ReadEnd {
     },
     /// The request for this person is refused, or the answer cannot be used.
     Refused {
-        /// Why.
+        /// The reason.
         code: Code,
         /// Fields and shapes, never values.
         detail: String,

@@ -71,7 +71,7 @@ impl Template {
             let inner = brace.get(1..).unwrap_or_default();
             if let Some((name, after)) = inner.split_once('}').filter(|(name, _)| is_name(name)) {
                 let slot = Slot::parse(name).ok_or_else(|| {
-                    format!("`{{{name}}}` is unknown: there are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and what belongs to a login")
+                    format!("`{{{name}}}` is unknown: known are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and the fields of a login")
                 })?;
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal)));

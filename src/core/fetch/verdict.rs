@@ -173,14 +173,14 @@ pub enum ReadVerdict {
     HandOn(Vec<Record>),
     /// It is read again then.
     Again {
-        /// When.
+        /// When it happened.
         at: UnixMs,
-        /// Why.
+        /// The reason.
         code: Code,
     },
     /// Nobody may be read at this source before then.
     BackOff {
-        /// When.
+        /// The end of the pause.
         until: UnixMs,
     },
     /// The source's people wait.
@@ -192,7 +192,7 @@ pub enum ReadVerdict {
     },
     /// A dead letter, until something changes.
     Block {
-        /// Why.
+        /// The reason.
         code: Code,
         /// Fields and shapes, never values.
         detail: String,

@@ -113,7 +113,7 @@ pub enum RecordResult {
         /// Who it is about, if the record says.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<Person>,
-        /// Why.
+        /// The reason.
         code: Code,
         /// What exactly.
         detail: String,

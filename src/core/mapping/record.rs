@@ -38,7 +38,7 @@ pub enum Record {
 /// A record that is ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
-    /// Why.
+    /// The reason.
     pub why: IgnoredWhy,
     /// Its type, if it has one: cut short, without control characters.
     pub type_value: Option<String>,

@@ -31,8 +31,8 @@ const FORMAT_WITH_SCOPE: u32 = 2;
 const FORMAT_WITHOUT_SCOPE: u32 = 1;
 /// How many jobs are kept open. Beyond that, the oldest end as superseded: their facts are in the record.
 pub const OPEN_JOBS_MAX: usize = 200;
-/// How often, and for how long, an owner is found idle until nobody waits for them any more. Someone whose document
-/// cannot be read is looked at once a minute: this is more than two of those looks.
+/// If an owner is found idle this often, over this long, nobody waits for them any longer. An owner with an unreadable
+/// document is checked once a minute, so this covers more than two checks.
 const STANDSTILL_LOOKS: u32 = 5;
 const STANDSTILL_MS: u64 = 150_000;
 /// How many addresses are noted between two attempts. A claim on one that is not noted counts for nothing: the next
@@ -49,7 +49,7 @@ const LABELS_TOLD_MAX: usize = 200;
 pub struct Document {
     /// The format; see [`FORMAT`].
     pub format: u32,
-    /// Who.
+    /// The person.
     pub person: Person,
     /// What HR says.
     #[serde(default)]
@@ -105,7 +105,7 @@ pub struct Document {
     /// event ends this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_followed_since: Option<UnixMs>,
-    /// When an operator discarded that the HR system's API knows nobody of their id.
+    /// When an operator discarded the dead letter that said that the HR system's API knows nobody with their id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_at_hr: Option<UnixMs>,
     /// A row of an imported roster that is not applied yet.
@@ -143,8 +143,8 @@ pub struct Document {
     /// The member cannot be put into a group yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_wait: Option<GroupsWait>,
-    /// Records that HR had not said to be of somebody who has left when their member was handed over to this person:
-    /// they are notified of what happens to this person.
+    /// Former owners of this person's member whom HR had not reported as leavers when it was handed over: they are
+    /// notified of what happens to this person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formers: Vec<FormerRecord>,
 }
@@ -152,12 +152,12 @@ pub struct Document {
 /// A record whose member this person has.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormerRecord {
-    /// Whose.
+    /// The person whose record it is.
     pub person: Person,
     /// The key of the address that this person had when they took the member over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// What they know of this person.
+    /// What they were last sent about this person.
     pub told: OwnerNow,
 }
 
@@ -223,7 +223,7 @@ pub const GROUPS_PAUSE_MS_MAX: u64 = 86_400_000;
 /// A wait until the member has joined: only then can they be put into groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupsWait {
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// When it is tried again.
     pub due: UnixMs,
@@ -366,7 +366,7 @@ impl Document {
         self.was_out_of_scope && !self.record.is_out_of_scope(now)
     }
 
-    /// If the source has no rules of scope (any more), everybody is in scope.
+    /// Drops scope if the source has no rules for it (any more): then everybody is in scope.
     pub fn heed_scope(&mut self, has_rules: bool, now: UnixMs) {
         self.was_out_of_scope |= self.record.is_out_of_scope(now);
         if !has_rules {
@@ -472,7 +472,7 @@ impl Document {
         }
     }
 
-    /// As it is stored.
+    /// The form in which it is stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         // A struct of strings and numbers always serialises.
@@ -663,7 +663,7 @@ pub struct Staged {
     pub job: JobId,
     /// When it was imported: its facts count from then on.
     pub accepted_at: UnixMs,
-    /// Its place among all that the store accepted.
+    /// Its place in the order of acceptance.
     pub seq: u64,
     /// What it says.
     pub event: Event,
@@ -677,11 +677,11 @@ pub struct Staged {
 pub struct Trouble {
     /// The dead letter's id: that of the newest job that it stopped.
     pub id: JobId,
-    /// Why.
+    /// The reason.
     pub code: Code,
     /// Fields and shapes, ids of employees; never names or addresses.
     pub detail: String,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
 }
 
@@ -720,7 +720,7 @@ pub struct Progress {
     pub looks_in_part: u32,
     /// A write that was answered with a success but is not shown yet.
     pub unconfirmed: Option<Unconfirmed>,
-    /// They wait for somebody to give something up, but nothing is about to be done about that person.
+    /// They wait for somebody to give something up, but that person is not due for any work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standstill: Option<Standstill>,
 }
@@ -754,13 +754,13 @@ impl UnknownCreate {
 /// A look through the members that found nobody, and is no proof that there is nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looked {
-    /// When.
+    /// When it happened.
     pub at: UnixMs,
-    /// For which address.
+    /// The address searched for.
     pub key: String,
-    /// How many members it would have gone through at most.
+    /// How many members it would have covered at most.
     pub rows_max: u32,
-    /// If not all were looked at: how many were, in words for the operator. None: all were, but the target says that
+    /// If not all were covered: how many were, in words for the operator. None: all were, but the target says that
     /// the person is a member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_part: Option<String>,
@@ -769,7 +769,7 @@ pub struct Looked {
 /// A wait for a person who is not due for any work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standstill {
-    /// The claim that is waited for.
+    /// The claim that they wait for.
     pub key: String,
     /// When that was first seen.
     pub since: UnixMs,
@@ -778,7 +778,7 @@ pub struct Standstill {
 }
 
 impl Standstill {
-    /// It was seen once more.
+    /// It was seen again.
     #[must_use]
     pub fn again(before: Option<Self>, key: &str, now: UnixMs) -> Self {
         let before = before.filter(|before| before.key == key);
@@ -834,7 +834,7 @@ mod tests {
         assert_eq!(document.progress.failing_since, Some(now));
         let owed = document.owed_read.unwrap();
         assert_eq!((owed.first_at, owed.last_at), (now, now));
-        assert!(owed.due(0, false) <= now.plus_ms(3_600_000), "no longer than is ever asked for");
+        assert!(owed.due(0, false) <= now.plus_ms(3_600_000), "no longer than the longest pause");
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl fmt::Debug for Facts {
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Event {
-    /// Who.
+    /// The person.
     pub person: Person,
     /// Its kind.
     pub kind: EventKind,

@@ -55,7 +55,7 @@ pub enum Word {
     },
     /// The member belongs to another record from now on.
     HandedOver {
-        /// Whose it is.
+        /// The new owner.
         to: Person,
         /// They have another name, so it is not another record of the same human being.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -64,7 +64,7 @@ pub enum Word {
     /// What one of the two records sends the other after a hand-over. The former one sends the groups of the member, in
     /// case the new owner could not record them; the new owner sends what HR says about them since.
     Groups {
-        /// Whose record it is.
+        /// The former owner.
         from: Person,
         /// Which.
         groups: Groups,
@@ -76,14 +76,14 @@ pub enum Word {
     CutOff,
     /// An operator asks for another try.
     TryAgain {
-        /// Who, by the name of their token.
+        /// The operator, by the name of their token.
         by: String,
     },
     /// An operator discarded what blocks the person: what HR says is not applied until HR's next event.
     Discard {
-        /// Who, by the name of their token.
+        /// The operator, by the name of their token.
         by: String,
-        /// Why, if they said so.
+        /// The reason, if one was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },

@@ -78,7 +78,7 @@ pub struct Closed {
     /// They have another name, so it is not another record of the same human being.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_another: bool,
-    /// Since when.
+    /// When it began.
     pub at: UnixMs,
     /// What HR has said since then about the member's new owner, as far as it matters to this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,9 +16,9 @@ pub const DETAIL_CHARS_MAX: usize = 200;
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoryEntry {
-    /// When.
+    /// When it happened.
     pub at: UnixMs,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub note: Note,
 }
@@ -76,16 +76,16 @@ pub enum Note {
     TakenOver,
     /// Tried again at that time.
     RetryAt {
-        /// When.
+        /// When it is due.
         due_at: UnixMs,
-        /// Why.
+        /// The reason.
         code: Code,
     },
     /// Waits for a hold to be lifted; no attempt is counted.
     Held {
         /// Which.
         scope: HoldScope,
-        /// Why.
+        /// The reason.
         code: Code,
     },
     /// An announced leave waits for its time.
@@ -102,27 +102,27 @@ pub enum Note {
     GivenBack,
     /// Blocked: a dead letter, until something changes.
     Blocked {
-        /// Why.
+        /// The reason.
         code: Code,
     },
     /// An operator asked for another try.
     Replayed {
-        /// Who.
+        /// The operator, by the name of their token.
         by: String,
     },
     /// An operator discarded what blocked them.
     Discarded {
-        /// Who.
+        /// The operator, by the name of their token.
         by: String,
     },
     /// The member was taken over from another record.
     TakenFrom {
-        /// Whose it was.
+        /// The former owner.
         person: Person,
     },
     /// The member was handed over to another record: events about this one are not applied any more.
     HandedOver {
-        /// Whose it is.
+        /// The new owner.
         person: Person,
     },
     /// A job ended.

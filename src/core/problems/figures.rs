@@ -136,7 +136,7 @@ pub struct FetchFigure {
 pub struct AlertFigure {
     /// Its host.
     pub host: String,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// How many times we tried.
     pub tries: u32,

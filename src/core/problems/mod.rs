@@ -42,7 +42,7 @@ pub struct Problem {
     pub brief: String,
     /// How many people, deliveries, calls or dead letters: all of them.
     pub count: u64,
-    /// Since when.
+    /// When it began.
     pub since: UnixMs,
     /// What to do about it, in a line.
     pub action: String,

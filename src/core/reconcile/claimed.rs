@@ -21,7 +21,7 @@ pub enum Claimed {
     Ours,
     /// It was taken over from somebody; the same step put an entry into their inbox.
     TakenFrom {
-        /// Whose it was.
+        /// The former owner.
         person: Person,
         /// The member as they last read or wrote it.
         member: Option<Box<KnownMember>>,

@@ -15,7 +15,7 @@ pub enum Conclusion {
     Incomplete(Vec<&'static str>),
     /// It cannot be done until something changes.
     Blocked {
-        /// Why.
+        /// The reason.
         code: Code,
         /// More about it: names of fields, shapes of values, employee ids; no personal data.
         detail: String,
@@ -49,7 +49,7 @@ pub enum Conclusion {
     Hold {
         /// What.
         scope: HoldScope,
-        /// Why.
+        /// The reason.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,

@@ -66,7 +66,7 @@ pub fn has_left(document: &Document, is_blocked: bool, now: UnixMs) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Owner {
-    /// Who.
+    /// The person.
     pub person: Person,
     /// HR says that they have left, and they were switched off (or cannot be); or their member was handed over.
     pub has_left: bool,

@@ -18,12 +18,12 @@ pub enum Reply {
     Http(HttpReply),
     /// The request was not sent, so nothing happened.
     NotSent {
-        /// Why.
+        /// The reason given.
         reason: NoReply,
     },
     /// Sent, but no reply came: it may have taken effect.
     Lost {
-        /// Why.
+        /// The reason given.
         reason: NoReply,
     },
 }

@@ -57,12 +57,12 @@ pub enum Standing {
     Idle,
     /// Tried again at that time.
     Retry {
-        /// When.
+        /// When it happened.
         at: UnixMs,
     },
     /// Waits for a read at the HR system; a new event makes them due at once.
     Read {
-        /// When.
+        /// When it happened.
         at: UnixMs,
     },
     /// Behind a hold.

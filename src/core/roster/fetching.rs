@@ -58,7 +58,7 @@ pub struct Fetch {
 /// How a fetch ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchEnd {
-    /// When.
+    /// When it happened.
     pub at: UnixMs,
     /// Why nothing was staged; none if the roster is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

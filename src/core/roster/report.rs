@@ -22,7 +22,7 @@ use crate::core::reconcile::preview::{Claims, Preview, preview};
 use crate::core::reconcile::request::{Active, Member};
 use crate::core::time::UnixMs;
 
-/// How many people who were made or invited are noted as shown by one list; the others are by the next one.
+/// How many people who were created or invited one list can mark as shown; the next list marks the others.
 const SHOWN_MAX: usize = 1_000;
 /// The source of members who are not in HR and whom an operator had switched off. No configured source can have this
 /// name.
@@ -42,7 +42,7 @@ pub struct PlanReport {
     pub readdress: Vec<PlannedPerson>,
     /// Members that would be switched off.
     pub deactivate: Vec<PlannedPerson>,
-    /// Members who would come into a group, or out of one.
+    /// Members who would be added to a group, or removed from one.
     #[serde(default)]
     pub regroup: Vec<PlannedPerson>,
     /// Existing members who would be assigned to a person.
@@ -114,7 +114,7 @@ impl PlanReport {
             };
             if sorted(self) != sorted(other) {
                 let (one, two) = (self.of(change).len(), other.of(change).len());
-                return Some(format!("it would have been to {name} {one}, and is now {two}, or others"));
+                return Some(format!("it would {name} {two} now instead of {one}, or other people"));
             }
         }
         (self.digest != other.digest).then(|| "a record or member has changed since then".to_owned())
@@ -130,7 +130,7 @@ pub struct Planned {
     pub member: Option<String>,
 }
 
-/// A member who is not in HR and whom an operator wants switched off.
+/// A member who is not in HR, to be switched off for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
     /// The SCIM id.
@@ -153,7 +153,7 @@ pub struct PlanTerms<'t> {
     /// Whether HR's side is completely known: each import was complete and every row was accepted. Otherwise a person
     /// missing there may still work there.
     pub hr_is_whole: bool,
-    /// Whom an `apply` is about.
+    /// The people whom an `apply` covers.
     pub selection: &'t Selection,
     /// Whether people are left out if work is under way for them, or if they are reported elsewhere.
     pub only_idle: bool,
@@ -250,7 +250,7 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Plans for a person; returns what an apply is to do, if it is about them.
+    /// Plans for a person; returns what an apply must do, if it covers them.
     pub fn plan(&mut self, mut document: Document) -> Option<Planned> {
         let is_idle = document.open.is_empty() && document.trouble.is_none() && document.owed_read.is_none();
         if document.person.source.as_str() == NOT_IN_HR {
@@ -317,7 +317,8 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Plans for somebody whose member was handed over. A row about them is applied, so that it is reported if not followed.
+    /// Plans for somebody whose member was handed over. A row about them is applied, so that it is reported if it is not
+    /// followed.
     fn plan_closed(&mut self, document: &Document, import: Option<String>) -> Option<Planned> {
         let closed = document.record.closed.as_ref()?;
         let is_listed = import.is_some() && document.record.works_here();
@@ -402,7 +403,7 @@ impl<'t> Planner<'t> {
         if is_shrunken {
             let (gone, known) = (self.gone, self.known);
             let warning =
-                format!("the list of members lacks {gone} of {known} members that are known: is it complete?");
+                format!("the list of members lacks {gone} of {known} known members: is it complete?");
             self.report.warnings.push(warning);
         }
         self.list.problem().is_none() && !is_shrunken
@@ -479,7 +480,7 @@ fn digest_of_member(member: &Member) -> u64 {
     hasher.finish()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
+#[expect(clippy::cast_precision_loss, reason = "a rough estimate")]
 fn minutes(calls: u64, rate: Rate) -> f64 {
     if rate.calls == 0 {
         return 0.0;

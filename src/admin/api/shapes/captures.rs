@@ -19,7 +19,7 @@ pub struct CapturesBody {
 pub struct CapturedSourceBody {
     /// Which.
     pub source: String,
-    /// Until when.
+    /// When it ends.
     pub until: String,
     /// How many of its last deliveries are kept.
     pub keep: usize,

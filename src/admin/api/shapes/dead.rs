@@ -35,7 +35,7 @@ pub struct DeadRowBody {
     pub event: Option<String>,
     /// When it died.
     pub died_at: String,
-    /// Why.
+    /// The reason.
     #[schema(example = "SCIM-409-ELSEWHERE")]
     pub code: String,
     /// What the code means.

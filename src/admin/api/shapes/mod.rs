@@ -47,14 +47,14 @@ impl From<&Person> for PersonRef {
 pub struct HoldBody {
     /// `all`, `creates`, `writes`, `deactivations`, `addresses` or `fetch:SOURCE`.
     pub scope: String,
-    /// Why.
+    /// The reason.
     #[schema(example = "HOLD-KEY")]
     pub code: String,
     /// What the code means.
     pub title: String,
     /// What to do about it.
     pub action: String,
-    /// Since when.
+    /// When it began.
     pub since: String,
     /// When the bridge tries again; null if only an operator lifts it.
     pub next_probe_at: Option<String>,
@@ -141,9 +141,9 @@ pub struct AuditBody {
 /// One act.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ActBody {
-    /// When.
+    /// When it happened.
     pub at: String,
-    /// Who, by the name of their token.
+    /// The operator, by the name of their token.
     pub by: String,
     /// What.
     pub act: String,
@@ -151,7 +151,7 @@ pub struct ActBody {
     pub target: String,
     /// To how many.
     pub count: Option<u64>,
-    /// Why, if they said so.
+    /// The reason, if one was given.
     pub reason: Option<String>,
 }
 
@@ -172,7 +172,7 @@ impl From<&Audit> for AuditBody {
 /// The person who was erased, or is tried now.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DoneBody {
-    /// Who.
+    /// The person.
     pub person: PersonRef,
     /// `erased` or `due`.
     pub done: String,

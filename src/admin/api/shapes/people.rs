@@ -28,7 +28,7 @@ pub struct PeopleBody {
 /// A person in a listing.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PersonRowBody {
-    /// Who.
+    /// The person.
     pub person: PersonRef,
     /// Their name.
     pub name: String,
@@ -69,7 +69,7 @@ impl From<&Listed<PersonView>> for PeopleBody {
 /// All that is known about a person.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PersonBody {
-    /// Who.
+    /// The person.
     pub person: PersonRef,
     /// Their number in the store.
     #[schema(pattern = "^[0-9a-f]{16}$")]
@@ -144,7 +144,7 @@ pub struct WaitsForBody {
     pub code: Option<String>,
     /// What to do; null if there is nothing to do.
     pub action: Option<String>,
-    /// Since when.
+    /// When it began.
     pub since: String,
     /// When they are due.
     pub due_at: Option<String>,
@@ -367,7 +367,7 @@ impl From<&JobView> for JobBody {
 /// One line of a story.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct StoryBody {
-    /// When.
+    /// When it happened.
     pub at: String,
     /// `received`, `called`, `taken_over`, `retry_at`, `held`, `scheduled`, `incomplete`, `given_back`,
     /// `read`, `blocked`, `replayed`, `discarded`, `taken_from`, `handed_over`, `ended` or `other`.

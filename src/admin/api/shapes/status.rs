@@ -75,7 +75,7 @@ pub struct ProblemBody {
     pub what: String,
     /// How many people, deliveries, calls or dead letters.
     pub count: u64,
-    /// Since when.
+    /// When it began.
     pub since: String,
     /// What to do about it, in a line.
     pub action: String,
