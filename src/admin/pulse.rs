@@ -10,7 +10,7 @@ use crate::core::alert::Judged;
 use crate::core::problems::{Figures, Seen, store_problems};
 use crate::core::processes::{BEAT_MS, Process, Processes, Unsent};
 
-/// How long nothing could be judged before it is reported: four heartbeats. A failover of Redis takes some seconds.
+/// If problems cannot be judged for this long, that is reported: four heartbeats. A failover of Redis takes some seconds.
 const OUTAGE_MS: u64 = 4 * BEAT_MS;
 
 impl AdminState {
@@ -40,7 +40,7 @@ impl AdminState {
         }
     }
 
-    /// Says that this process ends in good order, so that it is not missed.
+    /// Announces an orderly stop, so that the process is not reported as missing.
     pub async fn farewell(&self) {
         let leave = |processes: &mut Processes| {
             processes.leave(&self.process);

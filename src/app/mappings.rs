@@ -1,4 +1,4 @@
-//! Kept payloads, read by the current mappings: those of webhooks, and of the pages of lists.
+//! Maps kept payloads again with the current mappings: those of webhooks, and of the pages of lists.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ fn mapping_of_pages(source: &SourceConfig) -> Option<&Mapping> {
     source.fetch.as_ref().and_then(|fetch| fetch.api.mapping_of_pages())
 }
 
-/// A hash by which a change of the mappings is noticed.
+/// A hash that changes with the mappings.
 pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
     let mut hash = Sha256::new();
     for source in sources {

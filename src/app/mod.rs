@@ -52,7 +52,7 @@ pub use self::token::TOKEN_FILE;
 
 /// Least time for the listeners to close: answers that are ready are still sent.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
-/// For the last spans to be sent.
+/// How long the last spans may take to be sent.
 const TRACES_LAST: Duration = Duration::from_secs(2);
 
 /// What a process does.
@@ -123,7 +123,7 @@ impl StartError {
         match self {
             Self::Store(StoreError::Unavailable(_)) => "Give `[store] url` a directory that this user can write to.",
             Self::Store(StoreError::OtherTarget { .. }) => {
-                "Let `[store] url` (or `key_prefix`) name a store of this target's own; or serve the target that it is kept for."
+                "Set `[store] url` (or `key_prefix`) to a separate store for this target, or serve the target that this store belongs to."
             }
             Self::HrClient(HrClientError::Certificate) => {
                 "Give `[source.fetch] client_certificate` and `client_key` that belong together, each as PEM."
@@ -135,12 +135,12 @@ impl StartError {
             Self::Intake(_) => "Free the address, or set `[server] listen`.",
             Self::Store(_) | Self::Metrics(_) => "",
             Self::Token { .. } => "Set `[server] admin_token`, or make the directory writable.",
-            Self::RoleNeedsSharedStore(_) => "Leave `--role` away, or let `[store] url` name a Redis.",
+            Self::RoleNeedsSharedStore(_) => "Leave out `--role`, or use Redis in `[store] url`.",
         }
     }
 }
 
-/// The bridge, built and bound, not yet at work.
+/// The bridge, built and bound, not yet running.
 pub struct Bridge {
     intake: Option<Intake>,
     admin: Admin,
@@ -269,7 +269,7 @@ impl Bridge {
         self.admin.address()
     }
 
-    /// What opens API and console.
+    /// The token for the API and the console.
     #[must_use]
     pub fn admin_token(&self) -> LiveSecret {
         self.token.clone()

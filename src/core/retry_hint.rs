@@ -150,7 +150,10 @@ mod tests {
         let asks = |value: &str| asks_now(&[("retry-after".to_owned(), value.to_owned())], NOW);
         assert!(asks("0") && asks("0,0") && asks("Sun, 22 Nov 2026 09:59:58 GMT"));
         assert!(!asks("1") && !asks("soon") && !asks("") && !asks("-1") && !asks("Sun, 22 Nov 2020 10:00:30 GMT"));
-        assert!(!asks_now(&[("x-ratelimit-reset".to_owned(), "0".to_owned())], NOW), "a window, and nothing is asked");
+        assert!(
+            !asks_now(&[("x-ratelimit-reset".to_owned(), "0".to_owned())], NOW),
+            "it describes a window, and asks for nothing"
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ def test_the_readme_s_table_matches_values_yaml(tmp_path):
     generator = ROOT / "target/chart-tools/node_modules/.bin/readme-generator"
     done = subprocess.run([generator, "--values", CHART / "values.yaml", "--readme", tmp_path / "README.md"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "README.md").read_text() == (CHART / "README.md").read_text(), "make it anew, as the docstring says"
+    assert (tmp_path / "README.md").read_text() == (CHART / "README.md").read_text(), "run the command in the docstring"
     assert "| `intake.replicas`" in (CHART / "README.md").read_text()
 
 

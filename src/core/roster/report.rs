@@ -402,8 +402,7 @@ impl<'t> Planner<'t> {
         let is_shrunken = is_empty || (self.gone > 0 && self.gone > self.terms.guard.leaves_at_once(self.known));
         if is_shrunken {
             let (gone, known) = (self.gone, self.known);
-            let warning =
-                format!("the list of members lacks {gone} of {known} known members: is it complete?");
+            let warning = format!("the list of members lacks {gone} of {known} known members: is it complete?");
             self.report.warnings.push(warning);
         }
         self.list.problem().is_none() && !is_shrunken
