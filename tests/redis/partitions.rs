@@ -14,7 +14,7 @@ use crate::history::{Outcome, Traffic};
 use crate::network::Party::{self, Bridge, Sentinel, Server as Data};
 use crate::network::{BRIDGES, Network, everybody};
 use crate::servers::eventually;
-use crate::stage::{accept, accept_as, accepts_at_last, fails_with, new_id, open};
+use crate::stage::{accept, accept_as, accepts_as_at_last, accepts_at_last, fails_with, new_id, open};
 
 type Keys<'a> = [(&'a str, &'a str)];
 
@@ -59,7 +59,7 @@ async fn until_another_is_promoted(keys: &Keys<'_>, cut_off: &[Party], acknowled
     assert!(block_in_place(|| eventually(|| network.primaries().len() == 2)), "no other primary is promoted");
     // The first server is still primary to everybody on its side, and accepts writes.
     if acknowledges {
-        accept(bridges[0].as_ref()).await.unwrap();
+        accepts_at_last(bridges[0].as_ref()).await;
     } else {
         fails_with(bridges[0].as_ref(), Code::StoreNotDurable).await;
     }
@@ -107,10 +107,10 @@ async fn a_primary_without_its_replicas_refuses_until_one_is_back_and_stays_the_
     let network = Network::start(&SERVERS);
     let bridges = bridges(&network, &REPLICATED).await;
     let traffic = Traffic::start(&bridges, PEOPLE);
-    // One acknowledgement is enough.
+    // One acknowledgement is enough. A busy disk may keep one answer for longer than the bridge waits.
     network.cut(&[Data(0)], &[Data(1)]);
     for _ in 0..3 {
-        accept(bridges[0].as_ref()).await.unwrap();
+        accepts_at_last(bridges[0].as_ref()).await;
     }
     network.cut(&[Data(0)], &[Data(2)]);
     fails_with(bridges[0].as_ref(), Code::StoreNotDurable).await;
@@ -122,7 +122,7 @@ async fn a_primary_without_its_replicas_refuses_until_one_is_back_and_stays_the_
     assert_eq!(network.primaries(), [0], "the sentinels see all of them");
     network.mend();
     all_accept(&bridges).await;
-    accept_as(bridges[1].as_ref(), id).await.unwrap();
+    accepts_as_at_last(bridges[1].as_ref(), id).await;
     let outcome = traffic.end(bridges[0].as_ref()).await;
     assert_eq!((outcome.lost, network.primaries()), (0, vec![0]), "{outcome:?}");
 }
@@ -134,7 +134,7 @@ async fn a_bridge_without_a_primary_refuses_and_one_without_sentinels_goes_on() 
     network.cut(&[Bridge(0)], &[Data(0)]);
     network.cut(&[Bridge(1)], &[Sentinel(0), Sentinel(1), Sentinel(2)]);
     assert!(accept(bridges[0].as_ref()).await.unwrap_err().is_passing());
-    accept(bridges[1].as_ref()).await.unwrap();
+    accepts_at_last(bridges[1].as_ref()).await;
     network.mend_anew();
     all_accept(&bridges).await;
     assert_eq!(network.primaries(), [0]);

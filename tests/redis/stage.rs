@@ -147,11 +147,20 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Code {
 
 /// Accepts a delivery as soon as the store works; returns how many attempts failed.
 pub(crate) async fn accepts_at_last(store: &dyn Store) -> (JobId, u32) {
+    at_last(async || accept(store).await).await
+}
+
+/// Accepts a delivery with this id as soon as the store works.
+pub(crate) async fn accepts_as_at_last(store: &dyn Store, id: JobId) -> Accepted {
+    at_last(async || accept_as(store, id).await).await.0
+}
+
+async fn at_last<T>(accept: impl AsyncFn() -> Result<T, StoreError>) -> (T, u32) {
     let deadline = Instant::now() + PATIENCE;
     let mut refused = 0;
     loop {
-        match accept(store).await {
-            Ok(id) => return (id, refused),
+        match accept().await {
+            Ok(accepted) => return (accepted, refused),
             Err(error) => assert!(Instant::now() < deadline, "it does not recover: {error}"),
         }
         refused += 1;
