@@ -40,6 +40,9 @@ const SILENT_MAX: Duration = Duration::from_mins(1);
 /// How long a connection may be idle between two deliveries: above the minute for which many senders and
 /// load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How many requests in a row may arrive before the answers to those before them; the last one's answer says that the
+/// connection closes. No HR system sends so, and thousands of peers that do would keep everybody else waiting.
+const PIPELINED_MAX: u32 = 8;
 /// The pause when no connection can be accepted because descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// If no connection could be accepted for this long, the listener ends, and the process with it: the next process may
@@ -164,8 +167,10 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
     let head_ms = shared.options.head_timeout_ms;
     let head_max = Duration::from_millis(head_ms - clock::jittered(head_ms / 5));
     let mut idle_max = head_max;
+    let mut pipelined = 0;
     loop {
         place.receives();
+        pipelined = if wire.has_more() { pipelined + 1 } else { 0 };
         let begun = tokio::select! {
             biased;
             () = place.cut() => false,
@@ -177,8 +182,9 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
         }
         idle_max = KEEP_ALIVE;
         // Boxed, so that an idle connection's task stays small.
-        match Box::pin(exchange(&mut wire, &mut place, &shared, head_max, &stop)).await {
-            // One request a turn: thousands of peers that send many at once would hold up everybody else.
+        let is_last = pipelined >= PIPELINED_MAX;
+        match Box::pin(exchange(&mut wire, &mut place, &shared, (head_max, is_last), &stop)).await {
+            // One request a turn, so that everybody else has theirs in between.
             Then::Next if wire.has_more() => tokio::task::yield_now().await,
             Then::Next => {}
             Then::Close => break,
@@ -193,12 +199,12 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
     }
 }
 
-/// One request and its answer.
+/// One request and its answer, after which the connection closes if the request is the last.
 async fn exchange(
     wire: &mut Wire,
     place: &mut ConnectionPermit,
     shared: &Shared,
-    head_max: Duration,
+    (head_max, is_last): (Duration, bool),
     stop: &CancellationToken,
 ) -> Then {
     let mut share = shared.memory.heads.share(place.peer());
@@ -230,7 +236,7 @@ async fn exchange(
     place.receives();
     let unread = !rest.is_none();
     let stopping = stop.is_cancelled() || shared.services.lifecycle.is_stopping();
-    let closes = !keeps_alive || stopping || response.headers().contains_key(CONNECTION);
+    let closes = !keeps_alive || is_last || stopping || response.headers().contains_key(CONNECTION);
     let message = message(&response, &request, method != Method::HEAD, closes, shared);
     let sent = tokio::select! {
         biased;

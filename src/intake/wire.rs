@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
+use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -90,9 +91,10 @@ impl Wire {
         }
     }
 
-    /// Whether bytes of the next request have come already: the peer did not wait for its answer.
+    /// Whether bytes of the next request have come already, read or not: the peer did not wait for its answer. That it
+    /// has closed counts, too.
     pub(super) fn has_more(&self) -> bool {
-        !self.input.is_empty()
+        !self.input.is_empty() || self.stream.readable().now_or_never().is_some()
     }
 
     /// Reads a head, which must be complete at `until`. Its memory beyond the first bytes is counted in `share`, with
