@@ -10,34 +10,40 @@ use crate::core::person::job::JobId;
 /// Longest value that is set, in bytes.
 const VALUE_BYTES_MAX: usize = 1_000;
 
+/// What to do where fields cannot be set.
+const ELSEWHERE: &str =
+    "Correct the mapping, then replay; or correct the person in the HR system, whose next event counts, and discard.";
+
 impl AdminState {
     /// Sets fields of a kept record, by the mapping's names for them, and puts the resulting events into inboxes. If
     /// it still cannot be mapped, nothing changes.
     pub async fn correct(&self, by: &Actor, id: JobId, fields: &[(String, String)]) -> Result<(), AdminError> {
         let (row, payload) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
         let Some(payload) = payload.filter(|_| row.unmapped) else {
-            let why = "fields: only a record that could not be mapped has fields to correct; correct the person in the HR system";
-            return Err(AdminError::BadRequest(why.to_owned()));
+            let why = "fields: only a record that could not be mapped has fields to correct";
+            return Err(AdminError::advised(why, "Correct the person in the HR system: its next event heals this."));
         };
         let explanation = (self.explain)(&row.source, &payload, Show::default())
             .ok_or_else(|| AdminError::SourceGone(row.source.to_string()))?;
         let [record] = explanation.records.as_slice() else {
-            return Err(AdminError::BadRequest("fields: this is not one record, so none can be corrected".to_owned()));
+            return Err(AdminError::advised("fields: this is not one record, so none can be corrected", ELSEWHERE));
         };
         let mut text = std::str::from_utf8(&payload)
-            .map_err(|_| AdminError::BadRequest("fields: the record is not text".to_owned()))?
+            .map_err(|_| AdminError::advised("fields: the record is not text", ELSEWHERE))?
             .to_owned();
         for (name, value) in fields {
             let field =
-                record.fields.iter().find(|field| field.field == *name).ok_or_else(|| unknown(&record.fields))?;
+                record.fields.iter().find(|field| field.field == *name).ok_or_else(|| unknown(name, &record.fields))?;
             if value.len() > VALUE_BYTES_MAX {
-                return Err(AdminError::BadRequest(format!("fields.{name}: more than {VALUE_BYTES_MAX} bytes")));
+                let what = format!("fields.{name}: more than {VALUE_BYTES_MAX} bytes");
+                return Err(AdminError::advised(what, "Give a shorter value."));
             }
             let paths = field.found_at.iter().chain(&field.paths);
             text = paths.into_iter().find_map(|path| corrected(&text, &record.at, path, value)).ok_or_else(|| {
-                AdminError::BadRequest(format!(
-                    "fields.{name}: its paths choose among several, so it cannot be set here"
-                ))
+                AdminError::advised(
+                    format!("fields.{name}: its paths choose among several, so it cannot be set here"),
+                    ELSEWHERE,
+                )
             })?;
         }
         self.put_mapped(&row, text.as_bytes()).await?;
@@ -47,7 +53,10 @@ impl AdminState {
     }
 }
 
-fn unknown(fields: &[FieldExplanation]) -> AdminError {
+fn unknown(name: &str, fields: &[FieldExplanation]) -> AdminError {
     let names: Vec<_> = fields.iter().map(|field| field.field.as_str()).collect();
-    AdminError::BadRequest(format!("fields: the mapping of this source looks for {}", names.join(", ")))
+    AdminError::advised(
+        format!("fields: the mapping of this source looks for no `{name}`, but for {}", names.join(", ")),
+        "Set one of these; if the record has what is missing under another path, correct the mapping, then replay.",
+    )
 }

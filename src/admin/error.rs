@@ -46,9 +46,9 @@ pub enum AdminError {
     /// The request cannot be understood.
     #[error("{0}")]
     BadRequest(String),
-    /// The file that was sent cannot be read.
+    /// The request, or a file in it, cannot be followed as it is.
     #[error("{what}")]
-    BadFile {
+    Advised {
         /// What is wrong with it.
         what: String,
         /// What to do about it.
@@ -130,7 +130,7 @@ impl AdminError {
             Self::ForeignHost => "foreign_host",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::BadRequest(_) | Self::BadFile { .. } | Self::Target { .. } => "bad_request",
+            Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => "bad_request",
             Self::OutOfDate(_) => "out_of_date",
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
@@ -172,7 +172,7 @@ impl AdminError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
-            | Self::BadFile { .. }
+            | Self::Advised { .. }
             | Self::Target { .. }
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
@@ -197,7 +197,7 @@ impl AdminError {
             Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
             Self::NotFound(what) => not_found(what),
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
-            Self::BadFile { action, .. } | Self::Target { action, .. } => action,
+            Self::Advised { action, .. } | Self::Target { action, .. } => action,
             Self::OutOfDate(_) => "Make the plan again, look at it, and apply that one.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::SourceGone(_) => "Configure the source again, or discard it.",
@@ -217,6 +217,12 @@ impl AdminError {
             )
             | Self::Internal(_) => "See the log at this time.",
         }
+    }
+
+    /// A request that cannot be followed as it is, with what to do about that.
+    #[must_use]
+    pub fn advised(what: impl Into<String>, action: &'static str) -> Self {
+        Self::Advised { what: what.into(), action }
     }
 
     /// The body of the response.
@@ -250,7 +256,7 @@ impl AdminError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
-            | Self::BadFile { .. }
+            | Self::Advised { .. }
             | Self::Target { .. }
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
@@ -271,7 +277,7 @@ impl ResponseError for AdminError {
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) | Self::BadFile { .. } | Self::Target { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::Several(_) | Self::OutOfDate(_) | Self::NoKey | Self::Held(_) => StatusCode::CONFLICT,
@@ -302,7 +308,7 @@ impl ResponseError for AdminError {
 }
 
 /// What to do if there is no such thing.
-fn not_found(what: &str) -> &'static str {
+pub(super) fn not_found(what: &str) -> &'static str {
     match what {
         "person" => {
             "HR has not reported anybody with that id, address or name. `scim-bridge people search TEXT` finds people by the beginning of a word."
@@ -338,7 +344,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::Several(_)
         | AdminError::ForeignHost
         | AdminError::BadRequest(_)
-        | AdminError::BadFile { .. }
+        | AdminError::Advised { .. }
         | AdminError::Target { .. }
         | AdminError::OutOfDate(_)
         | AdminError::StillUnmapped { .. }

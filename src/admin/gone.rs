@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::error::AdminError;
 use super::service::AdminState;
 use super::shared;
-use crate::core::person::{Document, EmploymentState, Person};
+use crate::core::person::{Document, EmploymentState, Person, SourceName};
 use crate::core::problems::GoneFigure;
 use crate::core::roster::NOT_IN_HR;
 use crate::core::time::UnixMs;
@@ -29,23 +29,21 @@ const GOOD_FOR_MS: u64 = 10 * 60_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Counted {
-    /// The names that were configured then.
-    names: BTreeSet<String>,
-    /// The names of other processes' counts, separated by spaces, and when they counted.
-    others: BTreeMap<String, UnixMs>,
+    /// Under which names, separated by spaces, a process has counted, and when.
+    counts: BTreeMap<String, UnixMs>,
     /// The people of every source, even of configured ones: another process may not have those configured.
     sources: BTreeMap<String, Members>,
 }
 
 impl Counted {
-    fn is_good_for(&self, names: &BTreeSet<String>, now: UnixMs) -> bool {
-        let is_recent = |at: &UnixMs| now.ms_since(*at) < GOOD_FOR_MS;
-        self.names == *names || self.others.get(&joined(names)).is_some_and(is_recent)
+    fn is_good_for(&self, names: &str, now: UnixMs) -> bool {
+        let last = self.counts.values().max();
+        self.counts.get(names).is_some_and(|at| Some(at) == last || is_recent(*at, now))
     }
 }
 
-fn joined(names: &BTreeSet<String>) -> String {
-    names.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+fn is_recent(at: UnixMs, now: UnixMs) -> bool {
+    now.ms_since(at) < GOOD_FOR_MS
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +58,8 @@ impl AdminState {
     /// Counts the people of sources that are gone, if that may have changed.
     pub async fn count_gone(&self) -> Result<(), AdminError> {
         let counted: Counted = shared::read(&*self.store, shared::GONE).await?;
-        let names: BTreeSet<String> = self.source_names().map(ToString::to_string).collect();
+        let names: BTreeSet<&str> = self.source_names().map(SourceName::as_str).collect();
+        let names = names.into_iter().collect::<Vec<_>>().join(" ");
         let (now, mut sources) = (self.now(), BTreeMap::<String, Members>::new());
         if counted.is_good_for(&names, now) && self.still_holds(&counted).await? {
             return Ok(());
@@ -84,11 +83,9 @@ impl AdminState {
             }
         }
         let write = |counted: &mut Counted| {
-            let mut others = std::mem::take(&mut counted.others);
-            others.insert(joined(&counted.names), now);
-            others.insert(joined(&names), now);
-            others.retain(|_, at| now.ms_since(*at) < GOOD_FOR_MS);
-            *counted = Counted { names: names.clone(), others, sources: sources.clone() };
+            counted.counts.retain(|_, at| is_recent(*at, now));
+            counted.counts.insert(names.clone(), now);
+            counted.sources.clone_from(&sources);
             Some(())
         };
         shared::update(&*self.store, shared::GONE, write).await?;

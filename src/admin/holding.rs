@@ -53,10 +53,21 @@ impl AdminState {
     /// Lifts the hold of a scope, or all but the guard's and those that cannot be read: see [`Holds::lift`]. Returns those
     /// that were lifted.
     pub async fn lift_hold(&self, by: &Actor, scope: Option<HoldScope>) -> Result<Vec<Hold>, AdminError> {
-        let lifted = self
-            .change_holds(|holds| Some(holds.lift(scope.as_ref())).filter(|lifted| !lifted.is_empty()))
-            .await?
-            .unwrap_or_default();
+        self.lift_by(by, |holds| holds.lift(scope.as_ref())).await
+    }
+
+    /// Lifts the hold of this scope and code, whatever stands beside it.
+    pub async fn lift_one_hold(&self, by: &Actor, scope: &HoldScope, code: Code) -> Result<Vec<Hold>, AdminError> {
+        self.lift_by(by, |holds| holds.lift_one(scope, code)).await
+    }
+
+    async fn lift_by(
+        &self,
+        by: &Actor,
+        lift: impl Fn(&mut Holds) -> Vec<Hold> + Send + Sync,
+    ) -> Result<Vec<Hold>, AdminError> {
+        let lifted =
+            self.change_holds(|holds| Some(lift(holds)).filter(|lifted| !lifted.is_empty())).await?.unwrap_or_default();
         for hold in &lifted {
             let target = hold.scope.to_string();
             self.store.release(self.now(), &target, RELEASED_MAX).await?;

@@ -28,7 +28,8 @@ pub(super) fn page(limit: Option<usize>, after: Option<&str>) -> Result<Page, Ad
 
 /// An id.
 pub(super) fn id(text: &str) -> Result<JobId, AdminError> {
-    JobId::parse(text).ok_or_else(|| AdminError::BadRequest("an id is 32 hex digits".to_owned()))
+    let advice = "Copy it from a list: `scim-bridge dead list`, `scim-bridge jobs`, or the console.";
+    JobId::parse(text).ok_or_else(|| AdminError::advised("an id is 32 hex digits", advice))
 }
 
 /// A percent-encoded piece of a path (RFC 3986 §2.1), decoded once.

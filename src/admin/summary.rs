@@ -95,19 +95,29 @@ fn blocked(whole: &WholePerson, document: Option<&Document>) -> PersonSummary {
 
 fn held(whole: &WholePerson, holds: &Holds) -> PersonSummary {
     let tag = whole.view.row.lane.tag.as_deref().and_then(HoldScope::parse);
-    let hold = tag.as_ref().and_then(|scope| holds.get(scope)).or(holds.holds.first());
-    match hold {
-        Some(hold) => behind(whole, hold),
-        None => waiting(whole, "The hold that they waited for is lifted, and they go on now.".to_owned(), None),
+    let of_everything = holds.of(&HoldScope::All).into_iter().filter(|hold| tag.as_ref() != Some(&hold.scope));
+    let mut theirs = tag.as_ref().map(|scope| holds.of(scope)).unwrap_or_default();
+    theirs.extend(of_everything);
+    match (theirs.as_slice(), holds.holds.first()) {
+        ([], None) => waiting(whole, "The hold that they waited for is lifted, and they go on now.".to_owned(), None),
+        ([], Some(other)) => behind(whole, other, &[]),
+        ([hold, beside @ ..], _) => behind(whole, hold, beside),
     }
 }
 
-fn behind(whole: &WholePerson, hold: &Hold) -> PersonSummary {
-    let sentence =
-        format!("They wait, unharmed, because of the hold `{}` ({}): {}", hold.scope, hold.code, hold.code.title());
+/// Each hold that keeps them back has its own way to be lifted.
+fn behind(whole: &WholePerson, hold: &Hold, beside: &[&Hold]) -> PersonSummary {
+    let told = |hold: &Hold| format!("the hold `{}` ({}): {}", hold.scope, hold.code, hold.code.title());
+    let mut sentence = format!("They wait, unharmed, because of {}", told(hold));
+    for other in beside {
+        sentence += &format!(" Beside it stands {}", told(other));
+    }
     let mut summary = waiting(whole, sentence, Some(hold.code));
     if let Some(waits_for) = &mut summary.waits_for {
         waits_for.hold = Some(hold.scope.clone());
+        for other in beside {
+            waits_for.action = waits_for.action.take().map(|action| format!("{action} Then: {}", other.code.advice()));
+        }
     }
     summary
 }
@@ -141,8 +151,8 @@ fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary
 }
 
 fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> PersonSummary {
-    if let Some(hold) = holds.get(&HoldScope::All) {
-        return behind(whole, hold);
+    if let [hold, beside @ ..] = holds.of(&HoldScope::All).as_slice() {
+        return behind(whole, hold, beside);
     }
     if document.is_some_and(|document| document.trouble.is_some()) {
         let mut summary = blocked(whole, document);
@@ -276,6 +286,27 @@ mod tests {
         assert_eq!(behind_seats.hold, Some(HoldScope::Creates));
         let due = summary(&whole(LaneState::Waiting, |_| {}), &holds).waits_for.unwrap();
         assert_eq!(due.code, Some(Code::HoldKey));
+    }
+
+    #[test]
+    fn several_holds_are_each_named_with_their_advice_in_the_order_of_lifting() {
+        let mut holds = Holds::default();
+        let pauses = ProbePauses { first_ms: 1, max_ms: 1 };
+        holds.set(UnixMs(0), HoldScope::Creates, Code::HoldGuard, pauses, None);
+        let told = |holds: &Holds| summary(&whole(LaneState::Held, |_| {}), holds);
+        assert_eq!(told(&holds).waits_for.unwrap().code, Some(Code::HoldGuard));
+        holds.set_by_hand(UnixMs(1), &HoldScope::Creates);
+        holds.set(UnixMs(2), HoldScope::All, Code::HoldKey, pauses, None);
+        let summary = told(&holds);
+        let places: Vec<_> = ["HOLD-OPERATOR", "HOLD-GUARD", "HOLD-KEY"]
+            .into_iter()
+            .map(|code| summary.sentence.find(code).unwrap_or(usize::MAX))
+            .collect();
+        assert!(places.is_sorted() && places[2] != usize::MAX, "{summary:?}");
+        let waits_for = summary.waits_for.unwrap();
+        let action = waits_for.action.unwrap();
+        assert_eq!(waits_for.code, Some(Code::HoldOperator));
+        assert!(action.contains("`scim-bridge hold lift`") && action.contains("hold allow"), "{action}");
     }
 
     #[test]

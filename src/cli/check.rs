@@ -121,11 +121,20 @@ async fn store(config: &Config) -> Checked {
         Ok(()) => well("store", "can be read and written"),
         Err(StoreError::InUse { path }) => well("store", format!("in use by a running process ({path})")),
         Err(error) => {
-            let action = error.code().map_or("See `[store] url` in docs/configuration.md.", Code::advice);
+            let otherwise = error.code().map_or("See `[store] url` in docs/configuration.md.", Code::advice);
+            let action = store_advice(&error, otherwise);
             Checked { what: "store", ok: false, found: error.to_string(), action: action.to_owned() }
         }
     }
 }
+
+/// What to do about a store. The advice of a damaged one is to run this command.
+fn store_advice(error: &StoreError, otherwise: &'static str) -> &'static str {
+    if error.code() == Some(Code::StoreDamaged) { DAMAGED } else { otherwise }
+}
+
+/// What to do about a damaged store, for somebody who has just run `check`.
+const DAMAGED: &str = "Stop the bridge, and try `scim-bridge store copy --no-hold --from embedded:DIR --to embedded:NEW`, which may save everything; else put the last good backup in its place: see STORE-DAMAGED in docs/failures.md. With Redis, find who else writes to the keys of this prefix, and restore its data from before that.";
 
 /// Reads the whole file of an embedded store: otherwise damage may go unnoticed for weeks.
 fn store_file(config: &Config) -> Option<Checked> {
@@ -138,8 +147,8 @@ fn store_file(config: &Config) -> Option<Checked> {
         Ok(true) => well(WHAT, "read whole, and nothing is damaged"),
         Ok(false) => well(WHAT, format!("not read whole within {} s; nothing was damaged", EXAMINED_MAX.as_secs())),
         Err(error) => {
-            let action = error.told_as().advice().to_owned();
-            Checked { what: WHAT, ok: false, found: error.to_string(), action }
+            let action = store_advice(&error, error.told_as().advice());
+            Checked { what: WHAT, ok: false, found: error.to_string(), action: action.to_owned() }
         }
     })
 }

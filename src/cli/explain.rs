@@ -12,7 +12,7 @@ use super::proof::Proof;
 use super::request::{self, Wanted};
 use super::send::source_named;
 use super::{Context, block_on, capture, payload};
-use crate::admin::api::shapes::PersonBody;
+use crate::admin::api::shapes::{PersonBody, StatusBody};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, SourceConfig, process_env};
@@ -65,12 +65,26 @@ struct Report {
     people: Vec<Effect>,
     /// Whether a running bridge was asked what it knows of the people.
     bridge_asked: bool,
+    /// Why the running bridge cannot say what it knows of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<Unreadable>,
+}
+
+/// Why a running bridge cannot read its store.
+#[derive(Debug, Clone, Serialize)]
+struct Unreadable {
+    code: String,
+    what: String,
+    action: String,
 }
 
 /// What an event would do for its person.
 #[derive(Debug, Serialize)]
 struct Effect {
     person: String,
+    /// Why the running bridge does not say what it knows of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unasked: Option<String>,
     /// The member's address, where the bridge knows one.
     known_as: Option<String>,
     /// The facts that would be news.
@@ -114,8 +128,12 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
         }
     }
     match &reports[..] {
-        [one] => context.print(one, || print(one))?,
+        [one] => context.print(one, || {
+            bridge.print_trouble();
+            print(one);
+        })?,
         several => context.print(&several, || {
+            bridge.print_trouble();
             for (n, one) in several.iter().enumerate() {
                 say!("== request {} of {}", n + 1, several.len());
                 print(one);
@@ -135,11 +153,12 @@ fn report(
     proof: Option<Proof>,
 ) -> Report {
     if proof.as_ref().is_some_and(|proof| proof.handshake.is_some()) {
-        return Report { proof, mapping: None, people: Vec::new(), bridge_asked: false };
+        return Report { proof, mapping: None, people: Vec::new(), bridge_asked: false, unreadable: None };
     }
     let mapping = explain(&source.mapping, &source.name, body, charset, Show { values });
     let people = events(&mapping).map(|event| bridge.effect(config, event)).collect();
-    Report { proof, mapping: Some(mapping), people, bridge_asked: bridge.api.is_some() }
+    let (bridge_asked, unreadable) = (bridge.api.is_some(), bridge.unreadable.clone());
+    Report { proof, mapping: Some(mapping), people, bridge_asked, unreadable }
 }
 
 impl Report {
@@ -167,20 +186,47 @@ fn events(mapping: &Explanation) -> impl Iterator<Item = &Event> {
 
 /// A running bridge, which knows people; or none.
 struct RunningBridge {
+    /// None where it cannot say anything of people.
     api: Option<Api>,
+    unreadable: Option<Unreadable>,
 }
 
 impl RunningBridge {
     fn of(config: &Config) -> Self {
         let api = Api::of_config(config).ok();
-        let answers = api.filter(|api| block_on(api.get::<serde_json::Value>("/api/v1/status")).is_ok());
-        Self { api: answers }
+        let status = api.as_ref().and_then(|api| block_on(api.get::<StatusBody>("/api/v1/status")).ok());
+        let Some(status) = status else { return Self { api: None, unreadable: None } };
+        if status.readable {
+            return Self { api, unreadable: None };
+        }
+        // The most urgent problem is the store's: nothing else is known.
+        let unreadable = status.problems.into_iter().next().map(|problem| Unreadable {
+            code: problem.code,
+            what: problem.what,
+            action: problem.action,
+        });
+        Self { api: None, unreadable }
     }
 
-    fn person(&self, event: &Event) -> Option<PersonBody> {
+    /// Before everything else: what follows is only half of the answer.
+    fn print_trouble(&self) {
+        if let Some(Unreadable { code, what, action }) = &self.unreadable {
+            say!("The running bridge cannot read its store now, so it does not say what it knows of these people.");
+            say!("  {code}: {what}");
+            say!("  what to do: {action}\n");
+        }
+    }
+
+    /// What the bridge knows of them; the error says why it does not answer that.
+    fn person(&self, event: &Event) -> Result<Option<PersonBody>, String> {
+        let Some(api) = &self.api else { return Ok(None) };
         let source = Api::escaped(event.person.source.as_str());
         let id = Api::escaped(&event.person.employee_id);
-        block_on(self.api.as_ref()?.get(&format!("/api/v1/person?source={source}&employee_id={id}"))).ok()
+        let answer = block_on(api.get_if_there(&format!("/api/v1/person?source={source}&employee_id={id}")));
+        answer.map_err(|failure| match failure {
+            Failure::Failed { what, action } => format!("the running bridge does not say: {what}. {action}"),
+            _ => "the running bridge does not say".to_owned(),
+        })
     }
 
     /// What the event would do for a person in the state that the bridge knows. Of the record only the member is
@@ -188,7 +234,10 @@ impl RunningBridge {
     fn effect(&self, config: &Config, event: &Event) -> Effect {
         let now = Clock::System.now();
         let mut document = Document::new(event.person.clone());
-        let known = self.person(event).and_then(|person| person.member);
+        let (known, unasked) = match self.person(event) {
+            Ok(person) => (person.and_then(|person| person.member), None),
+            Err(why) => (None, Some(why)),
+        };
         document.member = known.as_ref().map(|member| KnownMember {
             id: Some(member.id.clone().unwrap_or_default()),
             user_name: member.user_name.clone(),
@@ -210,6 +259,7 @@ impl RunningBridge {
         let preview = preview(document, listed.as_slice(), &mut Claims::new(), &rules, now);
         Effect {
             person: event.person.to_string(),
+            unasked,
             known_as: known.map(|member| member.user_name),
             news,
             calls: preview.operations.iter().map(|operation| operation.as_http()).collect(),
@@ -234,10 +284,14 @@ fn print(report: &Report) {
         say!("what would be done, if all goes well");
     }
     for effect in &report.people {
-        match &effect.known_as {
-            Some(user_name) => say!("  {} is known as {user_name}", effect.person),
-            None if report.bridge_asked => say!("  {} is not known yet", effect.person),
-            None => say!("  {} (no running bridge could be asked)", effect.person),
+        match (&effect.known_as, &effect.unasked) {
+            (Some(user_name), _) => say!("  {} is known as {user_name}", effect.person),
+            (None, Some(why)) => say!("  {} ({why})", effect.person),
+            (None, None) if report.bridge_asked => say!("  {} is not known yet", effect.person),
+            (None, None) if report.unreadable.is_some() => {
+                say!("  {} (the running bridge cannot read its store)", effect.person);
+            }
+            (None, None) => say!("  {} (no running bridge could be asked)", effect.person),
         }
         say!("  states: {}", effect.news.join(", "));
         if effect.calls.is_empty() {

@@ -16,7 +16,7 @@ use crate::core::target_name;
 pub struct PersonArgs {
     /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
     #[arg(required = true)]
-    who: Option<String>,
+    who: Vec<String>,
     #[command(subcommand)]
     command: Option<PersonCommand>,
 }
@@ -26,7 +26,8 @@ enum PersonCommand {
     /// Erase everything kept about a person: record, member link, story, dead letters, payloads.
     Erase {
         /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
-        who: String,
+        #[arg(required = true)]
+        who: Vec<String>,
         /// Do it without asking.
         #[arg(long)]
         yes: bool,
@@ -34,7 +35,8 @@ enum PersonCommand {
     /// Try a person now, whatever they wait for.
     Try {
         /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
-        who: String,
+        #[arg(required = true)]
+        who: Vec<String>,
     },
 }
 
@@ -42,12 +44,14 @@ enum PersonCommand {
 pub fn run(context: &Context, args: &PersonArgs) -> Result<(), Failure> {
     let api = Api::of(context)?;
     match (&args.command, &args.who) {
-        (None, Some(who)) => {
-            let Some(person) = block_on(meant(&api, who))? else { return several(context, &api, who) };
+        (None, who) => {
+            let who = who.join(" ");
+            let Some(person) = block_on(meant(&api, &who))? else { return several(context, &api, &who) };
             context.print(&person, || print(&person))
         }
         (Some(PersonCommand::Erase { who, yes }), _) => {
-            let Some(person) = block_on(meant(&api, who))? else { return several(context, &api, who) };
+            let who = who.join(" ");
+            let Some(person) = block_on(meant(&api, &who))? else { return several(context, &api, &who) };
             let name = key(&person.person);
             if !yes {
                 return Err(Failure::advise(
@@ -59,11 +63,11 @@ pub fn run(context: &Context, args: &PersonArgs) -> Result<(), Failure> {
             context.print(&done, || say!("erased: {name}"))
         }
         (Some(PersonCommand::Try { who }), _) => {
-            let Some(person) = block_on(meant(&api, who))? else { return several(context, &api, who) };
+            let who = who.join(" ");
+            let Some(person) = block_on(meant(&api, &who))? else { return several(context, &api, &who) };
             let done: DoneBody = block_on(api.post(&path(&person.person)))?;
             context.print(&done, || say!("{} is looked at now", key(&person.person)))
         }
-        (None, None) => Err(Failure::failed("nobody is named")),
     }
 }
 

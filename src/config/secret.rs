@@ -124,6 +124,16 @@ pub(super) enum Absent {
 impl Reader<'_> {
     /// Reads a secret that should exist by now.
     pub(super) fn secret(&mut self, key: &str, spec: &SecretSpec, findings: &mut Findings) -> Option<LiveSecret> {
+        let secret = self.read(key, spec, findings)?;
+        if self.absent == Absent::Refused && is_in_quotes(secret.current().expose_secret()) {
+            findings.notice(format!(
+                "{key}: its text is in quotes, which count as part of it (an `--env-file` of Docker keeps them): take them away unless the sender has them, too"
+            ));
+        }
+        Some(secret)
+    }
+
+    fn read(&mut self, key: &str, spec: &SecretSpec, findings: &mut Findings) -> Option<LiveSecret> {
         let problem = match &spec.at {
             At::Value(value) if value.expose_secret().is_empty() => "it is empty".to_owned(),
             At::Value(value) if is_written_as_config(value.expose_secret()) => {
@@ -353,6 +363,12 @@ fn unexpanded(secret: &str) -> Option<&str> {
     // Without braces it might be a password.
     let is_bare = rest.contains('_') && !rest.bytes().any(|b| b.is_ascii_lowercase());
     braced.or(is_bare.then_some(rest)).filter(|name| is_name(name))
+}
+
+/// Whether a text has quotes around it, as in a file of variables that is not read by a shell.
+fn is_in_quotes(secret: &str) -> bool {
+    let text = secret.trim();
+    text.len() > 2 && ['"', '\''].iter().any(|quote| text.starts_with(*quote) && text.ends_with(*quote))
 }
 
 /// What is wrong with such a secret.

@@ -293,7 +293,7 @@ codes! {
         "Correct the number in `[store] url`; a cluster has only 0.";
     StoreNewerSchema = "STORE-NEWER-SCHEMA",
         "The store was written by a newer version of scim-bridge.",
-        "Run the newer version, or give this one another `[store] key_prefix`.";
+        "Run the newer version, or give this one a store of its own: another directory in `[store] url`; with Redis, another `[store] key_prefix`.";
     StoreDamaged = "STORE-DAMAGED",
         "What was read from the store is not what was written.",
         "Run `scim-bridge check`, which reads all of an embedded store's file, and put a backup in its place; with Redis, find who else writes to the keys of this prefix, and restore its data from before that.";

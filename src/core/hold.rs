@@ -159,6 +159,15 @@ pub fn is_lifted_by_hand(code: Code) -> bool {
     matches!(code, Code::HoldOperator | Code::HoldCopied | Code::HoldGuard | Code::HoldUnreadable)
 }
 
+/// Where several stand side by side in one scope: which is lifted first.
+fn rank(code: Code) -> u8 {
+    match code {
+        Code::HoldUnreadable => 2,
+        Code::HoldGuard => 1,
+        _ => 0,
+    }
+}
+
 /// Whether a new key may lift a hold with this code.
 #[must_use]
 pub fn is_caused_by_key(code: Code) -> bool {
@@ -250,10 +259,18 @@ impl Holds {
         })
     }
 
-    /// The hold of this scope.
+    /// The hold of this scope; of several, the one that is lifted first.
     #[must_use]
     pub fn get(&self, scope: &HoldScope) -> Option<&Hold> {
-        self.holds.iter().find(|hold| hold.scope == *scope)
+        self.of(scope).first().copied()
+    }
+
+    /// All holds of this scope, side by side, in the order in which they are lifted.
+    #[must_use]
+    pub fn of(&self, scope: &HoldScope) -> Vec<&Hold> {
+        let mut found: Vec<_> = self.holds.iter().filter(|hold| hold.scope == *scope).collect();
+        found.sort_by_key(|hold| rank(hold.code));
+        found
     }
 
     /// Sets a hold; returns whether anything changed. An existing hold with the same code stays as it is, with its
@@ -364,18 +381,21 @@ impl Holds {
     /// target's is lifted first, then the guard's, and last what cannot be read: who lifts one has not judged the others.
     /// Without a scope, all but the guard's and those that cannot be read are lifted. Returns those that were lifted.
     pub fn lift(&mut self, scope: Option<&HoldScope>) -> Vec<Hold> {
-        let rank = |hold: &Hold| match hold.code {
-            Code::HoldUnreadable => 2,
-            Code::HoldGuard => 1,
-            _ => 0,
-        };
-        let of_scope = |hold: &Hold| scope.is_none_or(|scope| hold.scope == *scope);
         let first = match scope {
             None => Some(0),
-            Some(_) => self.holds.iter().filter(|hold| of_scope(hold)).map(rank).min(),
+            Some(scope) => self.get(scope).map(|hold| rank(hold.code)),
         };
-        let is_meant = |hold: &mut Hold| of_scope(hold) && Some(rank(hold)) == first;
-        let lifted: Vec<Hold> = self.holds.extract_if(.., is_meant).collect();
+        let of_scope = |hold: &Hold| scope.is_none_or(|scope| hold.scope == *scope);
+        self.lift_where(|hold| of_scope(hold) && Some(rank(hold.code)) == first)
+    }
+
+    /// The same for the hold of this scope and code, whatever stands beside it.
+    pub fn lift_one(&mut self, scope: &HoldScope, code: Code) -> Vec<Hold> {
+        self.lift_where(|hold| hold.scope == *scope && hold.code == code)
+    }
+
+    fn lift_where(&mut self, is_meant: impl Fn(&Hold) -> bool) -> Vec<Hold> {
+        let lifted: Vec<Hold> = self.holds.extract_if(.., |hold| is_meant(hold)).collect();
         self.lifted.retain(|past| lifted.iter().all(|hold| hold.scope != past.scope));
         lifted
     }
@@ -604,8 +624,10 @@ mod tests {
             assert_eq!(codes(&holds.lift(Some(&scope))), [Code::HoldGuard]);
             assert_eq!(holds.holds, []);
         }
+        assert_eq!(holds.get(&scope).unwrap().code, Code::HoldOperator, "who lifts it must know of it first");
         // The guard's own goes without the operator's.
         let guards = holds.holds[0].clone();
+        assert_eq!(holds.clone().lift_one(&scope, Code::HoldGuard), std::slice::from_ref(&guards));
         assert!(holds.lift_same(&guards));
         assert_eq!(codes(&holds.holds), [Code::HoldOperator]);
     }

@@ -3,12 +3,16 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
-use crate::files;
+use crate::files::Reading;
 
 /// Far more than a token has.
 const TOKEN_BYTES_MAX: u64 = 65_536;
@@ -22,8 +26,31 @@ pub(super) enum Kept {
     Other,
 }
 
-/// Writes the token to the file, atomically and readable only by its owner. Blocks.
-pub(super) fn keep(file: &Path, token: &SecretString) -> io::Result<Kept> {
+/// How long keeping a token may take, and how long it may wait for another one: far more than any disk needs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keeps a source's tokens, one at a time. Anybody can offer one: a file system that does not answer must not hold a thread
+/// for each.
+#[derive(Clone, Default)]
+pub(super) struct Keeper(Arc<Mutex<Option<Reading>>>);
+
+impl Keeper {
+    /// Writes the token to the file, atomically and readable only by its owner.
+    pub(super) async fn keep(&self, file: PathBuf, token: SecretString) -> io::Result<Kept> {
+        self.within(PATIENCE, file, token).await
+    }
+
+    async fn within(&self, patience: Duration, file: PathBuf, token: SecretString) -> io::Result<Kept> {
+        let mut reading = timeout(patience, self.0.clone().lock_owned()).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        let kept = tokio::task::spawn_blocking(move || {
+            keep(&file, &token, reading.get_or_insert_with(|| Reading::of(&file, TOKEN_BYTES_MAX)))
+        });
+        let kept = timeout(patience, kept).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        kept.unwrap_or_else(|_| Err(io::Error::other("the process is stopping")))
+    }
+}
+
+fn keep(file: &Path, token: &SecretString, reading: &mut Reading) -> io::Result<Kept> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", crate::clock::new_token()));
     let draft = file.with_file_name(name);
@@ -34,7 +61,7 @@ pub(super) fn keep(file: &Path, token: &SecretString) -> io::Result<Kept> {
     match linked {
         Ok(()) => removed.and_then(|()| sync_folder(file)).map(|()| Kept::Kept),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let there = files::read(file, TOKEN_BYTES_MAX)?;
+            let there = reading.again()?;
             let same: bool = there.trim_ascii_end().ct_eq(token.expose_secret().as_bytes()).into();
             Ok(if same { Kept::Kept } else { Kept::Other })
         }
@@ -66,6 +93,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         let (one, two) = (SecretString::from("token-one"), SecretString::from("token-two"));
+        let keep =
+            |file: &Path, token: &SecretString| super::keep(file, token, &mut Reading::of(file, TOKEN_BYTES_MAX));
         assert_eq!(keep(&file, &one).unwrap(), Kept::Kept);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(keep(&file, &one).unwrap(), Kept::Kept);
@@ -73,5 +102,21 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"token-one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(keep(&folder.path().join("missing/token"), &one).is_err());
+    }
+
+    #[tokio::test]
+    async fn keeping_a_token_waits_a_limited_time_for_the_one_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let keeper = Keeper::default();
+        let offer = async |token: &str| {
+            keeper.within(Duration::from_millis(200), file.clone(), SecretString::from(token)).await
+        };
+        let before = keeper.0.clone().lock_owned().await;
+        assert_eq!(offer("token-one").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(!file.exists(), "no thread was begun for it");
+        drop(before);
+        assert_eq!(offer("token-two").await.unwrap(), Kept::Kept);
+        assert_eq!(offer("token-three").await.unwrap(), Kept::Other);
     }
 }

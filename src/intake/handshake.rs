@@ -30,33 +30,25 @@ pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: P
         }
         HandshakeAnswer::Text(text) => respond::text(text),
         HandshakeAnswer::Json(document) => respond::json(&document),
-        HandshakeAnswer::Capture { token, file } => {
-            match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
-                Ok(Ok(capture::Kept::Kept)) => respond::taken("ignored", &[]),
-                Ok(Ok(capture::Kept::Other)) => {
-                    if let Some(left_out) = shared.seldom.line("capture_other", source) {
-                        warn!(
-                            source,
-                            left_out, "a token was offered, but the capture's file holds another one, which stays"
-                        );
-                    }
-                    return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);
+        HandshakeAnswer::Capture { token, file } => match endpoint.keeper.keep(file, token).await {
+            Ok(capture::Kept::Kept) => respond::taken("ignored", &[]),
+            Ok(capture::Kept::Other) => {
+                if let Some(left_out) = shared.seldom.line("capture_other", source) {
+                    warn!(
+                        source,
+                        left_out, "a token was offered, but the capture's file holds another one, which stays"
+                    );
                 }
-                Ok(Err(error)) => {
-                    if let Some(left_out) = shared.seldom.line("capture_unwritable", source) {
-                        let kind = error.kind();
-                        error!(source, %kind, left_out, "a token was offered, but its file cannot be written");
-                    }
-                    return End::unavailable(shared.options.retry_after_s);
-                }
-                Err(_) => {
-                    if let Some(left_out) = shared.seldom.line("capture_stopping", source) {
-                        error!(source, left_out, "a token was offered, but the process is stopping");
-                    }
-                    return End::unavailable(shared.options.retry_after_s);
-                }
+                return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);
             }
-        }
+            Err(error) => {
+                if let Some(left_out) = shared.seldom.line("capture_unwritable", source) {
+                    let kind = error.kind();
+                    error!(source, %kind, left_out, "a token was offered, but its file cannot be written");
+                }
+                return End::unavailable(shared.options.retry_after_s);
+            }
+        },
     };
     match proof {
         Proof::Signed => endpoint.note(|seen| seen.genuine(now, GenuineResult::Handshake)),

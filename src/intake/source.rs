@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 
 use super::IntakeError;
+use super::capture::Keeper;
 use super::keys::{LiveKeys, SourceSecret};
 use super::memory::{Memory, SourceShare};
 use super::recent::Recent;
@@ -53,6 +54,8 @@ pub(super) struct Endpoint {
     seen: Mutex<SourceTally>,
     /// Its last deliveries.
     pub(super) recent: Recent,
+    /// Keeps the tokens that it is offered.
+    pub(super) keeper: Keeper,
     content_types: Vec<String>,
     body_bytes_max: Option<usize>,
     allow_from: Vec<IpNet>,
@@ -76,6 +79,7 @@ impl Endpoint {
             memory,
             seen,
             recent,
+            keeper: Keeper::default(),
             content_types,
             body_bytes_max,
             allow_from,

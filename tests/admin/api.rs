@@ -1,11 +1,13 @@
 //! The API: authorisation, responses, refusals.
 
+use scim_bridge::admin::service::AdminState;
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
+use scim_bridge::core::problems::SourceFigures;
 use scim_bridge::store::{LaneState, Store};
 
 use crate::http::send;
-use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
+use crate::stage::{LOOKER, Stage, TOKEN, hire, leave, rename, source};
 
 /// Every route that needs a token, and whether a read-only token is enough.
 const ROUTES: [(&str, &str, bool); 33] = [
@@ -520,6 +522,39 @@ async fn an_operators_hold_of_a_guarded_scope_is_not_the_guards() {
     }
 }
 
+/// Counting reads everybody: two processes with other sources on one store must not do so in turns.
+#[tokio::test]
+async fn a_process_counts_the_people_of_removed_sources_once_in_ten_minutes() {
+    let stage = Stage::set();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    stage.leave_next(LaneState::Idle, |_| {}).await;
+    let other = AdminState { sources: vec![SourceFigures::new(source("payroll"))], ..stage.state.clone() };
+    // Each count writes the document once.
+    let counts = async |by: &AdminState| {
+        by.count_gone().await.unwrap();
+        stage.store.shared("gone").await.unwrap().version
+    };
+    assert_eq!(counts(&stage.state).await, 1);
+    stage.clock.advance_ms(1_000);
+    for _ in 0..3 {
+        assert_eq!((counts(&other).await, counts(&stage.state).await), (2, 2), "each has counted");
+        stage.clock.advance_ms(60_000);
+    }
+    let counted = stage.store.shared("gone").await.unwrap().bytes;
+    assert!(String::from_utf8_lossy(&counted).contains(r#""hr":{"people":1"#), "{counted:?}");
+    stage.clock.advance_ms(8 * 60_000);
+    assert_eq!(counts(&stage.state).await, 3, "its own count is too old by now");
+    assert_eq!(counts(&stage.state).await, 3);
+    assert_eq!(counts(&other).await, 4, "so is the other's: that the names differ does not renew it");
+    // Alone, the last count stands.
+    stage.clock.advance_ms(60 * 60_000);
+    assert_eq!(counts(&other).await, 4);
+    // Until somebody of them does not count any more.
+    stage.accept(vec![leave("E-1")]).await;
+    stage.leave_next(LaneState::Idle, |_| {}).await;
+    assert_eq!(counts(&other).await, 5);
+}
+
 #[tokio::test]
 async fn a_404_gives_advice() {
     let stage = Stage::set();
@@ -530,6 +565,31 @@ async fn a_404_gives_advice() {
     ] {
         let told = stage.api("GET", path, "").await.expect(404);
         assert!(told["action"].as_str().unwrap().contains(action), "{path}: {told}");
+    }
+}
+
+/// Commands print them: whoever typed the mistake must not be sent to the description of the API.
+#[tokio::test]
+async fn errors_in_a_commands_arguments_say_what_to_type_instead() {
+    let stage = Stage::set();
+    let unmapped = stage.accept_unmapped("hr", "{\"type\":\"hire\"}").await;
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    let blocked = stage.add_dead_letter(Code::ScimElsewhere, "").await;
+    let replay = |id| format!("/api/v1/dead/{id}/replay");
+    let set = r#"{"fields":{"nope":"1"}}"#;
+    for (method, path, body, says) in [
+        ("POST", "/api/v1/roster?source=nope".to_owned(), "[]", "`scim-bridge status` lists the sources"),
+        ("POST", "/api/v1/roster?source=hr&as_of=yesterday".to_owned(), "[]", "2026-11-22"),
+        ("POST", "/api/v1/roster?source=hr&as_of=2099-01-01".to_owned(), "[]", "or leave it out"),
+        ("POST", "/api/v1/roster/fetch?source=hr".to_owned(), "", "`scim-bridge status` lists the sources"),
+        ("GET", "/api/v1/dead/nope".to_owned(), "", "scim-bridge dead list"),
+        ("POST", replay(unmapped), set, "Set one of these"),
+        ("POST", replay(blocked), set, "Correct the person in the HR system"),
+    ] {
+        let told = stage.api(method, &path, body).await.expect(400);
+        let action = told["action"].as_str().unwrap();
+        assert!(action.contains(says) && !action.contains("openapi"), "{path}: {told}");
+        assert_eq!(told["error"], "bad_request", "{path}");
     }
 }
 

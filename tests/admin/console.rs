@@ -2,6 +2,7 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
+use scim_bridge::store::LaneState;
 use scim_bridge::store::holds::SharedHolds;
 
 use crate::http::{Answer, send};
@@ -219,6 +220,36 @@ async fn the_first_page_shows_problems_and_what_to_do_first() {
     assert!(hold < dead);
     assert!(page.contains("2 things need attention") && page.contains("work resumes by itself"), "{page}");
     assert!(page.contains("/dead?code=SCIM-409-ELSEWHERE"), "a link to exactly these dead letters");
+}
+
+#[tokio::test]
+async fn the_console_sets_an_operators_hold_beside_the_guards_and_lifts_each_by_its_button() {
+    let stage = Stage::set();
+    let visitor = Visitor::log_in(&stage).await;
+    let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), crate::stage::PAUSES);
+    // The guard's hold goes as soon as nobody waits behind it.
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    stage.leave_next(LaneState::Held, |_| {}).await;
+    holds.set(&HoldScope::Deactivations, Code::HoldGuard, None).await.unwrap();
+    let page = visitor.page("/hold").await;
+    let set = |page: &str, scope: &str| page.contains(&format!("id=\"reason-{scope}\""));
+    for scope in ["all", "creates", "writes", "deactivations", "addresses"] {
+        assert!(set(&page, scope), "{scope}: {page}");
+    }
+    assert!(page.contains("Leaves: held") && page.contains("Leaves: not held by an operator"), "{page}");
+    let held = visitor.submit("/hold", "&what=set&scope=deactivations&reason=a+freeze").await;
+    assert_eq!(held.header("location"), Some("/hold?done=held"));
+    let page = visitor.page("/hold").await;
+    assert!(!set(&page, "deactivations") && set(&page, "addresses"), "{page}");
+    // The guard's own is lifted although the operator's stands beside it, and would be lifted first.
+    assert!(page.contains(r#"name="code" value="HOLD-GUARD""#) && page.contains(r#"value="HOLD-OPERATOR""#), "{page}");
+    for (code, left) in [("HOLD-GUARD", vec!["HOLD-OPERATOR"]), ("HOLD-OPERATOR", vec![])] {
+        visitor.submit("/hold", &format!("&what=lift&scope=deactivations&code={code}")).await;
+        assert_eq!(stage.problems().await, left);
+    }
+    for id in page.split(" id=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0) {
+        assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
+    }
 }
 
 #[tokio::test]

@@ -385,7 +385,12 @@ pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
     event(employee_id, EventKind::Update, Facts { family_name: name("family_name", family), ..Facts::default() })
 }
 
-/// A narrow one.
+/// They have left.
+pub(crate) fn leave(employee_id: &str) -> Event {
+    let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
+    event(employee_id, EventKind::Leave, facts)
+}
+
 /// Pauses between probes of holds.
 pub(crate) const PAUSES: ProbePauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
 const GUARD: GuardOptions =

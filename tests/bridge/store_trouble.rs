@@ -182,6 +182,15 @@ async fn receivers_are_alerted_to_a_hung_redis_and_its_end() {
     let id = all.iter().find(|one| says("opened STORE-")(std::slice::from_ref(one))).unwrap().id.clone();
     assert!(id.starts_with("msg_store_"), "{id}");
     bridge.answers("/metrics", |_, body| body.contains("\nscim_bridge_problems 1\n")).await;
+    // What needs no store is explained, and why the rest is missing comes first.
+    std::fs::write(home.path().join("hire.json"), payload("employee.hired", "E-1", "Ada", "Lovelace")).unwrap();
+    let mut explain = home.command(&["explain", "--source", "hr", "--file", "hire.json"]);
+    let explained = explain.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap();
+    let said = String::from_utf8_lossy(&explained.stdout);
+    let first: Vec<_> = said.lines().take(3).collect();
+    assert!(first[0].contains("cannot read its store") && first[1].contains("STORE-"), "{said}");
+    assert!(first[2].contains("what to do: ") && said.contains("call: POST /Users"), "{said}");
+    assert!(explained.status.success() && !said.contains("is not known yet"), "{said}");
     kill_process(server, Signal::CONT).unwrap();
     let all = receiver.until(&bridge, says("closed STORE-")).await;
     assert_eq!(all.iter().filter(|one| one.id == id).count(), 1, "{all:#?}");

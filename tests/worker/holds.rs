@@ -1,6 +1,9 @@
 //! Trouble with the target counts against nobody: people wait, without using up attempts, until a probe succeeds.
 //! Trouble with one person affects only that person.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
 use scim_bridge::core::person::Email;
@@ -10,6 +13,7 @@ use scim_bridge::store::LaneState;
 use scim_bridge::worker::{Attempted, Stepped};
 
 use crate::bench::{Bench, rename};
+use crate::rough_store::Rough;
 
 fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -187,6 +191,37 @@ async fn an_operators_hold_is_lifted_by_nobody_else() {
     bench.holds().lift(&HoldScope::All).await.unwrap();
     bench.clock.advance_ms(1_000);
     assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
+}
+
+/// An attempt that it keeps back must not bring it back, wherever in the attempt it is lifted.
+#[tokio::test]
+async fn an_attempt_does_not_restore_an_operators_hold_that_was_lifted_meanwhile() {
+    for scope in [HoldScope::All, HoldScope::Writes, HoldScope::Deactivations] {
+        let mut kept_back = 0;
+        for reads in 1..8 {
+            let bench = Bench::new();
+            bench.hire("E-1", "Ada", "Lovelace").await;
+            bench.attempt().await;
+            bench.clock.advance_ms(10);
+            bench.leave("E-1").await;
+            bench.holds().set(&scope, Code::HoldOperator, None).await.unwrap();
+            let rough = Arc::new(Rough::over(bench.store.clone()));
+            rough.holds_end_after.store(reads, Ordering::SeqCst);
+            let worker = bench.worker_on(rough.clone());
+            for _ in 0..12 {
+                worker.step().await.unwrap();
+                let is_over = rough.holds_end_after.load(Ordering::SeqCst) == 0;
+                let holds = bench.holds_in_force().await.holds;
+                assert_eq!(holds.is_empty(), is_over, "{scope}, lifted after {reads} reads: {holds:?}");
+                kept_back += u64::from(is_over && bench.state("E-1").await == LaneState::Held);
+                bench.clock.advance_ms(1_000);
+            }
+            if rough.holds_end_after.load(Ordering::SeqCst) == 0 {
+                assert!(!bench.sim.members()[0].active, "{scope}, lifted after {reads} reads: they go on");
+            }
+        }
+        assert!(kept_back > 0 || scope == HoldScope::All, "{scope}: never lifted in the middle of an attempt");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::handlers::{ApiResult, By, State};
-use crate::admin::error::{AdminError, ErrorBody};
+use crate::admin::error::{AdminError, ErrorBody, not_found};
 use crate::admin::service::Noted;
 use crate::core::audit::Act;
 use crate::core::code::Code;
@@ -19,6 +19,7 @@ use crate::roster::{Applied, ApplyRequest, Imported, RosterError};
 
 /// Largest file accepted: 200,000 rows of some 300 bytes.
 const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const DAY_MS: u64 = 86_400_000;
 
 /// The roster to import.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -126,10 +127,23 @@ pub(super) fn instant_of(name: &str, text: &str) -> Result<UnixMs, AdminError> {
     let text = text.trim();
     let instant = UnixMs::parse_rfc3339(text).or_else(|| UnixMs::parse_rfc3339(&format!("{text}T00:00:00Z")));
     instant.ok_or_else(|| {
-        AdminError::BadRequest(format!(
-            "`{name}` is not an instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22"
-        ))
+        AdminError::advised(
+            format!("`{name}` is not an instant"),
+            "Give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22.",
+        )
     })
+}
+
+/// When a file was written. Today may have begun already where its writer is; a later day is a slip.
+fn past_instant_of(text: &str, now: UnixMs) -> Result<UnixMs, AdminError> {
+    let as_of = instant_of("as_of", text)?;
+    if as_of > now.plus_ms(DAY_MS) {
+        return Err(AdminError::advised(
+            format!("`as_of` is still to come: {as_of}"),
+            "Give the time at which the file was written, or leave it out: then it is now.",
+        ));
+    }
+    Ok(as_of)
 }
 
 impl From<Imported> for ImportedBody {
@@ -155,14 +169,19 @@ impl From<RosterError> for AdminError {
             RosterError::Changed(_) | RosterError::Unsure(_) | RosterError::Fetching(_) | RosterError::Overtaken(_) => {
                 Self::OutOfDate(error.to_string())
             }
-            RosterError::File(problem) => Self::BadFile { what: problem.to_string(), action: problem.advice() },
+            RosterError::File(problem) => Self::Advised { what: problem.to_string(), action: problem.advice() },
             RosterError::Members { code, .. } => Self::Target {
                 what: error.to_string(),
                 action: code.map_or("Run `scim-bridge check`, and ask again.", Code::advice),
             },
             RosterError::NoKey => Self::Target { what: error.to_string(), action: Self::NoKey.action() },
-            RosterError::NoSource(_) | RosterError::NoList { .. } | RosterError::Full => {
-                Self::BadRequest(error.to_string())
+            RosterError::NoSource(_) => Self::advised(error.to_string(), not_found("source")),
+            RosterError::NoList { .. } => Self::advised(
+                error.to_string(),
+                "Import a file that the HR system exports: `scim-bridge import --source SOURCE --file FILE`; or make it listable, restart, and ask again.",
+            ),
+            RosterError::Full => {
+                Self::advised(error.to_string(), "See what waits with `scim-bridge status`, and import again then.")
             }
         }
     }
@@ -183,7 +202,7 @@ pub(super) async fn import(
     payload: web::Payload,
 ) -> ApiResult<ImportedBody> {
     let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
-    let as_of = query.as_of.as_deref().map(|as_of| instant_of("as_of", as_of)).transpose()?;
+    let as_of = query.as_of.as_deref().map(|as_of| past_instant_of(as_of, state.now())).transpose()?;
     let file = whole(payload).await?;
     let imported = state.roster.import(&source, &file, query.add, as_of).await?;
     let what = Noted { count: Some(imported.staged), ..Noted::of(source.as_str()) };
@@ -194,9 +213,10 @@ pub(super) async fn import(
 async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, AdminError> {
     let mut file = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| AdminError::BadRequest("the file is incomplete".to_owned()))?;
+        let chunk = chunk.map_err(|_| AdminError::advised("the file is incomplete", "Send it again."))?;
         if file.len() + chunk.len() > FILE_BYTES_MAX {
-            return Err(AdminError::BadRequest(format!("the file has more than {FILE_BYTES_MAX} bytes")));
+            let what = format!("the file has more than {FILE_BYTES_MAX} bytes");
+            return Err(AdminError::advised(what, "Cut it into parts, and import each with `--add` (`add=true`)."));
         }
         file.extend_from_slice(&chunk);
     }

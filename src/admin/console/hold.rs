@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Done, Page, State, go_to};
-use crate::core::hold::{Hold, HoldScope};
+use crate::core::code::Code;
+use crate::core::hold::{Hold, HoldScope, Holds, is_lifted_by_hand};
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 
@@ -23,6 +24,8 @@ pub(super) struct Change {
     form_token: String,
     what: What,
     scope: HoldScope,
+    /// Which of the scope's holds to lift.
+    code: Option<Code>,
     #[serde(default)]
     reason: String,
     count: Option<u64>,
@@ -37,7 +40,8 @@ enum What {
 }
 
 /// What an operator may hold by hand.
-const SCOPES: [HoldScope; 3] = [HoldScope::All, HoldScope::Creates, HoldScope::Writes];
+const SCOPES: [HoldScope; 5] =
+    [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses];
 
 /// `GET /hold`
 pub(super) async fn show(state: State, session: Session, query: web::Query<Query>) -> Page {
@@ -56,14 +60,17 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
                 a href="/people?state=held" { (waiting) @if waiting == 1 { " person waits" } @else { " people wait" } } "."
             }
             @for hold in &holds.holds { (in_force(state.now(), &session, hold)) }
-            @for scope in SCOPES.iter().filter(|scope| holds.get(scope).is_none()) { (not_held(&session, scope)) }
+            @for scope in SCOPES.iter().filter(|scope| holds.set_by_operator(scope).is_none()) {
+                (not_held_by_hand(&session, &holds, scope))
+            }
         },
     ))
 }
 
 fn in_force(now: UnixMs, session: &Session, hold: &Hold) -> Markup {
     let scope = hold.scope.to_string();
-    let fields = [("what", "lift"), ("scope", scope.as_str())];
+    let is_guards = hold.code == Code::HoldGuard;
+    let fields = [("what", "lift"), ("scope", scope.as_str()), ("code", hold.code.as_str())];
     html! {
         section .card .answer {
             h2 { (name(&hold.scope)) ": held " (layout::code(hold.code.as_str())) }
@@ -77,8 +84,8 @@ fn in_force(now: UnixMs, session: &Session, hold: &Hold) -> Markup {
                 }
             }
             div .actions {
-                (layout::button(session, "/hold", "Lift", if hold.scope.is_guard() { "plain" } else { "primary" }, &fields))
-                @if hold.scope.is_guard() { (allow(session, &scope)) }
+                (layout::button(session, "/hold", "Lift", if is_guards { "plain" } else { "primary" }, &fields))
+                @if is_guards { (allow(session, &scope)) }
             }
         }
     }
@@ -93,20 +100,29 @@ fn allow(session: &Session, scope: &str) -> Markup {
             input type="hidden" name="form_token" value=(session.form_token());
             input type="hidden" name="what" value="allow";
             input type="hidden" name="scope" value=(scope);
-            label .sr for="count" { "How many" }
-            input #count name="count" type="number" min="1" max="1000000" required placeholder="how many";
+            label .sr for={ "count-" (scope) } { "How many" }
+            input id={ "count-" (scope) } name="count" type="number" min="1" max="1000000" required placeholder="how many";
             " "
             button .primary type="submit" { "Let this many more through" }
         }
     }
 }
 
-fn not_held(session: &Session, scope: &HoldScope) -> Markup {
+/// A scope that no operator holds; others may.
+fn not_held_by_hand(session: &Session, holds: &Holds, scope: &HoldScope) -> Markup {
     let word = scope.to_string();
+    let standing = holds.get(scope);
     html! {
         section .card {
-            h2 { (name(scope)) ": not held" }
-            p .quiet { (meaning(scope)) }
+            h2 { (name(scope)) @if standing.is_some() { ": not held by an operator" } @else { ": not held" } }
+            p .quiet {
+                (meaning(scope))
+                @match standing {
+                    Some(hold) if is_lifted_by_hand(hold.code) => " Your hold stands beside the one above; each is lifted by itself.",
+                    Some(_) => " Your hold takes the place of the one above, and no probe lifts it.",
+                    None => "",
+                }
+            }
             @if session.may_write() {
                 form .search method="post" action="/hold" {
                     input type="hidden" name="form_token" value=(session.form_token());
@@ -139,8 +155,8 @@ fn meaning(scope: &HoldScope) -> &'static str {
         HoldScope::All => said("Holding everything stops all calls to Postman until you lift it."),
         HoldScope::Creates => "Holding hires stops new members and switching on; updates go on.",
         HoldScope::Writes => "Holding writes still lets people be read, but changes nothing.",
-        HoldScope::Deactivations => "Nobody is switched off.",
-        HoldScope::Addresses => "No address is changed.",
+        HoldScope::Deactivations => "Holding leaves means that nobody is switched off.",
+        HoldScope::Addresses => "Holding changes of addresses leaves every address as it is.",
         HoldScope::Fetch(_) => "The people of this source wait.",
     }
 }
@@ -155,7 +171,10 @@ pub(super) async fn change(state: State, session: Session, given: web::Form<Chan
             go_to("/hold?done=held")
         }
         What::Lift => {
-            state.lift_hold(by, Some(given.scope)).await?;
+            match given.code {
+                Some(code) => state.lift_one_hold(by, &given.scope, code).await?,
+                None => state.lift_hold(by, Some(given.scope)).await?,
+            };
             go_to("/hold?done=lifted")
         }
         What::Allow => {

@@ -157,7 +157,7 @@ pub(super) async fn correct(
     let set = given.iter().filter_map(|(name, value)| Some((name.strip_prefix("set-")?.to_owned(), value.clone())));
     let fields: Vec<_> = set.filter(|(_, value)| !value.is_empty()).collect();
     if fields.is_empty() {
-        return Err(AdminError::BadRequest("no field was filled in".to_owned()).into());
+        return Err(AdminError::advised("no field was filled in", "Go back, and fill in what is missing.").into());
     }
     state.correct(by, listing::id(&id)?, &fields).await?;
     Ok(go_to("/dead?done=corrected"))
