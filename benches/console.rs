@@ -237,6 +237,7 @@ async fn commit(store: &dyn Store, claimed: Claimed, first_dead: u32) -> Result<
         terms_removed: Vec::new(),
         disowned: Vec::new(),
         released: Vec::new(),
+        outgoing: Vec::new(),
         dead,
     };
     store.commit(now, &claimed.lease, commit).await?;

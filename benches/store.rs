@@ -172,6 +172,7 @@ async fn commit(store: &dyn Store, claimed: Claimed) -> Result<(), Failed> {
         terms_removed: Vec::new(),
         disowned: Vec::new(),
         released: Vec::new(),
+        outgoing: Vec::new(),
         dead: DeadChange::None,
     };
     store.commit(NOW, &claimed.lease, commit).await?;

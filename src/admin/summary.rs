@@ -182,10 +182,12 @@ fn settled(whole: &WholePerson) -> String {
         return "Nothing that is still kept says anything about them.".to_owned();
     };
     if let Some(closed) = document.record.closed.as_ref().filter(|_| document.record.lacks_member()) {
-        return format!(
-            "HR says that they work there, and {}: if they do, have HR send them again (or apply a roster that has them), and they are in the team again; if not, erase this record.",
-            closed.told()
-        );
+        let advice = if closed.owner_has_moved() || closed.owner_left_at().is_some() {
+            "if they do, have HR send them again (or apply a roster that has them), and they are in the team again; if not, erase this record."
+        } else {
+            "erase this record and, if the two are not one human being, have HR send them again."
+        };
+        return format!("HR says that they work there, and {}: {advice}", closed.told());
     }
     if let Some(closed) = &document.record.closed {
         return format!(

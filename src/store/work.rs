@@ -92,6 +92,9 @@ pub struct Commit {
     pub dead: DeadChange,
     /// Tags to release, as by [`super::Store::release`]: at most [`RELEASED_MAX`] people of each.
     pub released: Vec<String>,
+    /// Entries for other people's inboxes, whatever the bounds. A lane that wakes is due at once; an entry for somebody
+    /// who does not exist (any more) is left out.
+    pub outgoing: Vec<NewEntry>,
 }
 
 /// How many people of one tag a commit releases: it must stay short.

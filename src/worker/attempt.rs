@@ -4,7 +4,6 @@
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use bytes::Bytes;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::Worker;
@@ -19,10 +18,10 @@ use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::CallKind;
 use crate::core::outdated::{self, Outdated};
-use crate::core::person::document::{Groups, Unreadable};
+use crate::core::person::document::Unreadable;
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, Entry, Person, SourceName, Word};
+use crate::core::person::{Document, Entry, SourceName};
 use crate::core::reconcile::attempt::AttemptState;
 use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
 use crate::core::reconcile::conclusion::Conclusion;
@@ -36,7 +35,7 @@ use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 use crate::failpoint;
-use crate::store::{Claimed, InboxEntry, NewEntry, StoreError, documents};
+use crate::store::{Claimed, InboxEntry, StoreError, documents};
 use crate::telemetry::metrics as metric;
 use crate::telemetry::traces::Span;
 
@@ -113,7 +112,7 @@ impl Worker {
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
         let before = Before::of(&document);
-        let folding = self.fold_inbox(&mut document, entries, now).await?;
+        let folding = self.fold_inbox(&mut document, entries, now).await;
         let leaving = |folding| Leaving { folding, consumed_to, before: &before };
         let mut run = Run::default();
         if claimed.taken_over {
@@ -141,7 +140,6 @@ impl Worker {
             }
         };
         run.story.append(&mut fetched.story);
-        self.tell_formers(&mut document, self.clock.now()).await?;
         let was_read = fetched.was_served;
         let of_fetch = matches!(trial_of, Some(HoldScope::Fetch(_)));
         // A person who is read after their member was handed over may still be gone.
@@ -195,23 +193,13 @@ impl Worker {
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
     }
 
-    /// Folds what is in the inbox, and passes on what others must know.
-    async fn fold_inbox(
-        &self,
-        document: &mut Document,
-        entries: Vec<(u64, Entry)>,
-        now: UnixMs,
-    ) -> Result<Folding, StoreError> {
-        let mut folding = fold(document, entries, now);
-        for (to, groups) in std::mem::take(&mut folding.passes_on) {
-            let word = Word::Groups { from: document.person.clone(), groups, owner: None };
-            self.tell_record(to, word).await?;
-        }
+    /// Folds what is in the inbox.
+    async fn fold_inbox(&self, document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) -> Folding {
+        let folding = fold(document, entries, now);
         document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
-        self.tell_formers(document, now).await?;
         report(&folding);
         self.note_outdated(&document.person.source, &folding, now).await;
-        Ok(folding)
+        folding
     }
 
     /// Counts outdated events, so that a source that sends nothing else is reported. A failure to count fails nothing.
@@ -229,24 +217,6 @@ impl Worker {
         if let Err(error) = documents::change(self.store.as_ref(), outdated::DOCUMENT, take_in).await {
             debug!(%error, %source, "what was counted of a source could not be written");
         }
-    }
-
-    /// Notifies the former owners of this person's member of what HR says about this person now. Stored before it
-    /// counts as sent.
-    async fn tell_formers(&self, document: &mut Document, now: UnixMs) -> Result<(), StoreError> {
-        for (to, owner) in document.tell_formers(now) {
-            let word = Word::Groups { from: document.person.clone(), groups: Groups::default(), owner: Some(owner) };
-            self.tell_record(to, word).await?;
-        }
-        Ok(())
-    }
-
-    /// Sends another record something about the member who was handed over between the two.
-    async fn tell_record(&self, to: Person, word: Word) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
-        self.store.put(now, NewEntry { job: clock::new_job_id(to.id()), person: to, bytes }).await?;
-        Ok(())
     }
 
     /// The attempt's span, whose parents are the deliveries that it handles.

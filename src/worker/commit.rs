@@ -3,21 +3,25 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tracing::{error, warn};
 
 use super::Worker;
 use super::attempted::{Attempted, Tried};
 use super::lease::{LeaseGuard, STORE_RETRY};
+use crate::clock::new_job_id;
 use crate::core::code::Code;
 use crate::core::person::document::Unreadable;
-use crate::core::person::fold::Folding;
+use crate::core::person::fold::{Folding, owner_word};
 use crate::core::person::job::JobId;
 use crate::core::person::story::StoryEntry;
-use crate::core::person::{Document, Person, PersonId, SourceName};
+use crate::core::person::{Document, Entry, Person, PersonId, SourceName, Word};
 use crate::core::reconcile::owner;
 use crate::core::reconcile::verdict::{Ending, Standing};
 use crate::core::time::UnixMs;
-use crate::store::{Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, RELEASED_MAX, StoreError};
+use crate::store::{
+    Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, NewEntry, RELEASED_MAX, StoreError,
+};
 use crate::telemetry::metrics as metric;
 use crate::telemetry::seldom::Seldom;
 
@@ -151,6 +155,7 @@ impl Worker {
             disowned: Vec::new(),
             dead: DeadChange::Is(Box::new(row)),
             released: Vec::new(),
+            outgoing: Vec::new(),
         };
         Ok(match self.commit(guard, commit).await? {
             Committed::Committed => Attempted::Unreadable.untried(),
@@ -163,7 +168,8 @@ pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving
     let Leaving { folding, consumed_to, before } = leaving;
     let gives_up = ending.gives_up(&before.claims);
     let released = ending.releases(&gives_up, now);
-    let document = ending.document;
+    let mut document = ending.document;
+    let outgoing = outgoing(&mut document, folding.outgoing, now);
     let terms = document.search_terms();
     let terms_added = terms.iter().filter(|term| !before.terms.contains(term)).cloned().collect();
     let terms_removed = before.terms.iter().filter(|term| !terms.contains(term)).cloned().collect();
@@ -179,7 +185,20 @@ pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving
         disowned: gives_up.into_iter().collect(),
         dead: dead_of(&document),
         released,
+        outgoing,
     }
+}
+
+/// What is sent to other records: by the fold, and to former owners of this person's member.
+fn outgoing(document: &mut Document, mut outgoing: Vec<(Person, Word)>, now: UnixMs) -> Vec<NewEntry> {
+    for (to, owner) in document.tell_formers(now) {
+        outgoing.push((to, owner_word(document, owner)));
+    }
+    let entry = |(to, word): (Person, Word)| {
+        let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
+        NewEntry { job: new_job_id(to.id()), person: to, bytes }
+    };
+    outgoing.into_iter().map(entry).collect()
 }
 
 fn lane_of(standing: &Standing) -> Lane {

@@ -57,8 +57,6 @@ struct Giving {
     person: Person,
     member: Option<Box<KnownMember>>,
     groups: Groups,
-    /// HR has not said that they have left.
-    works_there: bool,
 }
 
 impl Worker {
@@ -103,9 +101,9 @@ impl Worker {
             };
             return Ok(between(other, person, stands_still));
         }
-        let Some(Giving { person, member, groups, works_there }) = from else { return Ok((taken, ClaimedKeys::Ours)) };
+        let Some(Giving { person, member, groups }) = from else { return Ok((taken, ClaimedKeys::Ours)) };
         warn!(from = %person, "the member is taken over from another record");
-        Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups, works_there }))
+        Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups }))
     }
 
     /// Whether an owner hands over those of the wanted keys that they have: what to take over, or why they keep it.
@@ -139,7 +137,8 @@ impl Worker {
             return Ok(Err(Box::new(owner_is)));
         }
         let Document { person, member, .. } = &theirs.document;
-        let word = Word::HandedOver { to: document.person.clone(), is_another: !owner_is.has_name_of(document) };
+        let (to, is_another) = (document.person.clone(), !owner_is.may_be_one_with(document));
+        let word = Word::HandedOver { to, is_another, address: document.record.email().cloned() };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
         // The member and the address go in one step, so that neither stays behind if the attempt is interrupted.
@@ -150,8 +149,7 @@ impl Worker {
             along.retain(|key| !keys.contains(key));
         }
         let (person, member) = (person.clone(), member.clone().map(Box::new));
-        let works_there = !owner_is.has_left && !owner_is.is_leaving;
-        let giving = Giving { person, member, groups: Groups::of(&theirs.document), works_there };
+        let giving = Giving { person, member, groups: Groups::of(&theirs.document) };
         Ok(Ok(Taking { former: former(entry), along, from: Some(giving), stands_still }))
     }
 

@@ -267,6 +267,7 @@ impl Stage {
             terms_removed: terms_before.into_iter().filter(|term| !document.search_terms().contains(term)).collect(),
             disowned: Vec::new(),
             released: Vec::new(),
+            outgoing: Vec::new(),
             dead,
         };
         self.store.commit(now, &claimed.lease, commit).await.unwrap();

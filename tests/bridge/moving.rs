@@ -265,6 +265,7 @@ fn ending(n: usize, claimed: &Claimed) -> Commit {
         terms_removed: Vec::new(),
         disowned: Vec::new(),
         released: Vec::new(),
+        outgoing: Vec::new(),
         dead,
     }
 }

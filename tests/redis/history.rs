@@ -171,6 +171,7 @@ async fn fold_all(store: &dyn Store, claimed: Vec<Claimed>) -> u32 {
             terms_removed: Vec::new(),
             disowned: Vec::new(),
             released: Vec::new(),
+            outgoing: Vec::new(),
             dead: DeadChange::None,
         };
         // If it is unknown whether a commit took effect, the inbox is found again when the lease expires.

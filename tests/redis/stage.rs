@@ -134,6 +134,7 @@ pub(crate) async fn fold(store: &dyn Store, claimed: &Claimed) -> Result<Committ
         terms_removed: Vec::new(),
         disowned: Vec::new(),
         released: Vec::new(),
+        outgoing: Vec::new(),
         dead: DeadChange::None,
     };
     store.commit(now(), &claimed.lease, commit).await

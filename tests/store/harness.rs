@@ -269,6 +269,7 @@ pub(crate) fn commit(who: &str, lane: Lane) -> Commit {
         terms_removed: Vec::new(),
         disowned: Vec::new(),
         released: Vec::new(),
+        outgoing: Vec::new(),
         dead: DeadChange::None,
     }
 }

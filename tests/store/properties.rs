@@ -318,6 +318,7 @@ impl Pair {
             person: Some(person.clone()),
             ..dead_row(self.engine.id(&person), "x", self.now, ["SCIM-4XX", "JOB-POISON"][extra % 2])
         };
+        let outgoing = (0..usize::from(extra == 4 || extra == 7) * 2).map(|n| self.entry(whom(index + n))).collect();
         let words =
             |from: &[&str], take: usize| from.iter().take(take).map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let plain = Commit {
@@ -328,6 +329,7 @@ impl Pair {
             terms_removed: words(&TERMS[1..], extra % 2),
             disowned: words(&KEYS, usize::from(extra == 5) * 2),
             released: words(&TAGS, usize::from(extra >= 6) * 2),
+            outgoing,
             dead: if dies { DeadChange::Is(Box::new(row)) } else { DeadChange::None },
             ..commit("x", lane.clone())
         };

@@ -14,11 +14,11 @@ use scim_bridge::core::reconcile::owner::{address_key, id_key};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::store::{LaneState, Own};
-use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, Retry};
+use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, LeaseLost, Retry};
 use scim_bridge::worker::Stepped;
 use tokio::sync::Semaphore;
 
-use crate::bench::{Bench, hire, leave, person, rename, until};
+use crate::bench::{Bench, LEASE_MS, hire, leave, person, rename, until};
 use crate::rough_store::Rough;
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
@@ -56,6 +56,7 @@ async fn a_returner_with_a_new_address_is_created_again_if_the_old_one_is_taken(
         bench.accept(hire_as("E-2", "ada@example.com", name.0, name.1, 2)).await;
         assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
         assert_eq!(bench.attempt().await, Folded, "the record is closed");
+        assert_eq!(bench.attempt().await, Folded, "and asks to hear of the new owner");
         bench.clock.advance_ms(60_000);
         let again = hire_as("E-1", "ada.lovelace@example.com", "Ada", "Lovelace", 0);
         bench.accept(Event { at: Some(bench.clock.now()), ..again }).await;
@@ -76,6 +77,7 @@ async fn taken_for_one_human_being() -> Bench {
     bench.accept(hire_as("E-2", "js@example.com", "John", "Smith", 1)).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
     assert_eq!(bench.attempt().await, Folded, "the record is closed");
+    assert_eq!(bench.attempt().await, Folded, "and asks to hear of the new owner");
     assert_eq!(bench.document("E-1").await.marks(), []);
     bench.clock.advance_ms(60_000);
     bench
@@ -112,6 +114,24 @@ async fn two_people_of_one_name_with_different_addresses_stay_two_in_any_order()
         assert_eq!(members, ["js2@example.com", "js@example.com"]);
         assert_eq!(bench.document("E-1").await.marks(), []);
     }
+}
+
+#[tokio::test]
+async fn an_owner_who_cannot_move_keeps_the_member_if_hr_has_told_the_two_apart() {
+    let bench = taken_for_one_human_being().await;
+    bench.sim.order("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.accept(said_now(&bench, moved("E-2", "js2@example.com", "John", "Smith", 0))).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    assert_eq!(bench.attempt().await, Folded, "the former record hears of the other address");
+    bench.accept(said_now(&bench, hire_as("E-1", "js@example.com", "John", "Smith", 0))).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned), "{:?}", bench.calls());
+    let detail = bench.document("E-1").await.trouble.unwrap().detail;
+    assert!(detail.contains("hr/E-1") && detail.contains("hr/E-2"), "{detail}");
+    let owner = bench.document("E-2").await;
+    assert_eq!((owner.record.closed, owner.trouble.map(|trouble| trouble.code)), (None, Some(Code::ScimAddress)));
+    bench.try_again("E-2").await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+    assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay it");
 }
 
 #[tokio::test]
@@ -280,6 +300,7 @@ async fn a_rehire_under_a_new_id_takes_the_member_over_and_closes_the_former_rec
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
     // The former record gets an entry, and its events are no longer applied.
     bench.attempt().await;
+    bench.attempt().await;
     bench.accept(Event { at: at(5), ..leave("E-1") }).await;
     bench.attempt().await;
     assert!(bench.sim.members()[0].active);
@@ -421,8 +442,11 @@ async fn losing_a_member_gives_up_every_other_claim() {
     // John Smith again, with another id.
     bench.accept(hire_as("E-2", "js@example.com", "John", "Smith", 3)).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
-    assert_eq!(bench.attempt().await, Folded, "the former record gets an entry");
-    assert_eq!(bench.attempt().await, InLine(Finished::Adopted), "nobody had to replay it");
+    settle(&bench).await;
+    let document = bench.document("E-3").await;
+    assert_eq!((document.trouble, document.member.is_some()), (None, true), "nobody had to replay it");
+    // HR calls both John Smiths employed, under two addresses.
+    assert_eq!(bench.document("E-1").await.marks(), [Mark::AfterClose]);
 }
 
 #[tokio::test]
@@ -503,6 +527,83 @@ async fn an_interrupted_takeover_is_reported_and_leaves_no_part_of_the_member_be
     assert_eq!(bench.store.owner(&id_key(&id)).await.unwrap(), Some(person("E-2").id()));
 }
 
+/// A worker takes the member over that somebody else has, and dies before it commits.
+async fn taken_over_by_a_worker_that_dies(bench: &Bench, event: Event) {
+    let (id, calls) = (event.person.employee_id.to_string(), bench.calls().len());
+    bench.sim.order("get:hang:1".parse().unwrap()).unwrap();
+    bench.accept(event).await;
+    let worker = bench.worker_on(bench.store.clone());
+    let killed = tokio::spawn(async move { worker.step().await });
+    until("Postman is called", || bench.sim.journal().len() > calls).await;
+    // The claims are taken over, and the document does not mention the member.
+    killed.abort();
+    let _ = killed.await;
+    assert!(bench.document_if_any(&id).await.is_none());
+    bench.store.end_leases(bench.clock.now()).await.unwrap();
+}
+
+/// Steps until nobody is due, and a few more later.
+async fn settle(bench: &Bench) {
+    for _ in 0..8 {
+        if matches!(bench.worker().step().await.unwrap(), Stepped::Nothing { .. }) {
+            bench.clock.advance_ms(61_000);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_former_record_hears_of_the_new_owner_although_the_worker_died_that_took_the_member_over() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.clock.advance_ms(61_000);
+    taken_over_by_a_worker_that_dies(&bench, hire_as("E-2", "js@example.com", "John", "Smith", 1)).await;
+    settle(&bench).await;
+    assert_eq!(bench.document("E-1").await.marks(), []);
+    bench.accept(said_now(&bench, leave("E-2"))).await;
+    settle(&bench).await;
+    assert!(!bench.sim.members()[0].active);
+    assert_eq!(bench.document("E-1").await.marks(), [Mark::AfterClose]);
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_tells_the_former_record_nothing() {
+    let bench = taken_for_one_human_being().await;
+    bench.sim.order("deactivate:delay:1:delay=200".parse().unwrap()).unwrap();
+    bench.accept(said_now(&bench, leave("E-2"))).await;
+    let (worker, calls) = (bench.worker(), bench.calls().len());
+    let slow = tokio::spawn(async move { worker.step().await.unwrap() });
+    until("Postman is called", || bench.sim.journal().len() > calls).await;
+    bench.clock.advance_ms(LEASE_MS + 1);
+    bench.claimed_by("doomed").await;
+    assert_eq!(slow.await.unwrap(), Stepped::Attempted(LeaseLost));
+    // HR takes the leave back before anybody has committed it.
+    bench.accept(said_now(&bench, hire_as("E-2", "js@example.com", "John", "Smith", 0))).await;
+    bench.store.end_leases(bench.clock.now()).await.unwrap();
+    settle(&bench).await;
+    assert!(bench.sim.members()[0].active, "{:?}", bench.calls());
+    assert_eq!(bench.document("E-1").await.marks(), [], "the new owner works there");
+}
+
+#[tokio::test]
+async fn all_records_whose_member_was_handed_on_hear_of_whoever_has_the_member_now() {
+    let bench = taken_for_one_human_being().await;
+    bench.accept(said_now(&bench, hire_as("E-3", "js@example.com", "John", "Smith", 0))).await;
+    settle(&bench).await;
+    assert_eq!(bench.document("E-2").await.record.closed.unwrap().to, person("E-3"));
+    bench.accept(said_now(&bench, leave("E-3"))).await;
+    settle(&bench).await;
+    for id in ["E-1", "E-2"] {
+        assert_eq!(bench.document(id).await.marks(), [Mark::AfterClose], "{id}");
+    }
+    // The leave is taken back.
+    bench.accept(said_now(&bench, hire_as("E-3", "js@example.com", "John", "Smith", 0))).await;
+    settle(&bench).await;
+    for id in ["E-1", "E-2"] {
+        assert_eq!(bench.document(id).await.marks(), [], "{id}");
+    }
+}
+
 /// A hire into a department.
 fn into(department: &str, mut event: Event) -> Event {
     event.facts.further.insert("department".to_owned(), Label::parse(department).into_iter().collect());
@@ -516,22 +617,12 @@ async fn a_killed_takeover_does_not_lose_the_members_groups() {
     bench.accept(into("Sales", hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0))).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Created));
     bench.clock.advance_ms(61_000);
-    let calls = bench.calls().len();
-    bench.sim.order("get:hang:1".parse().unwrap()).unwrap();
-    bench.accept(into("Engineering", hire_as("E-2", "ada@example.com", "ada", "LOVELACE", 1))).await;
-    let worker = bench.worker_on(bench.store.clone());
-    let killed = tokio::spawn(async move { worker.step().await });
-    until("Postman is called", || bench.sim.journal().len() > calls).await;
-    // The claims are taken over, and the document does not mention the member.
-    killed.abort();
-    let _ = killed.await;
-    assert!(bench.document_if_any("E-2").await.is_none());
-    bench.store.end_leases(bench.clock.now()).await.unwrap();
-    for _ in 0..6 {
-        if matches!(bench.worker().step().await.unwrap(), Stepped::Nothing { .. }) {
-            bench.clock.advance_ms(61_000);
-        }
-    }
+    taken_over_by_a_worker_that_dies(
+        &bench,
+        into("Engineering", hire_as("E-2", "ada@example.com", "ada", "LOVELACE", 1)),
+    )
+    .await;
+    settle(&bench).await;
     let document = bench.document("E-2").await;
     let names: Vec<_> = document.groups.iter().map(|group| group.name.as_str()).collect();
     assert_eq!((names, document.groups_taken_from), (vec!["Engineering"], None));

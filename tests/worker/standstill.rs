@@ -150,6 +150,7 @@ async fn shares_a_member(bench: &Bench) {
         disowned: Vec::new(),
         dead: scim_bridge::store::DeadChange::None,
         released: Vec::new(),
+        outgoing: Vec::new(),
     };
     bench.store.commit(bench.clock.now(), &claimed.lease, commit).await.unwrap();
 }

@@ -4,7 +4,7 @@ use super::document::{Document, Groups, OPEN_JOBS_MAX, OpenJob, Progress, Staged
 use super::employment::{EmploymentState, EmploymentWord};
 use super::event::{Event, EventKind, Facts};
 use super::identity::Person;
-use super::inbox::{Entry, Word};
+use super::inbox::{Asks, Entry, Word};
 use super::job::{Finished, JobId};
 use super::record::{Closed, Folded, OwnerNow, Record, is_since};
 use super::story::{Note, StoryEntry};
@@ -26,8 +26,8 @@ pub struct Folding {
     pub is_cut_off: bool,
     /// Events about another person whose [`super::PersonId`] happens to be the same. They are not folded.
     pub strangers: Vec<(JobId, Event)>,
-    /// The groups of members who were handed over, to be sent to the member's new owner.
-    pub passes_on: Vec<(Person, Groups)>,
+    /// What to send to other records about a member who was handed over.
+    pub outgoing: Vec<(Person, Word)>,
     /// How many events had a time too far ahead to be trusted.
     pub ahead: u32,
     /// How many events said something that is news.
@@ -60,12 +60,16 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event, leaves_at }));
             }
             Word::Apply { import, member } => apply(document, &mut folding, &import, member),
-            Word::HandedOver { to, is_another } => {
-                let closed = Closed { to, is_another, at: accepted_at, owner: None };
+            Word::HandedOver { to, is_another, address } => {
+                let closed = Closed { to, is_another, at: accepted_at, address, owner: None };
                 hand_over(document, &mut folding, closed);
             }
             Word::Groups { from, owner: Some(owner), .. } => hear_of_owner(document, &mut folding, &from, owner),
-            Word::Groups { from, groups, owner: None } => take_groups(document, &mut folding, &from, groups),
+            Word::Groups { from, groups, owner: None, asks } => {
+                take_groups(document, &mut folding, &from, groups);
+                let asks = asks.and_then(|asks| document.note_former(from, asks.address.as_ref()));
+                folding.outgoing.extend(asks.map(|(to, owner)| (to, owner_word(document, owner))));
+            }
             Word::CutOff => {
                 let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
                 if !is_known {
@@ -191,7 +195,7 @@ fn take_in(
 fn reopen(document: &mut Document) -> bool {
     let is_back = document.record.comes_back();
     if is_back {
-        document.record.closed = None;
+        document.reopen();
         document.words_after_close = 0;
         // Nothing of what HR says was applied to a member of theirs yet.
         document.employment_done = None;
@@ -285,13 +289,14 @@ fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
         folding.story.push(StoryEntry { at: now, note: Note::Ended { job: job.id, outcome: Finished::HandedOver } });
     }
     // The groups went with the member.
-    let (to, groups) = (closed.to.clone(), Groups::taken_from(document));
+    let groups = Groups::taken_from(document);
+    let asks = Some(Asks { address: closed.address.clone() });
+    let word = Word::Groups { from: document.person.clone(), groups, owner: None, asks };
+    folding.outgoing.push((closed.to.clone(), word));
+    document.hand_on_formers(&closed.to, now);
     document.record.closed = Some(closed);
     document.member = None;
     document.listed_as = None;
-    if !groups.is_empty() {
-        folding.passes_on.push((to, groups));
-    }
     document.groups_taken_from = None;
     document.groups_wait = None;
     document.trouble = None;
@@ -304,8 +309,12 @@ fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
 /// Takes in the groups of a member who was taken over, so that the member is removed from them. They came with the
 /// take-over, but are sent once more, since the worker may have died before it noted them.
 fn take_groups(document: &mut Document, folding: &mut Folding, from: &Person, groups: Groups) {
+    if groups.is_empty() {
+        return;
+    }
     if let Some(closed) = &document.record.closed {
-        folding.passes_on.push((closed.to.clone(), groups));
+        let word = Word::Groups { from: document.person.clone(), groups, owner: None, asks: None };
+        folding.outgoing.push((closed.to.clone(), word));
         return;
     }
     if document.groups_taken_from.take_if(|noted| noted == from).is_some() {
@@ -321,6 +330,12 @@ fn take_groups(document: &mut Document, folding: &mut Folding, from: &Person, gr
     folding.calls_for_attempt |= document.not_followed_since.is_none() && !(joined.is_empty() && unsure.is_empty());
     document.groups.extend(joined);
     document.take_unsure(unsure, unsure_of);
+}
+
+/// The entry that notifies a former record of what HR says about this person.
+#[must_use]
+pub fn owner_word(document: &Document, owner: OwnerNow) -> Word {
+    Word::Groups { from: document.person.clone(), groups: Groups::default(), owner: Some(owner), asks: None }
 }
 
 fn discard(document: &mut Document, folding: &mut Folding, by: String, now: UnixMs) {
@@ -365,6 +380,7 @@ mod tests {
     use super::*;
     use crate::core::code::Code;
     use crate::core::person::document::{JoinedGroup, KnownMember, Trouble};
+    use crate::core::person::samples::member;
     use crate::core::person::{Email, EmploymentState, Facts, Mark, Name, Person, Scope, SourceName, Stated};
 
     fn ada() -> Person {
@@ -412,7 +428,7 @@ mod tests {
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
         let folding = fold(
             &mut document,
-            vec![other(1, Word::HandedOver { to, is_another: true }), update(2, 20, "King")],
+            vec![other(1, Word::HandedOver { to, is_another: true, address: None }), update(2, 20, "King")],
             UnixMs(3_000),
         );
         assert_eq!(document.words_after_close, 1);
@@ -423,7 +439,21 @@ mod tests {
     /// Ada was handed over to somebody else at 1,500.
     fn handed_over() -> (u64, Entry) {
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
-        (1, Entry { accepted_at: UnixMs(1_500), word: Word::HandedOver { to, is_another: true }, trace: None })
+        let word = Word::HandedOver { to, is_another: true, address: None };
+        (1, Entry { accepted_at: UnixMs(1_500), word, trace: None })
+    }
+
+    fn handed_to(to: &Person) -> (u64, Entry) {
+        other(1, Word::HandedOver { to: to.clone(), is_another: false, address: None })
+    }
+
+    /// The groups that are sent to others.
+    fn groups_sent(folding: Folding) -> Vec<(Person, Groups)> {
+        let groups = |(to, word)| match word {
+            Word::Groups { groups, owner: None, .. } => (to, groups),
+            other => panic!("{other:?}"),
+        };
+        folding.outgoing.into_iter().map(groups).collect()
     }
 
     fn said(n: u64, kind: EventKind, at: i64, facts: Facts) -> (u64, Entry) {
@@ -503,9 +533,9 @@ mod tests {
         let mut former =
             Document { groups: vec![group.clone()], groups_unsure: vec!["R&D".to_owned()], ..Document::new(ada()) };
         let folding = fold(&mut former, vec![handed_over()], UnixMs(1_700));
-        let (to, groups) = folding.passes_on.into_iter().next().unwrap();
+        let (to, groups) = groups_sent(folding).remove(0);
         assert!(former.groups.is_empty() && former.groups_unsure.is_empty());
-        let word = |n| other(n, Word::Groups { from: ada(), groups: groups.clone(), owner: None });
+        let word = |n| other(n, Word::Groups { from: ada(), groups: groups.clone(), owner: None, asks: None });
         let mut document = Document::new(to.clone());
         assert!(fold(&mut document, vec![word(1)], UnixMs(3_000)).calls_for_attempt);
         assert_eq!((&document.groups, &document.groups_unsure), (&vec![group], &vec!["R&D".to_owned()]));
@@ -517,46 +547,82 @@ mod tests {
         // Handed on meanwhile.
         let mut closed = Document::new(to);
         let next = Person::parse(SourceName::parse("hr").unwrap(), "E-3").unwrap();
-        let handed = other(1, Word::HandedOver { to: next.clone(), is_another: false });
-        assert_eq!(fold(&mut closed, vec![handed, word(2)], UnixMs(3_000)).passes_on, [(next.clone(), groups.clone())]);
+        let told = groups_sent(fold(&mut closed, vec![handed_to(&next), word(2)], UnixMs(3_000)));
+        assert_eq!(told, [(next.clone(), Groups::default()), (next.clone(), groups.clone())]);
         // Of two former owners in one inbox.
         let mut closed = Document::new(next.clone());
         let last = Person::parse(SourceName::parse("hr").unwrap(), "E-4").unwrap();
-        let handed = other(1, Word::HandedOver { to: last.clone(), is_another: false });
         let others = Groups { unsure: vec!["Other".to_owned()], ..Groups::default() };
-        let second = other(3, Word::Groups { from: next, groups: others.clone(), owner: None });
-        let passed = fold(&mut closed, vec![handed, word(2), second], UnixMs(3_000)).passes_on;
-        assert_eq!(passed, [(last.clone(), groups), (last, others)]);
+        let second = other(3, Word::Groups { from: next, groups: others.clone(), owner: None, asks: None });
+        let told = groups_sent(fold(&mut closed, vec![handed_to(&last), word(2), second], UnixMs(3_000)));
+        assert_eq!(told, [(last.clone(), Groups::default()), (last.clone(), groups), (last, others)]);
+    }
+
+    /// What is sent to others after a fold.
+    fn sent(document: &mut Document, entries: Vec<(u64, Entry)>) -> Vec<(Person, Word)> {
+        let mut sent = fold(document, entries, UnixMs(5_000)).outgoing;
+        sent.extend(document.tell_formers(UnixMs(5_000)).into_iter().map(|(to, owner)| {
+            let word = owner_word(document, owner);
+            (to, word)
+        }));
+        sent
+    }
+
+    #[test]
+    fn former_records_are_notified_of_the_members_present_owner() {
+        let person = |id: &str| Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
+        let address = Email::parse("ada@example.com").ok();
+        let handed =
+            |to: &str| other(1, Word::HandedOver { to: person(to), is_another: false, address: address.clone() });
+        let [mut one, mut two, mut three] = ["E-1", "E-2", "E-3"].map(|id| Document::new(person(id)));
+        let said = |id, from: Option<&str>, employment| {
+            let facts = Facts {
+                email: from.and_then(|email| Email::parse(email).ok()),
+                employment: Some((employment, None)),
+                ..Facts::default()
+            };
+            let event = Box::new(Event { person: person(id), kind: EventKind::Update, at: None, facts });
+            other(2, Word::Event { job: JobId::about(2 << 64, person(id).id()), event })
+        };
+        let (to, asks) = sent(&mut one, vec![handed("E-2")]).remove(0);
+        assert_eq!(to, person("E-2"));
+        // The new owner moves before the word arrives.
+        let moved = said("E-2", Some("ada2@example.com"), EmploymentState::Employed);
+        let (to, word) = sent(&mut two, vec![moved, other(3, asks)]).remove(0);
+        assert_eq!(to, person("E-1"));
+        sent(&mut one, vec![other(3, word)]);
+        assert!(one.record.closed.as_ref().unwrap().owner_has_moved());
+        // Handed on to a third record: its end reaches the first.
+        let told = sent(&mut two, vec![handed("E-3")]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        let asks = told.into_iter().map(|(_, word)| other(4, word)).collect();
+        assert_eq!(sent(&mut three, asks), []);
+        let (to, word) = sent(&mut three, vec![said("E-3", None, EmploymentState::Left)]).remove(0);
+        assert_eq!(to, person("E-2"));
+        let again = (to, word.clone());
+        let (to, passed_on) = sent(&mut two, vec![other(5, word)]).remove(0);
+        assert_eq!(to, person("E-1"));
+        assert_eq!(sent(&mut two, vec![other(6, again.1)]), [], "sent before");
+        sent(&mut one, vec![other(5, passed_on)]);
+        let owner = one.record.closed.as_ref().unwrap().owner.unwrap();
+        assert_eq!((owner.has_moved, owner.left.is_some()), (true, true));
+        // What HR says afterwards of the second one is about nobody's member.
+        assert_eq!(sent(&mut two, vec![said("E-2", Some("ada3@example.com"), EmploymentState::Left)]), []);
     }
 
     #[test]
     fn unsure_groups_belong_to_one_member() {
-        let member = |id: &str| KnownMember {
-            id: Some(id.to_owned()),
-            user_name: "ada@example.com".to_owned(),
-            given_name: None,
-            family_name: None,
-            active: Some(true),
-            seen_at: UnixMs(0),
-            created_at: None,
-            is_unshown: false,
-            user_name_written_at: None,
-            user_names_before: Vec::new(),
-            names_before: Vec::new(),
-            names_written_at: None,
-            active_written_at: None,
-        };
-        let mut former = Document { member: Some(member("m")), ..Document::new(ada()) };
+        let mut former = Document { member: Some(member("m", Some(true))), ..Document::new(ada()) };
         former.note_unsure("R&D".to_owned());
-        let (to, groups) = fold(&mut former, vec![handed_over()], UnixMs(1_700)).passes_on.remove(0);
+        let (to, groups) = groups_sent(fold(&mut former, vec![handed_over()], UnixMs(1_700))).remove(0);
         let taken = |whose: Option<KnownMember>| {
             let mut document = Document { member: whose, ..Document::new(to.clone()) };
-            let word = other(1, Word::Groups { from: ada(), groups: groups.clone(), owner: None });
+            let word = other(1, Word::Groups { from: ada(), groups: groups.clone(), owner: None, asks: None });
             let asks = fold(&mut document, vec![word], UnixMs(3_000)).calls_for_attempt;
             (asks, document)
         };
-        assert!(!taken(Some(member("n"))).0, "somebody else may have put that one in");
-        assert!(taken(Some(member("m"))).0);
+        assert!(!taken(Some(member("n", Some(true)))).0, "somebody else may have put that one in");
+        assert!(taken(Some(member("m", Some(true)))).0);
         let (asks, mut document) = taken(None);
         assert!(asks);
         document.keep_unsure_of("m");
@@ -660,28 +726,10 @@ mod tests {
         assert_eq!(document.marks(), [], "HR says something of them");
     }
 
-    fn member(id: &str, active: Option<bool>) -> KnownMember {
-        KnownMember {
-            id: Some(id.to_owned()),
-            user_name: "ada@example.com".to_owned(),
-            given_name: None,
-            family_name: None,
-            active,
-            seen_at: UnixMs(1),
-            created_at: None,
-            is_unshown: true,
-            user_name_written_at: None,
-            user_names_before: Vec::new(),
-            names_written_at: None,
-            names_before: Vec::new(),
-            active_written_at: None,
-        }
-    }
-
     #[test]
     fn a_listed_member_no_longer_counts_as_invited() {
         let mut document = Document::new(ada());
-        document.member = Some(member("m1", Some(true)));
+        document.member = Some(KnownMember { is_unshown: true, ..member("m1", Some(true)) });
         for (shown, is_unshown) in [(None, true), (Some("m2"), true), (Some("m1"), false)] {
             let word = Word::Apply { import: String::new(), member: shown.map(str::to_owned) };
             let folding = fold(&mut document, vec![other(1, word)], UnixMs(3_000));

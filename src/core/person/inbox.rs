@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::Groups;
+use super::email::Email;
 use super::event::Event;
 use super::identity::Person;
 use super::job::JobId;
@@ -60,9 +61,13 @@ pub enum Word {
         /// They have another name, so it is not another record of the same human being.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_another: bool,
+        /// The address that HR gives the new owner.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Email>,
     },
     /// What one of the two records sends the other after a hand-over. The former one sends the groups of the member, in
-    /// case the new owner could not record them; the new owner sends what HR says about them since.
+    /// case the new owner could not record them, and asks to be notified; the new owner sends what HR says about them
+    /// since.
     Groups {
         /// The former owner.
         from: Person,
@@ -71,6 +76,9 @@ pub enum Word {
         /// What HR says about the new owner, if they are the sender.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<OwnerNow>,
+        /// Set if the sender is the former owner, right after the hand-over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asks: Option<Asks>,
     },
     /// The process was killed while a worker had them: an unrecorded call may have gone out.
     CutOff,
@@ -87,6 +95,14 @@ pub enum Word {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+}
+
+/// A former record asks its member's new owner to be notified of what HR says about them from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asks {
+    /// The address that HR gave the new owner when the member was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Email>,
 }
 
 impl Entry {

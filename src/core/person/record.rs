@@ -80,6 +80,9 @@ pub struct Closed {
     pub is_another: bool,
     /// When it began.
     pub at: UnixMs,
+    /// The address that HR gave the new owner then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Email>,
     /// What HR has said since then about the member's new owner, as far as it matters to this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<OwnerNow>,
@@ -94,6 +97,9 @@ pub struct OwnerNow {
     /// They have left, or are out of scope: since when, or when HR said so, if that was later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<UnixMs>,
+    /// No more notifications about them will come: too many records asked for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_out_of_sight: bool,
 }
 
 impl OwnerNow {
@@ -104,7 +110,17 @@ impl OwnerNow {
         let left = record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
         let left = left.map(|word| word.from.max(word.stamp.at));
         let has_moved = address.zip(record.email()).is_some_and(|(before, email)| email.key() != before);
-        Self { has_moved, left: left.max(out) }
+        Self { has_moved, left: left.max(out), is_out_of_sight: false }
+    }
+
+    /// What is true of either of two people who had the member one after the other.
+    #[must_use]
+    pub fn or(self, next: Self) -> Self {
+        Self {
+            has_moved: self.has_moved || next.has_moved,
+            left: self.left.max(next.left),
+            is_out_of_sight: self.is_out_of_sight || next.is_out_of_sight,
+        }
     }
 }
 
@@ -119,9 +135,13 @@ impl Closed {
     /// Where the member went, and what speaks against it.
     #[must_use]
     pub fn told(&self) -> String {
-        let since = match (self.owner_has_moved(), self.owner_left_at()) {
+        let owner = self.owner.unwrap_or_default();
+        let since = match (owner.has_moved, owner.left) {
             (_, Some(_)) => ", who has left",
             (true, None) => ", to whom HR has given another address since",
+            (false, None) if owner.is_out_of_sight => {
+                ", who no longer notifies this record (too many records asked for it)"
+            }
             (false, None) => "",
         };
         format!("their member was handed over to {}{since}", self.to)
@@ -136,7 +156,7 @@ impl Closed {
     /// Whether what HR says about the new owner speaks against their being this person.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
-        self.owner_has_moved() || self.owner_left_at().is_some()
+        self.owner.is_some_and(|owner| owner.has_moved || owner.left.is_some() || owner.is_out_of_sight)
     }
 }
 
@@ -179,7 +199,10 @@ impl Record {
     /// has not said anything since that brings them back.
     #[must_use]
     pub fn lacks_member(&self) -> bool {
-        self.closed.as_ref().is_some_and(Closed::is_doubtful) && self.works_here() && !self.comes_back()
+        let Some(closed) = &self.closed else { return false };
+        let has_own_address =
+            closed.address.as_ref().zip(self.email()).is_some_and(|(had, own)| had.key() != own.key());
+        (closed.is_doubtful() || has_own_address) && self.works_here() && !self.comes_back()
     }
 
     /// HR's newest word that they are employed, in effect or not.
@@ -718,6 +741,35 @@ mod tests {
                 record.fold(&words[place], UnixMs(100), seq);
             }
             assert_eq!(record.membership(UnixMs(800)), Some(EmploymentState::Left), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_announced_leave_ends_working_here_and_an_announced_start_begins_it() {
+        use EmploymentState::{Employed, Left};
+        let word = |at, state, from: Option<i64>| {
+            let facts = Facts { employment: Some((state, from.map(UnixMs))), ..Facts::default() };
+            event(Some(at), facts)
+        };
+        for (words, works_here) in [
+            (vec![word(10, Employed, None)], true),
+            (vec![word(10, Employed, Some(500))], true),
+            (vec![word(10, Employed, None), word(20, Left, None)], false),
+            (vec![word(10, Employed, None), word(20, Left, Some(500))], false),
+            (vec![word(10, Left, Some(500)), word(20, Employed, Some(900))], true),
+            (vec![word(20, Left, Some(500))], false),
+        ] {
+            for is_reversed in [false, true] {
+                let mut record = Record::default();
+                let mut order: Vec<_> = words.iter().collect();
+                if is_reversed {
+                    order.reverse();
+                }
+                for (seq, word) in (1..).zip(order) {
+                    record.fold(word, UnixMs(100), seq);
+                }
+                assert_eq!(record.works_here(), works_here, "{words:?}");
+            }
         }
     }
 

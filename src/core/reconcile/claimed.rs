@@ -29,8 +29,6 @@ pub enum Claimed {
         along: Vec<String>,
         /// The groups that they put the member into, or may have put them into.
         groups: Groups,
-        /// HR has not said that they have left: they may turn out to be somebody else.
-        works_there: bool,
     },
     /// It is somebody else's.
     Others(owner::Owner),
@@ -45,10 +43,7 @@ impl AttemptState {
             Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
                 self.end = Some(try_again(Code::ScimMoving, None, true));
             }
-            Claimed::TakenFrom { person, member, along, groups, works_there } => {
-                if works_there {
-                    self.document.note_former(person.clone(), now);
-                }
+            Claimed::TakenFrom { person, member, along, groups } => {
                 self.claims.extend_from_slice(keys);
                 self.claims.extend(along);
                 // The former owner may have written between our look-up and our claim. So the member is read again,
@@ -79,7 +74,7 @@ impl AttemptState {
                 if standing(&self.document, rules, now) == Standing::Unsaid
                     && self.has_nothing()
                     && owner.keeps_it()
-                    && owner.has_name_of(&self.document) =>
+                    && owner.may_be_one_with(&self.document) =>
             {
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }

@@ -87,6 +87,8 @@ pub struct Owner {
     wants: Option<String>,
     /// Given and family name, folded for comparison.
     name: (String, String),
+    /// People who are not the same human being, as HR has shown.
+    apart_from: Vec<Person>,
     /// The SCIM id of their member.
     member: Option<String>,
     /// Whether the wanted key is one of their member's.
@@ -125,6 +127,7 @@ impl Owner {
             ring,
             wants,
             name,
+            apart_from: document.apart_from.clone(),
             member,
             is_on_member,
             employed,
@@ -175,6 +178,7 @@ impl Owner {
             ring: Vec::new(),
             wants: None,
             name: Default::default(),
+            apart_from: Vec::new(),
             member: None,
             is_on_member: false,
             employed: None,
@@ -216,13 +220,15 @@ impl Owner {
         }
         // An owner who is moving to another address will be there in a moment.
         let is_moving = self.moves_away && !self.is_blocked;
-        self.has_left || (!is_moving && self.has_name_of(document) && self.counts_for(document, now))
+        self.has_left || (!is_moving && self.may_be_one_with(document) && self.counts_for(document, now))
     }
 
-    /// Whether both names are known, and the same.
+    /// Whether they may be one human being: both names are known, and the same, and HR has not shown that they are
+    /// two people.
     #[must_use]
-    pub fn has_name_of(&self, document: &Document) -> bool {
-        !self.name.1.is_empty() && self.name == folded_name(document)
+    pub fn may_be_one_with(&self, document: &Document) -> bool {
+        let is_apart = self.apart_from.contains(&document.person) || document.apart_from.contains(&self.person);
+        !is_apart && !self.name.1.is_empty() && self.name == folded_name(document)
     }
 
     /// Whether what HR says under another id applies to the owner's member: that they work there, or that they worked
@@ -290,24 +296,6 @@ mod tests {
         samples::ada(id, None, "King", state)
     }
 
-    fn member() -> KnownMember {
-        KnownMember {
-            id: None,
-            user_name: "ada.king@example.com".to_owned(),
-            given_name: None,
-            family_name: None,
-            active: Some(true),
-            seen_at: UnixMs(1),
-            created_at: None,
-            is_unshown: false,
-            user_name_written_at: None,
-            user_names_before: Vec::new(),
-            names_written_at: None,
-            names_before: Vec::new(),
-            active_written_at: None,
-        }
-    }
-
     #[test]
     fn a_rehire_takes_over_and_a_leaver_of_the_same_name_does_not() {
         let now = UnixMs(2_000);
@@ -339,7 +327,7 @@ mod tests {
         assert!(Owner::of(&nobody("E-1"), &key, now).hands_over_to(&nobody("E-3"), now), "neither was called employed");
         // A person with a member of their own is somebody else of that name.
         let mut namesake = hired_at("E-5", 1_100);
-        namesake.member = Some(KnownMember { id: Some("5".to_owned()), ..member() });
+        namesake.member = Some(samples::member("5", Some(true)));
         assert!(!Owner::of(&works, &key, now).hands_over_to(&namesake, now));
         let owner = Document { member: namesake.member.clone(), ..works.clone() };
         assert!(Owner::of(&owner, &key, now).hands_over_to(&namesake, now), "it is the same member");

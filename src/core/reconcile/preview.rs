@@ -146,8 +146,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }
-        let groups = Groups::default();
-        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups, works_there: false };
+        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups: Groups::default() };
     }
     for key in keys {
         claims.insert(key.clone(), Owner::of(document, key, now));

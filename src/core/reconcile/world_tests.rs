@@ -286,13 +286,7 @@ impl World {
                 }
                 let member = theirs.member.clone().map(Box::new);
                 let groups = Groups::of(theirs);
-                Claimed::TakenFrom {
-                    person: theirs.person.clone(),
-                    member,
-                    along: Vec::new(),
-                    groups,
-                    works_there: false,
-                }
+                Claimed::TakenFrom { person: theirs.person.clone(), member, along: Vec::new(), groups }
             }
         };
         for key in keys {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::person::job::JobId;
-use crate::core::person::{EmploymentState, samples};
+use crate::core::person::{EmploymentState, KnownMember, samples};
 use crate::core::reconcile::listing::everybody;
 use crate::core::reconcile::target::TargetRules;
 use crate::core::reconcile::world_tests;
@@ -45,20 +45,12 @@ fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
     fold(&mut document, vec![(2, Entry { accepted_at: UnixMs(1_000), word, trace: None })], UnixMs(1_000));
     document.open.clear();
     document.employment_done = document.record.employment.newest().map(|word| word.stamp);
-    document.member = Some(crate::core::person::KnownMember {
-        id: Some(member.to_owned()),
+    document.member = Some(KnownMember {
         user_name: address.to_owned(),
         given_name: Some("Ada".to_owned()),
         family_name: Some(family.to_owned()),
-        active: Some(true),
         seen_at: UnixMs(1_000),
-        created_at: None,
-        is_unshown: false,
-        user_name_written_at: None,
-        user_names_before: Vec::new(),
-        names_before: Vec::new(),
-        names_written_at: None,
-        active_written_at: None,
+        ..samples::member(member, Some(true))
     });
     document
 }
@@ -218,7 +210,7 @@ fn a_row_of_a_closed_record_is_blocked_or_reopens_it() {
             staged.event.facts.employment = Some((state, None));
         }
         let to = samples::ada("E-2", None, "King", EmploymentState::Employed).person;
-        former.record.closed = Some(Closed { to, is_another: false, at: UnixMs(500), owner });
+        former.record.closed = Some(Closed { to, is_another: false, at: UnixMs(500), address: None, owner });
         former
     };
     let selection = Selection::default();
@@ -232,7 +224,7 @@ fn a_row_of_a_closed_record_is_blocked_or_reopens_it() {
     let (outcome, applied) = planned(&[handed_over(EmploymentState::Left, None)], list(&[]), &selection);
     assert_eq!((outcome.report.blocked.len(), outcome.different, applied.len()), (0, 0, 0));
     // HR says that they are two people.
-    let told_apart = handed_over(EmploymentState::Employed, Some(OwnerNow { has_moved: true, left: None }));
+    let told_apart = handed_over(EmploymentState::Employed, Some(OwnerNow { has_moved: true, ..OwnerNow::default() }));
     let (outcome, applied) = planned(&[told_apart], list(&["m1 ada2@x.com King true"]), &selection);
     assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), applied.len()), (1, 0, 1));
 }

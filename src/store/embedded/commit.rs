@@ -6,7 +6,7 @@ use super::claim::{held, person_id};
 use super::dead::{heal, put_dead};
 use super::figures::signed;
 use super::inbox;
-use super::lanes::{Newest, append, release};
+use super::lanes::{Newest, Standing, append, release};
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::{Commit, Committed, DeadChange, Former, Lease, Own, Owned, RELEASED_MAX, StoreError};
@@ -52,6 +52,11 @@ pub(super) fn commit(
     }
     for tag in &commit.released {
         release(work, now, tag, RELEASED_MAX)?;
+    }
+    for entry in &commit.outgoing {
+        if Standing::find(work, signed(entry.person.id().0))?.is_some() {
+            append(work, now, entry, Newest::Stays)?;
+        }
     }
     Ok(Committed::Committed)
 }

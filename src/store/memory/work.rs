@@ -136,6 +136,11 @@ impl State {
         for tag in &commit.released {
             self.release(now, tag, RELEASED_MAX);
         }
+        for entry in commit.outgoing {
+            if self.people.contains_key(&entry.person.id()) {
+                self.append(now, entry);
+            }
+        }
         Committed::Committed
     }
 }

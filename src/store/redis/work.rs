@@ -84,10 +84,16 @@ impl Redis {
         args.push(signed(RELEASED_MAX).into());
         args.push(signed(commit.story.len() as u64).into());
         args.extend(words.iter().map(|words| signed(words.len() as u64).into()));
+        args.push(signed(commit.outgoing.len() as u64).into());
         args.extend(commit.story.iter().map(|entry| Arg::from(&entry[..])));
         args.extend(words.iter().flat_map(|words| words.iter()).map(|word| Arg::from(word.as_str())));
         let keys = self.calls.keys.of_person(lease.person);
-        let keys = keys.iter().map(Vec::as_slice).collect();
+        let mut lanes = Vec::new();
+        for entry in &commit.outgoing {
+            args.push(body(&entry.bytes)?.into());
+            lanes.push(self.calls.keys.of(Of::Lane, entry.person.id()));
+        }
+        let keys = keys.iter().chain(&lanes).map(Vec::as_slice).collect();
         match self.calls.run(&scripts::COMMIT, now, keys, args).await?.number()? {
             1 => Ok(Committed::Committed),
             0 => Ok(Committed::Stale),

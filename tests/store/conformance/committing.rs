@@ -144,6 +144,28 @@ pub(crate) async fn a_commit_releases_people_parked_under_its_tags(b: &mut Bench
     assert_eq!(b.lane("3").await, held("owned:id:8"));
 }
 
+pub(crate) async fn a_commit_puts_entries_into_other_peoples_inboxes(b: &mut Bench) {
+    b.settled(at(0), "1", idle()).await;
+    b.settled(at(0), "2", retry(at(900_000))).await;
+    b.settled(at(0), "3", held("all")).await;
+    b.accept(at(1), &[("4", "x")]).await;
+    let lost = b.claim_one(at(1)).await.lease;
+    let lease = b.claim_one(at(1 + LEASE_MS)).await.lease;
+    b.with(|options| options.bounds.entries_max = 0).await;
+    let outgoing: Vec<_> = ["1", "2", "3", "nobody", "1"].map(|who| b.entry(who, "sent")).into();
+    let sends = Commit { outgoing, consumed_to: Some(u64::MAX / 4), ..commit("4", idle()) };
+    assert_eq!(b.commit(at(70_000), &lost, sends.clone()).await, Committed::Stale);
+    assert_eq!((b.row("1").await.inbox_entries, b.entries().await), (0, 1));
+    assert_eq!(b.commit(at(70_000), &lease, sends).await, Committed::Committed);
+    assert_eq!((b.lane("1").await, b.lane("2").await), (retry(at(70_000)), retry(at(70_000))));
+    assert_eq!(b.lane("3").await, held("all"), "it does not wake");
+    assert_eq!((b.lane("4").await, b.entries().await), (idle(), 4));
+    assert!(b.s().await.person(person("nobody").id()).await.unwrap().is_none());
+    let claimed = b.claim(at(70_000), 9).await;
+    assert_eq!(claimed.iter().map(|one| words(one).len()).sum::<usize>(), 3);
+    assert!(claimed.iter().flat_map(words).all(|word| word == "sent"));
+}
+
 pub(crate) async fn a_leased_person_is_not_parked(b: &mut Bench) {
     b.settled(at(0), "1", held("all")).await;
     let ask = scim_bridge::store::ClaimRequest { parked: Some("all".to_owned()), ..request(1) };

@@ -46,6 +46,7 @@ macro_rules! conformance {
                     a_dead_letter_is_there_until_a_commit_without_one,
                     people_parked_under_a_tag_are_released_longest_first,
                     a_commit_releases_people_parked_under_its_tags,
+                    a_commit_puts_entries_into_other_peoples_inboxes,
                     a_leased_person_is_not_parked,
                     an_operators_entry_makes_due_despite_lane_and_bounds;
                 dropping:

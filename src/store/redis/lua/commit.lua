@@ -5,8 +5,9 @@
 -- KEYS: lane, document, story, words. ARGV[2] fence, [3] place up to which entries are folded or '', [4] state,
 -- [5] ms from now until due or '', [6] whether it wakes (1), [7] tag, [8] whether there is a document (1), [9] it,
 -- [10] id of the dead letter or '', [11] its row, [12] entries of the story at most, [13] people of a tag that are
--- released at most, [14..18] number of: entries of the story, words removed, words added, keys given up, tags whose
--- people are released; then these. Answers 1, 0 (the lease is lost), or -1.
+-- released at most, [14..19] number of: entries of the story, words removed, words added, keys given up, tags whose
+-- people are released, entries for others' inboxes (for the lanes that follow in KEYS); then these, of the entries what
+-- `append` takes. Answers 1, 0 (the lease is lost), or -1.
 local lane_key, document_key, story_key, words_key = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
 if not lane then return { broken, 0 } end
@@ -17,7 +18,7 @@ local rest = ''
 if count < lane.entries then rest = call('GETRANGE', lane_key, lane.inbox_at + #folded, -1) end
 count_entries(lane.source, -count)
 
-local at = 19
+local at = 20
 local function each(n, act)
   for m = at, at + n - 1 do act(ARGV[m]) end
   at = at + n
@@ -67,5 +68,12 @@ else
 end
 call('SET', lane_key, head_of(lane) .. rest)
 each(tonumber(ARGV[18]), function(tag) release_parked(ROOT .. 't:' .. tag, tonumber(ARGV[13])) end)
+for n = 1, tonumber(ARGV[19]) do
+  local theirs = read_lane(KEYS[FIXED + 4 + n])
+  if theirs then
+    append(theirs, ARGV[at + n - 1])
+    count_entries(theirs.source, 1)
+  end
+end
 keep_lanes()
 return { broken, 1 }
