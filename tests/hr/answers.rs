@@ -195,6 +195,25 @@ fn hibob_and_kombo_the_display_name_gives_the_preferred_first_name() {
 }
 
 #[test]
+fn hibob_garden_leave_is_a_leave_at_once() {
+    let of = |lifecycle: &str| {
+        let name = json!({"/root/id": {"value": "E-1"}, "/root/email": {"value": "ada@example.com"}, "/root/firstName": {"value": "Ada"},
+            "/root/surname": {"value": "King"}, "/internal/status": {"value": "Active"},
+            "/internal/lifecycleStatus": {"value": lifecycle}, "/internal/terminationDate": {"value": "2026-12-31"}});
+        let nested = json!({"id": "E-1", "email": "ada@example.com", "firstName": "Ada", "surname": "King",
+            "internal": {"status": "Active", "lifecycleStatus": lifecycle, "terminationDate": "2026-12-31"}});
+        let (flat, nested) = (read("hibob", &[name]), read("hibob", &[nested]));
+        assert_eq!(flat, nested);
+        flat
+    };
+    for lifecycle in ["garden leave", "Garden leave", "gardenLeave"] {
+        assert_eq!(of(lifecycle), ADA.replace("employed", "left"), "{lifecycle}");
+    }
+    assert_eq!(of("Terminated"), format!("left from 2027-01-01T00:00:00Z{}", ADA.trim_start_matches("employed")));
+    assert_eq!(of("Employed"), format!("{ADA}, left from 2027-01-01T00:00:00Z"));
+}
+
+#[test]
 fn remote_any_of_three_fields_may_mean_a_leave() {
     let of = |status: &str, user: &str, stage: &str| {
         let employment = json!({"id": "E-1", "work_email": "ada@example.com", "login_email": "ada@home.example", "full_name": "Ada King",
