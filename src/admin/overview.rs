@@ -26,8 +26,8 @@ use crate::store::{DeadFilter, LaneState, Page, Stats, StoreError};
 const CODES_MAX: usize = 40;
 /// How long the limiter is asked for a pause: a disk may hang.
 const PAUSE_LOOK_MAX: Duration = Duration::from_millis(500);
-/// How many incomplete people are looked at for what they lack.
-const INCOMPLETE_MAX: usize = 1_000;
+/// How many incomplete people are examined, longest first: leavers who were reported long enough must not hide the rest.
+const INCOMPLETE_MAX: u64 = 5_000;
 /// How many people with a mark are counted, one by one.
 const MARKED_MAX: u64 = 2_000;
 
@@ -260,14 +260,21 @@ impl AdminState {
     /// Since when people have been incomplete, and what the first of them lack.
     async fn incomplete(&self, stats: &Stats, now: UnixMs) -> Result<Incomplete, AdminError> {
         let mut figures = Incomplete::default();
-        if stats.lanes.get(LaneState::Incomplete.as_str()).is_none_or(|n| *n == 0) {
-            return Ok(figures);
+        let all = stats.lanes.get(LaneState::Incomplete.as_str()).copied().unwrap_or_default();
+        let (mut page, mut seen) = (Page { rows_max: 500, after: None }, 0);
+        while seen < all.min(INCOMPLETE_MAX) {
+            let listed = self.store.lanes(LaneState::Incomplete, &page).await?;
+            for row in &listed.rows {
+                let document = row.document.as_deref().and_then(|bytes| Document::from_bytes(bytes).ok());
+                figures.note(document, row.since, now);
+            }
+            seen += u64::try_from(listed.rows.len()).unwrap_or(u64::MAX);
+            page.after = listed.next;
+            if page.after.is_none() {
+                return Ok(figures);
+            }
         }
-        let first = self.store.lanes(LaneState::Incomplete, &Page { rows_max: INCOMPLETE_MAX, after: None }).await?;
-        for row in &first.rows {
-            let document = row.document.as_deref().and_then(|bytes| Document::from_bytes(bytes).ok());
-            figures.note(document, row.since, now);
-        }
+        figures.leavers.unseen = all.saturating_sub(seen);
         Ok(figures)
     }
 

@@ -3,6 +3,7 @@
 use scim_bridge::admin::service::AdminState;
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
+use scim_bridge::core::person::{EmploymentState, Event, EventKind, Facts};
 use scim_bridge::core::problems::SourceFigures;
 use scim_bridge::store::{LaneState, Store};
 
@@ -618,4 +619,26 @@ async fn the_description_is_public_and_names_the_token() {
     assert_eq!(description["openapi"].as_str().unwrap().split('.').next(), Some("3"));
     assert_eq!(description["components"]["securitySchemes"]["admin_token"]["scheme"], "bearer");
     assert!(!description.to_string().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn who_left_lately_and_is_not_known_is_told_however_many_left_long_ago() {
+    let stage = Stage::set();
+    let left = async |id: String| {
+        let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
+        let leave = Event { kind: EventKind::Leave, facts, ..hire(&id, "Ada", "King") };
+        stage.accept(vec![leave]).await;
+        stage.leave_next(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]).await;
+    };
+    for n in 0..1_100 {
+        left(format!("old-{n}")).await;
+    }
+    stage.clock.advance_ms(8 * 86_400_000);
+    for n in 0..2 {
+        left(format!("new-{n}")).await;
+    }
+    let status = stage.api("GET", "/api/v1/status", "").await.expect(200);
+    let problems = status["problems"].as_array().unwrap().iter();
+    let told: Vec<_> = problems.map(|problem| problem["what"].as_str().unwrap()).collect();
+    assert_eq!(told, ["2 people have left, and it is not known which members are theirs: nobody is switched off."]);
 }

@@ -23,6 +23,8 @@ pub struct LeaverFigure {
     pub since: Option<UnixMs>,
     /// How many have been reported long enough.
     pub long_ago: u64,
+    /// How many incomplete people were not examined: some of them may have left.
+    pub unseen: u64,
 }
 
 /// All figures.

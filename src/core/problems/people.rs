@@ -108,7 +108,7 @@ fn leavers(figures: &Figures) -> Option<Found> {
 }
 
 fn waiting(figures: &Figures) -> Option<Found> {
-    let LeaverFigure { recent, long_ago, .. } = figures.leavers;
+    let LeaverFigure { recent, long_ago, unseen, .. } = figures.leavers;
     let count = figures.people.get("incomplete").copied()?.saturating_sub(recent + long_ago);
     if count == 0 {
         return None;
@@ -119,6 +119,10 @@ fn waiting(figures: &Figures) -> Option<Found> {
     let what = match missing.as_slice() {
         [] => format!("{who} for HR to say more."),
         missing => format!("{who} for HR to say more. Missing: {}.", missing.join(", ")),
+    };
+    let what = match unseen {
+        0 => what,
+        n => format!("{what} {n} of them were not examined: some of these may have left."),
     };
     let found = Found::new(code, what, code.advice(), count);
     Some(found.since(figures.oldest_incomplete_at).at("/people?state=incomplete"))
@@ -159,15 +163,19 @@ mod tests {
     fn an_unknown_leaver_is_reported_apart_from_the_incomplete_and_not_for_ever() {
         let mut figures = Figures { missing: [("email".to_owned(), 1)].into(), ..Figures::default() };
         figures.people.insert("incomplete".to_owned(), 6);
-        figures.leavers = LeaverFigure { recent: 2, since: Some(UnixMs(7)), long_ago: 3 };
+        figures.leavers = LeaverFigure { recent: 2, since: Some(UnixMs(7)), long_ago: 3, unseen: 0 };
         let told = problems(&figures, &Seen::default());
         let counts: Vec<_> = told.iter().map(|problem| (problem.count, problem.since)).collect();
         assert_eq!(counts, [(1, UnixMs(0)), (2, UnixMs(7))], "{told:?}");
         assert!(told[0].what.contains("`email` of 1") && told[0].action.contains("complete them in the HR system"));
         assert!(!told[1].action.contains("complete them"), "nobody completes a leaver: {told:?}");
         figures.people.insert("incomplete".to_owned(), 3);
-        figures.leavers = LeaverFigure { recent: 0, since: None, long_ago: 3 };
+        figures.leavers = LeaverFigure { recent: 0, since: None, long_ago: 3, unseen: 0 };
         assert_eq!(problems(&figures, &Seen::default()), []);
+        figures.people.insert("incomplete".to_owned(), 5);
+        figures.leavers.unseen = 2;
+        let told = problems(&figures, &Seen::default());
+        assert!(told[0].what.ends_with("2 of them were not examined: some of these may have left."), "{told:?}");
     }
 
     #[test]
