@@ -248,8 +248,8 @@ impl RunningBridge {
             created_at: None,
             is_unshown: false,
             user_name_written_at: None,
-            user_names_before: Vec::new(),
-            names_before: Vec::new(),
+            address_hashes_before: Vec::new(),
+            name_hashes_before: Vec::new(),
             names_written_at: None,
             active_written_at: None,
         });

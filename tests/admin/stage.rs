@@ -305,8 +305,8 @@ fn member(document: &Document, seen_at: UnixMs) -> KnownMember {
         created_at: Some(seen_at),
         is_unshown: false,
         user_name_written_at: None,
-        user_names_before: Vec::new(),
-        names_before: Vec::new(),
+        address_hashes_before: Vec::new(),
+        name_hashes_before: Vec::new(),
         names_written_at: None,
         active_written_at: None,
     }

@@ -604,6 +604,19 @@ async fn all_records_whose_member_was_handed_on_hear_of_whoever_has_the_member_n
     }
 }
 
+#[tokio::test]
+async fn the_former_owners_name_does_not_stay_in_the_new_owners_document() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "ada@example.com", "Zyxwvut", "Qponmlk", 0)).await;
+    bench.attempt().await;
+    bench.accept(Event { at: at(1), ..leave("E-1") }).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
+    bench.accept(hire_as("E-2", "ada@example.com", "Adam", "Smith", 2)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+    let document = String::from_utf8(bench.row("E-2").await.document.unwrap().to_vec()).unwrap();
+    assert!(document.contains("Smith") && !document.contains("Zyxwvut") && !document.contains("Qponmlk"), "{document}");
+}
+
 /// A hire into a department.
 fn into(department: &str, mut event: Event) -> Event {
     event.facts.further.insert("department".to_owned(), Label::parse(department).into_iter().collect());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::email::{self, Email};
 use super::employment::Timeline;
 use super::event::{Event, EventKind};
-use super::fact::Stamp;
+use super::fact::{self, Stamp};
 use super::identity::Person;
 use super::job::JobId;
 use super::label::{FurtherFacts, Label};
@@ -636,21 +636,34 @@ pub struct KnownMember {
     /// When we last wrote the address and a reply showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name_written_at: Option<UnixMs>,
-    /// Earlier addresses that a read may still show.
+    /// Hashes of earlier addresses that a read may still show. Only the hashes: they may be another person's, who is
+    /// erased later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub user_names_before: Vec<String>,
+    pub address_hashes_before: Vec<u32>,
     /// When we last wrote the names and a reply showed them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names_written_at: Option<UnixMs>,
-    /// Earlier given and family names that a read may still show.
+    /// Hashes of earlier names that a read may still show.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub names_before: Vec<(Option<String>, Option<String>)>,
+    pub name_hashes_before: Vec<u32>,
     /// When we last switched them on or off and a reply showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_written_at: Option<UnixMs>,
 }
 
 impl KnownMember {
+    /// The hash under which an earlier address is kept.
+    #[must_use]
+    pub fn address_hash(user_name: &str) -> u32 {
+        fact::hash(&email::compare_key(user_name))
+    }
+
+    /// The hash under which earlier names are kept.
+    #[must_use]
+    pub fn name_hash(given: Option<&str>, family: Option<&str>) -> u32 {
+        fact::hash(&(given, family))
+    }
+
     /// The key that all spellings of the address share.
     #[must_use]
     pub fn address_key(&self) -> String {

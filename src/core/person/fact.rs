@@ -126,7 +126,7 @@ impl<T: Serialize + PartialEq> Fact<T> {
 }
 
 /// 32 bits are plenty to distinguish a handful of values for one instant.
-pub(super) fn hash<T: Serialize>(value: &T) -> u32 {
+pub(in crate::core) fn hash<T: Serialize>(value: &T) -> u32 {
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let digest = Sha256::digest(bytes);
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])

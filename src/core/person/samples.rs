@@ -37,9 +37,9 @@ pub(crate) fn member(id: &str, active: Option<bool>) -> KnownMember {
         created_at: None,
         is_unshown: false,
         user_name_written_at: None,
-        user_names_before: Vec::new(),
+        address_hashes_before: Vec::new(),
         names_written_at: None,
-        names_before: Vec::new(),
+        name_hashes_before: Vec::new(),
         active_written_at: None,
     }
 }

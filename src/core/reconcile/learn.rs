@@ -139,8 +139,8 @@ impl AttemptState {
                 created_at: Some(now),
                 is_unshown: true,
                 user_name_written_at: Some(now),
-                user_names_before: Vec::new(),
-                names_before: Vec::new(),
+                address_hashes_before: Vec::new(),
+                name_hashes_before: Vec::new(),
                 names_written_at: Some(now),
                 active_written_at: Some(now),
             });
@@ -217,10 +217,12 @@ impl AttemptState {
         let (Some(before), Some(known)) = (before, &mut self.document.member) else { return };
         if operation == Operation::SetUserName {
             let lags = within(before.user_name_written_at, rules.read_lag_ms, now);
-            known.user_names_before = with_one_more(before.user_names_before, lags, before.user_name);
+            let hash = KnownMember::address_hash(&before.user_name);
+            known.address_hashes_before = with_one_more(before.address_hashes_before, lags, hash);
         } else if matches!(operation, Operation::Replace | Operation::SetNames) {
             let lags = within(before.names_written_at, rules.read_lag_ms, now);
-            known.names_before = with_one_more(before.names_before, lags, (before.given_name, before.family_name));
+            let hash = KnownMember::name_hash(before.given_name.as_deref(), before.family_name.as_deref());
+            known.name_hashes_before = with_one_more(before.name_hashes_before, lags, hash);
         }
     }
 
@@ -268,7 +270,7 @@ fn has_names(member: &Member, (given, family): &(Option<String>, Option<String>)
 
 /// Adds to the earlier values that a read may still show, newest last. If reads no longer lag, the others are
 /// dropped.
-fn with_one_more<T>(mut before: Vec<T>, lags: bool, newest: T) -> Vec<T> {
+fn with_one_more(mut before: Vec<u32>, lags: bool, newest: u32) -> Vec<u32> {
     if !lags {
         before.clear();
     }

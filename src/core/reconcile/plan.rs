@@ -362,8 +362,8 @@ fn nobody(
                 created_at: Some(now),
                 is_unshown: true,
                 user_name_written_at: None,
-                user_names_before: Vec::new(),
-                names_before: Vec::new(),
+                address_hashes_before: Vec::new(),
+                name_hashes_before: Vec::new(),
                 names_written_at: None,
                 active_written_at: None,
             });
@@ -532,7 +532,7 @@ fn is_theirs(state: &AttemptState, member: &Member, rules: &PlanRules, now: Unix
     let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
     let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
     let was_known = readdressed_lately(state, member, rules, now)
-        .is_some_and(|known| known.user_names_before.iter().any(|before| compare_key(before) == key));
+        .is_some_and(|known| known.address_hashes_before.contains(&KnownMember::address_hash(&member.user_name)));
     // HR named it earlier: an attempt that was interrupted, or whose answer was lost, may have written it.
     let was_hrs = state.known.as_ref().is_some_and(|known| known.id.as_ref() == Some(&member.id))
         && state.document.addresses.iter().any(|email| email.is(&member.user_name));

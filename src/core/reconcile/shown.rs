@@ -2,7 +2,6 @@
 
 use super::attempt::AttemptState;
 use super::conclusion::Aspect;
-use super::owner;
 use super::request::{Member, Operation};
 use super::rules::within;
 use crate::core::person::KnownMember;
@@ -35,15 +34,12 @@ impl AttemptState {
             Shown::Read { lag_ms } => before.as_ref().filter(|known| within(at(known), lag_ms, now)),
         };
         let user_name = wrote_lately(|known| known.user_name_written_at)
-            .filter(|known| {
-                let shown = owner::address_key(&member.user_name);
-                known.user_names_before.iter().any(|before| owner::address_key(before) == shown)
-            })
+            .filter(|known| known.address_hashes_before.contains(&KnownMember::address_hash(&member.user_name)))
             .map(|known| known.user_name.clone());
         let names = wrote_lately(|known| known.names_written_at)
             .filter(|known| {
-                let shown = (&member.given_name, &member.family_name);
-                known.names_before.iter().any(|(given, family)| (given, family) == shown)
+                let shown = KnownMember::name_hash(member.given_name.as_deref(), member.family_name.as_deref());
+                known.name_hashes_before.contains(&shown)
             })
             .map(|known| (known.given_name.clone(), known.family_name.clone()));
         let (given_name, family_name) =
@@ -59,9 +55,9 @@ impl AttemptState {
             created_at: written(|known| known.created_at),
             is_unshown: false,
             user_name_written_at: written(|known| known.user_name_written_at),
-            user_names_before: before.as_ref().map(|known| known.user_names_before.clone()).unwrap_or_default(),
+            address_hashes_before: before.as_ref().map(|known| known.address_hashes_before.clone()).unwrap_or_default(),
             names_written_at: written(|known| known.names_written_at),
-            names_before: before.as_ref().map(|known| known.names_before.clone()).unwrap_or_default(),
+            name_hashes_before: before.as_ref().map(|known| known.name_hashes_before.clone()).unwrap_or_default(),
             active_written_at: written(|known| known.active_written_at),
         });
         self.shown = Some(member);
