@@ -189,7 +189,7 @@ fn a_plan_is_out_of_date_once_somebodys_record_or_member_changes() {
     };
     let seen = report(&ada, "m1 ada@x.com King true");
     assert_eq!(seen.difference(&report(&ada, "m1 ada@x.com King true")), None);
-    assert!(seen.difference(&report(&ada, "m1 ada@x.com Other true")).unwrap().contains("rename 0, and is now 1"));
+    assert!(seen.difference(&report(&ada, "m1 ada@x.com Other true")).unwrap().contains("rename 1 now instead of 0"));
     let mut newer = ada.clone();
     newer.record.family_name = staged("E-1", "ada@x.com", "Byron").staged.and_then(|staged| {
         let mut document = Document::new(staged.event.person.clone());
