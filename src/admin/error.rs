@@ -1,11 +1,14 @@
 //! What can go wrong in `admin`, and the one place where that becomes an HTTP answer.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::nobody::Clue;
 use crate::core::code::Code;
 use crate::store::StoreError;
 use crate::telemetry::seldom::Seldom;
@@ -40,6 +43,9 @@ pub enum AdminError {
     /// It does not exist, or no longer does.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// Nobody is called so, and this may be why.
+    #[error("{}", no_such_person(.0))]
+    Nobody(Vec<Clue>),
     /// The path exists, but not the method; these are allowed, in the form of an `Allow` header.
     #[error("this path takes {0} only")]
     MethodNotAllowed(String),
@@ -128,7 +134,7 @@ impl AdminError {
             Self::Several(_) => "several",
             Self::PutOff => "put_off",
             Self::ForeignHost => "foreign_host",
-            Self::NotFound(_) => "not_found",
+            Self::NotFound(_) | Self::Nobody(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => "bad_request",
             Self::OutOfDate(_) => "out_of_date",
@@ -170,6 +176,7 @@ impl AdminError {
             | Self::PutOff
             | Self::ForeignHost
             | Self::NotFound(_)
+            | Self::Nobody(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
             | Self::Advised { .. }
@@ -186,8 +193,17 @@ impl AdminError {
 
     /// What to do about it.
     #[must_use]
-    pub fn action(&self) -> &'static str {
+    pub fn action(&self) -> Cow<'static, str> {
+        if let Self::Nobody(clues) = self {
+            return what_to_do(clues);
+        }
+        Cow::Borrowed(self.fixed_action())
+    }
+
+    /// The same, where it is not about one case.
+    pub(super) fn fixed_action(&self) -> &'static str {
         match self {
+            Self::Nobody(_) => not_found("person"),
             Self::Unauthorized => {
                 "Send `Authorization: Bearer <token>` with the value of `[server] admin_token` (or of the file that `serve` named at its start)."
             }
@@ -235,7 +251,7 @@ impl AdminError {
             status: status.as_u16(),
             error: word.to_owned(),
             detail: self.message(),
-            action: self.action().to_owned(),
+            action: self.action().into_owned(),
         }
     }
 
@@ -254,6 +270,7 @@ impl AdminError {
             | Self::PutOff
             | Self::ForeignHost
             | Self::NotFound(_)
+            | Self::Nobody(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
             | Self::Advised { .. }
@@ -275,7 +292,7 @@ impl ResponseError for AdminError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::PutOff => StatusCode::TOO_MANY_REQUESTS,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::Nobody(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -307,11 +324,28 @@ impl ResponseError for AdminError {
     }
 }
 
+fn no_such_person(clues: &[Clue]) -> String {
+    match clues {
+        [] => "there is no such person".to_owned(),
+        [first, ..] => format!("there is no such person. This may be why: {}", first.what),
+    }
+}
+
+/// What to do about what may be why nobody is known.
+fn what_to_do(clues: &[Clue]) -> Cow<'static, str> {
+    let [first, others @ ..] = clues else { return Cow::Borrowed(not_found("person")) };
+    let mut advice = first.action.clone();
+    for other in others {
+        advice += &format!(" Or: {} {}", other.what, other.action);
+    }
+    Cow::Owned(advice)
+}
+
 /// What to do if there is no such thing.
 pub(super) fn not_found(what: &str) -> &'static str {
     match what {
         "person" => {
-            "HR has not reported anybody with that id, address or name. `scim-bridge people search TEXT` finds people by the beginning of a word."
+            "HR has not reported anybody with that id, address or name. `scim-bridge people search TEXT` finds people by the beginning of a word; `scim-bridge deliveries` shows what the HR system has sent, and its own log of webhooks what it tried to."
         }
         "job" => "Check the id: a job is kept as long as its person's story.",
         "source" => "Check the name: `scim-bridge status` lists the sources.",
@@ -340,6 +374,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(PUT_OFF_S));
         }
         AdminError::NotFound(_)
+        | AdminError::Nobody(_)
         | AdminError::ReadOnly
         | AdminError::Several(_)
         | AdminError::ForeignHost

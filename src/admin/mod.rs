@@ -45,6 +45,7 @@ pub mod letters;
 mod listing;
 pub mod live;
 pub mod log_outs;
+pub mod nobody;
 pub mod overview;
 mod paced;
 pub mod people;

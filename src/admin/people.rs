@@ -8,18 +8,21 @@ use super::service::{AdminState, Noted};
 use super::tokens::Actor;
 use crate::clock;
 use crate::core::audit::{Act, Audit};
+use crate::core::code::Code;
 use crate::core::person::document::Unreadable;
 use crate::core::person::job::{Finished, JobId};
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry, EventKind, Mark, Person, PersonId, SourceName, Word};
 use crate::core::reconcile::owner;
 use crate::core::time::UnixMs;
-use crate::store::{LaneState, Listed, NewEntry, Page, PersonRow};
+use crate::store::{DeadFilter, DeadRow, LaneState, Listed, NewEntry, Page, PersonRow};
 
 use super::shared;
 
 /// Pages that are read for one page of a search by several words.
 const SEARCH_PAGES_MAX: usize = 20;
+/// Kept records of a source that are looked at for one person's.
+const LETTERS_MAX: usize = 500;
 
 /// A person, with what one row of the store says about them.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct WholePerson {
     pub story: Vec<StoryEntry>,
     /// How many older entries were dropped.
     pub story_dropped: u64,
+    /// If they are incomplete: kept records about them that could not be used as a whole, newest first.
+    pub letters: Vec<DeadRow>,
 }
 
 /// A job in any state.
@@ -220,7 +225,20 @@ impl AdminState {
     async fn with_story(&self, view: PersonView) -> Result<WholePerson, AdminError> {
         let story = self.store.story(view.row.id).await?;
         let entries = story.entries.iter().filter_map(|bytes| StoryEntry::from_bytes(bytes)).collect();
-        Ok(WholePerson { view, story: entries, story_dropped: story.dropped })
+        let letters = match view.row.lane.state {
+            LaneState::Incomplete => self.letters_about(&view.person).await?,
+            _ => Vec::new(),
+        };
+        Ok(WholePerson { view, story: entries, story_dropped: story.dropped, letters })
+    }
+
+    /// Kept records about somebody, newest first, among the last of their source.
+    async fn letters_about(&self, person: &Person) -> Result<Vec<DeadRow>, AdminError> {
+        let code = Some(Code::MapField.as_str().to_owned());
+        let filter = DeadFilter { code, source: Some(person.source.clone()), ..DeadFilter::default() };
+        let page = Page { rows_max: LETTERS_MAX, after: None };
+        let rows = self.store.dead(&filter, &page).await?.rows.into_iter();
+        Ok(rows.filter(|row| row.unmapped && row.person.as_ref() == Some(person)).collect())
     }
 
     /// A page of people. Unreadable rows are skipped.
@@ -355,7 +373,7 @@ fn nameless(person: &Person, row: PersonRow) -> PersonView {
     PersonView { person: person.clone(), row, document: None, unreadable, inbox: Vec::new() }
 }
 
-fn search_words(text: &str) -> Vec<String> {
+pub(super) fn search_words(text: &str) -> Vec<String> {
     // Marks begin with a control character: nobody finds people by typing one.
     text.split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())

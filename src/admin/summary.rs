@@ -5,9 +5,10 @@ use crate::core::hold::{Hold, HoldScope, Holds};
 use crate::core::person::job::Finished;
 use crate::core::person::story::Note;
 use crate::core::person::{Document, EmploymentState};
+use crate::core::problems::ProblemCode;
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
-use crate::store::LaneState;
+use crate::store::{DeadRow, LaneState};
 
 use super::people::WholePerson;
 
@@ -55,10 +56,7 @@ pub fn summary(whole: &WholePerson, holds: &Holds) -> PersonSummary {
         LaneState::Running => waiting(whole, "A worker is reconciling them right now.".to_owned(), None),
         LaneState::Blocked => blocked(whole, document),
         LaneState::Held => held(whole, holds),
-        LaneState::Scheduled => {
-            let at = row.lane.due.map(|at| format!(" at {at}")).unwrap_or_default();
-            waiting(whole, format!("They wait for the time that HR announced{at}."), None)
-        }
+        LaneState::Scheduled => scheduled(whole, document),
         LaneState::Incomplete => incomplete(whole, document),
         LaneState::Waiting => in_line(whole, document, holds),
     }
@@ -122,6 +120,19 @@ fn behind(whole: &WholePerson, hold: &Hold, beside: &[&Hold]) -> PersonSummary {
     summary
 }
 
+fn scheduled(whole: &WholePerson, document: Option<&Document>) -> PersonSummary {
+    let at = whole.view.row.lane.due.map(|at| format!(" at {at}")).unwrap_or_default();
+    let newest = document.and_then(|document| document.record.employment.newest());
+    let is_new = document.is_some_and(|document| document.member.is_none());
+    let sentence = match newest.map(|word| word.state) {
+        Some(EmploymentState::Employed) if is_new => format!(
+            "They are invited when HR says that they start{at}: their source's mapping has `invite = \"at_start\"`, and `lead_days` brings it forward."
+        ),
+        _ => format!("They wait for the time that HR announced{at}."),
+    };
+    waiting(whole, sentence, None)
+}
+
 fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary {
     let missing = document.map(|document| document.missing.clone()).unwrap_or_default();
     let what = if missing.is_empty() { "more".to_owned() } else { missing.join(" and ") };
@@ -136,6 +147,14 @@ fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary
                  not in Postman, or you switch them off there, erase the record: `scim-bridge person erase`."
             ),
         )
+    } else if let Some(letter) = unusable(whole, &missing) {
+        (
+            format!("They wait for HR: what it sent as {what} cannot be used ({}: {}).", letter.code, letter.detail),
+            format!(
+                "Correct {what} in the HR system: its next event completes them. Or see `scim-bridge dead show {}`.",
+                letter.id
+            ),
+        )
     } else {
         (
             format!("They wait for HR: it has not sent {what} yet."),
@@ -148,6 +167,11 @@ fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary
         waits_for.missing = missing;
     }
     summary
+}
+
+/// The newest kept record about them in which something that is missing was, and could not be used.
+fn unusable<'w>(whole: &'w WholePerson, missing: &[String]) -> Option<&'w DeadRow> {
+    whole.letters.iter().find(|letter| missing.iter().any(|field| letter.detail.contains(field.as_str())))
 }
 
 fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> PersonSummary {
@@ -202,16 +226,24 @@ fn settled(whole: &WholePerson) -> String {
     let how = ended.map_or_else(|| "They are up to date.".to_owned(), |(at, outcome)| ended_so(at, outcome));
     if document.switched_off_elsewhere {
         let since = said("Since then somebody switched them off in Postman, although HR says that they are employed.");
-        return format!("{how} {since}");
+        return format!("{how} {since} {}", ProblemCode::PeopleSwitchedOff.advice());
     }
     if document.left_scope {
         return format!("{how} They are out of scope, by `in_scope_if` of their source's mapping.");
     }
     match document.record.employment.newest().map(|word| word.state) {
-        Some(EmploymentState::Left) if document.member.is_some() => format!("{how} HR says that they have left."),
+        Some(EmploymentState::Left) if document.member.is_some() => {
+            format!("{how} HR says that they have left; if they are back, its next hire switches them on.")
+        }
+        Some(EmploymentState::Employed) if document.member.as_ref().is_some_and(|member| member.is_unshown) => {
+            format!("{how} {}", said(UNSHOWN))
+        }
         Some(_) | None => how,
     }
 }
+
+/// What to do where only our own call has named them as a member so far.
+const UNSHOWN: &str = "Until they accept their invitation, Postman may not list them: have them look for that e-mail, or invite them again in Postman's team settings.";
 
 fn ended_so(at: UnixMs, outcome: Finished) -> String {
     match outcome {
@@ -228,7 +260,9 @@ fn ended_so(at: UnixMs, outcome: Finished) -> String {
         Finished::Unchanged => format!("They were found as they should be at {at}."),
         Finished::Superseded => format!("Their last event, ended at {at}, said nothing that newer events had not."),
         Finished::NotAMember => {
-            format!("Looked for at {at}: they are not in the team, and HR has not called them hired.")
+            format!(
+                "Looked for at {at}: they are not in the team, and HR has not called them hired: its next hire invites them, or import a roster that has them."
+            )
         }
         Finished::HandedOver => format!("At {at} their member was handed over to another record."),
         Finished::Discarded => {
@@ -263,7 +297,7 @@ mod tests {
         let row =
             PersonRow { id: person.id(), document: None, lane, since: UnixMs(5), inbox_entries: 0, inbox: Vec::new() };
         let view = PersonView { person, row, document: Some(document), unreadable: None, inbox: Vec::new() };
-        WholePerson { view, story: Vec::new(), story_dropped: 0 }
+        WholePerson { view, story: Vec::new(), story_dropped: 0, letters: Vec::new() }
     }
 
     #[test]
@@ -328,6 +362,44 @@ mod tests {
         let summary = super::summary(&leaver, &Holds::default());
         assert!(summary.sentence.contains("nobody is switched off"), "{summary:?}");
         assert!(summary.waits_for.unwrap().action.unwrap().contains("person erase"));
+    }
+
+    #[test]
+    fn an_unusable_field_is_not_summarised_as_missing() {
+        let mut whole = whole(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]);
+        let letter = |detail: &str| DeadRow {
+            id: JobId(7),
+            source: SourceName::parse("hr").unwrap(),
+            person: Some(whole.view.person.clone()),
+            event: None,
+            died_at: UnixMs(1),
+            code: "MAP-FIELD".to_owned(),
+            detail: detail.to_owned(),
+            unmapped: true,
+        };
+        let (other, theirs) =
+            (letter("starts_at: no date"), letter("email: not an e-mail address; the rest of it is in effect"));
+        whole.letters = vec![other.clone()];
+        assert!(summary(&whole, &Holds::default()).sentence.contains("has not sent email"));
+        whole.letters = vec![other, theirs];
+        let summary = summary(&whole, &Holds::default());
+        assert!(summary.sentence.contains("cannot be used (MAP-FIELD: email: not an e-mail address"), "{summary:?}");
+        let action = summary.waits_for.unwrap().action.unwrap();
+        assert!(action.contains("Correct email") && action.contains(&JobId(7).to_string()), "{action}");
+    }
+
+    #[test]
+    fn a_future_hire_is_summarised_with_the_date_of_the_invitation() {
+        let at = |state| {
+            let scheduled = whole(LaneState::Scheduled, |document| {
+                let facts = Facts { employment: Some((state, Some(UnixMs(60_000)))), ..Facts::default() };
+                let event = Event { person: document.person.clone(), kind: EventKind::Hire, at: None, facts };
+                document.record.fold(&event, UnixMs(1), 1);
+            });
+            summary(&scheduled, &Holds::default()).sentence
+        };
+        assert!(at(EmploymentState::Employed).contains("invited when HR says that they start at 1970-01-01T00:01"));
+        assert!(at(EmploymentState::Left).contains("the time that HR announced"));
     }
 
     #[test]

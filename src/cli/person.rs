@@ -102,6 +102,14 @@ pub(super) fn print(person: &PersonBody) {
             say!("  what to do: {action}");
         }
     }
+    let is_on = person.member.as_ref().is_some_and(|member| member.active != Some(false));
+    if person.waits_for.is_none() && is_on {
+        say!(
+            "  if {} shows otherwise, it was changed there since: `scim-bridge person try {}` looks again",
+            target_name::name(),
+            key(&person.person)
+        );
+    }
     say!("\nwhat HR says");
     for word in &person.record.employment {
         say!("  {:<12} from {} (as of {})", word.state, word.from, word.at);

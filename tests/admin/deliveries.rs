@@ -61,6 +61,50 @@ async fn deliveries_are_listed_newest_first_filtered_and_page_by_page() {
     }
 }
 
+/// "Why is Jane not in Postman?", where no record has come of what HR sent.
+#[tokio::test]
+async fn the_api_and_the_console_say_what_may_be_why_nobody_is_known_by_a_name() {
+    let stage = Stage::set();
+    let visitor = Visitor::log_in(&stage).await;
+    let ask = async |who: &str| {
+        let told = stage.api("GET", &format!("/api/v1/person?who={who}"), "").await.expect(404);
+        assert_eq!(told["error"], "not_found");
+        let text = |key: &str| told[key].as_str().unwrap().to_owned();
+        (text("detail"), text("action"))
+    };
+    let (detail, action) = ask("Jane%20Doe").await;
+    assert_eq!(detail, "there is no such person");
+    assert!(action.contains("people search") && action.contains("scim-bridge deliveries"), "{action}");
+
+    // What the mapping leaves out is nobody's problem, and never in `status`.
+    let out_of_scope =
+        |n| Delivered { reason: Some("out_of_scope".to_owned()), ..delivered(n, Answered::Ignored, vec![]) };
+    stage.delivered("hr", vec![out_of_scope(1), out_of_scope(2), delivered(3, Answered::Refused, vec![])]).await;
+    let (detail, action) = ask("Jane%20Doe").await;
+    assert!(detail.contains("2 deliveries were left out by `in_scope_if`"), "{detail}");
+    assert!(
+        action.contains("deliveries --source hr") && action.contains("1 delivery was refused (mismatch)"),
+        "{action}"
+    );
+
+    // A problem of the source comes before that, and a record that has their name before all others.
+    let other = stage.accept_unmapped("hr", r#"{"name":"Janet Doe"}"#).await;
+    let (detail, _) = ask("Jane%20Doe").await;
+    assert!(detail.contains("MAP-FIELD") && !detail.contains(&other.to_string()), "{detail}");
+    let theirs = stage.accept_unmapped("hr", r#"{"id":"E-7","name":"Jane Doe","mail":"jane@example.com"}"#).await;
+    for who in ["jane%20doe", "jane@example.com", "E-7", "hr/E-7"] {
+        let (detail, action) = ask(who).await;
+        assert!(detail.contains(&theirs.to_string()) && detail.contains("MAP-FIELD"), "{who}: {detail}");
+        assert!(action.contains(&format!("dead show {theirs}")), "{who}: {action}");
+    }
+    for page in ["/people?search=Jane+Doe", "/person?source=hr&employee_id=E-7"] {
+        let page = visitor.page(page).await;
+        assert!(page.contains("knows nobody called") && page.contains(&format!("/dead/{theirs}")), "{page}");
+    }
+    let path = stage.api("GET", "/api/v1/people/hr/E-7", "").await.expect(404);
+    assert!(path["detail"].as_str().unwrap().contains(&theirs.to_string()), "{path}");
+}
+
 #[tokio::test]
 async fn the_page_links_a_delivery_to_its_outcome() {
     let stage = Stage::set();

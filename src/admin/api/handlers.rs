@@ -206,19 +206,27 @@ pub(super) async fn person_by_query(state: State, query: web::Query<PersonQuery>
 pub(super) async fn meant(state: &AdminState, query: &PersonQuery) -> Result<WholePerson, AdminError> {
     match query {
         PersonQuery { source: Some(source), employee_id: Some(employee_id), who: None } => {
-            state.person(&parse_person(source, employee_id)?).await
+            known(state, &parse_person(source, employee_id)?).await
         }
         PersonQuery { source: None, employee_id: None, who: Some(who) } => match state.meant(who).await? {
             Meant::One(whole) => Ok(*whole),
             Meant::Several(people) => Err(AdminError::Several(people.len())),
-            Meant::Nobody => Err(AdminError::NotFound("person")),
+            Meant::Nobody => Err(AdminError::Nobody(state.clues(who).await)),
         },
         PersonQuery { .. } => Err(AdminError::BadRequest("source and employee_id, or who".to_owned())),
     }
 }
 
+/// A person by their key; where nobody has it, what may be why.
+async fn known(state: &AdminState, person: &Person) -> Result<WholePerson, AdminError> {
+    match state.person(person).await {
+        Err(AdminError::NotFound(_)) => Err(AdminError::Nobody(state.clues(&person.to_string()).await)),
+        other => other,
+    }
+}
+
 async fn tell(state: &AdminState, person: &Person) -> ApiResult<PersonBody> {
-    let whole = state.person(person).await?;
+    let whole = known(state, person).await?;
     Ok(web::Json(PersonBody::of(&whole, &state.holds().await?)))
 }
 

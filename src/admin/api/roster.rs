@@ -174,7 +174,7 @@ impl From<RosterError> for AdminError {
                 what: error.to_string(),
                 action: code.map_or("Run `scim-bridge check`, and ask again.", Code::advice),
             },
-            RosterError::NoKey => Self::Target { what: error.to_string(), action: Self::NoKey.action() },
+            RosterError::NoKey => Self::Target { what: error.to_string(), action: Self::NoKey.fixed_action() },
             RosterError::NoSource(_) => Self::advised(error.to_string(), not_found("source")),
             RosterError::NoList { .. } => Self::advised(
                 error.to_string(),

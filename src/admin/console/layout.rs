@@ -86,7 +86,7 @@ pub(super) fn error(error: &AdminError) -> Markup {
             div .card {
                 h1 { "That did not work" }
                 p { (sentence(&error.message())) }
-                p .quiet { (prose(error.action())) }
+                p .quiet { (prose(&error.action())) }
                 p { a href="/" { "Back to the first page" } }
             }
         },

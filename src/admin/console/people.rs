@@ -10,6 +10,7 @@ use super::session::Session;
 use super::{Page, State, go_to};
 use crate::admin::api::handlers::whom;
 use crate::admin::listing;
+use crate::admin::nobody::Clue;
 use crate::admin::people::{Meant, PersonView, Whom};
 use crate::admin::service::AdminState;
 use crate::core::person::{Document, Mark};
@@ -55,6 +56,10 @@ async fn list(state: &AdminState, session: &Session, query: &Query, text: Option
     let whom = whom(text, query.state, query.mark.as_deref())?;
     let page = listing::page(None, query.after.as_deref())?;
     let listed = state.people(&whom, &page).await?;
+    let clues = match text {
+        Some(text) if listed.rows.is_empty() => state.clues(text).await,
+        _ => Vec::new(),
+    };
     Ok(layout::page(
         "People",
         Nav::People,
@@ -63,7 +68,7 @@ async fn list(state: &AdminState, session: &Session, query: &Query, text: Option
             h1 { "People" }
             (search(text))
             (tabs(&whom))
-            div #people data-live { (found(state.now(), &listed, text)) }
+            div #people data-live { (found(state.now(), &listed, text, &clues)) }
             (layout::next(&here(&whom), listed.next.as_deref()))
         },
     ))
@@ -115,11 +120,11 @@ fn here(whom: &Whom) -> String {
     }
 }
 
-fn found(now: UnixMs, listed: &Listed<PersonView>, text: Option<&str>) -> Markup {
+fn found(now: UnixMs, listed: &Listed<PersonView>, text: Option<&str>, clues: &[Clue]) -> Markup {
     html! {
         @if listed.rows.is_empty() {
             @match text {
-                Some(text) => (nobody_found(text)),
+                Some(text) => (nobody_found(text, clues)),
                 None => p { "Nobody." },
             }
         } @else {
@@ -128,11 +133,15 @@ fn found(now: UnixMs, listed: &Listed<PersonView>, text: Option<&str>) -> Markup
     }
 }
 
-/// Nobody was found: the HR system has not sent anything that counts.
-pub(super) fn nobody_found(text: &str) -> Markup {
+/// Nobody was found: the HR system has not sent anything that counts, or this may be why.
+pub(super) fn nobody_found(text: &str, clues: &[Clue]) -> Markup {
     html! {
         section .card .answer {
             p .what { "The bridge knows nobody called " strong { (text) } "." }
+            @for clue in clues {
+                p .what { "This may be why: " a href=(clue.page) { (layout::prose(&clue.what)) } }
+                p .todo { (layout::prose(&clue.action)) }
+            }
             p .todo {
                 "Check the spelling. If it is right, the HR system has not sent anything about them, or its delivery was refused: see "
                 a href="/deliveries" { "Deliveries" } ", and the HR system's own log of webhooks."

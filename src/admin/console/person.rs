@@ -42,7 +42,10 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
             let told = summary(&whole, &state.holds().await?);
             tell(state.now(), &session, &whole, &told)
         }
-        Err(AdminError::NotFound(_)) => super::people::nobody_found(&person.to_string()),
+        Err(AdminError::NotFound(_)) => {
+            let key = person.to_string();
+            super::people::nobody_found(&key, &state.clues(&key).await)
+        }
         Err(error) => return Err(error.into()),
     };
     Ok(layout::page(

@@ -58,6 +58,26 @@ impl Problem {
     }
 }
 
+/// Whether a problem with this code may be why nothing is known of somebody whom HR has reported.
+#[must_use]
+pub fn hides_people(code: &str) -> bool {
+    const OF_DELIVERIES: [ProblemCode; 12] = [
+        ProblemCode::SourceSignature,
+        ProblemCode::SourceTime,
+        ProblemCode::SourceRefused,
+        ProblemCode::SourceFull,
+        ProblemCode::SourceIgnored,
+        ProblemCode::SourceUnknown,
+        ProblemCode::SourceConflict,
+        ProblemCode::SourceToken,
+        ProblemCode::SourceGone,
+        ProblemCode::SourceQuiet,
+        ProblemCode::SourceSecretExpires,
+        ProblemCode::RosterRefused,
+    ];
+    ["STORE-", "MAP-"].iter().any(|kind| code.starts_with(kind)) || OF_DELIVERIES.iter().any(|one| one.as_str() == code)
+}
+
 /// The key of a problem with this code, about this.
 pub(super) fn key(code: &str, subject: &str) -> String {
     format!("{code} {subject}").trim_end().to_owned()

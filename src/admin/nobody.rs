@@ -1,0 +1,158 @@
+//! Nobody is called so: what the HR system has sent, and what no record has come of, may be why.
+
+use std::collections::BTreeMap;
+
+use super::deliveries::DeliveryFilter;
+use super::listing::percent_encoded;
+use super::people::search_words;
+use super::service::AdminState;
+use crate::core::code::Code;
+use crate::core::deliveries::Answered;
+use crate::core::person::Person;
+use crate::core::problems::hides_people;
+use crate::store::{DeadFilter, DeadRow, Page};
+
+/// Kept records that are searched for a name, the newest first.
+const LETTERS_MAX: usize = 100;
+/// Deliveries that are looked at.
+const DELIVERIES_MAX: usize = 200;
+/// How many are reported, the most specific ones.
+const CLUES_MAX: usize = 4;
+
+/// Something that may be why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clue {
+    /// What is so.
+    pub what: String,
+    /// What to do about it.
+    pub action: String,
+    /// The console's page about it.
+    pub page: String,
+}
+
+impl AdminState {
+    /// What may be why nobody is called so, the most specific first. What cannot be read is left out: that nobody was found is
+    /// an answer by itself.
+    pub(super) async fn clues(&self, text: &str) -> Vec<Clue> {
+        let mut clues = self.under_another_source(text).await;
+        clues.extend(self.kept_records_with(text).await);
+        let problems = self.overview().await.map(|overview| overview.problems).unwrap_or_default();
+        clues.extend(problems.into_iter().filter(|problem| hides_people(&problem.code)).map(|problem| Clue {
+            what: format!("{} {}", problem.code, problem.what),
+            action: problem.action,
+            page: problem.page,
+        }));
+        clues.extend(self.turned_away().await);
+        clues.truncate(CLUES_MAX);
+        clues
+    }
+
+    /// Others who have this employee id, under another source than the one that was named.
+    async fn under_another_source(&self, text: &str) -> Vec<Clue> {
+        let Some(named) = Person::from_key(text) else { return Vec::new() };
+        let mut clues = Vec::new();
+        for source in self.source_names().filter(|source| **source != named.source) {
+            let Ok(other) = Person::parse(source.clone(), &named.employee_id) else { continue };
+            if self.person(&other).await.is_ok() {
+                clues.push(Clue {
+                    what: format!("`{other}` has this employee id: HR's word came to that source."),
+                    action: format!("See `scim-bridge person {other}`."),
+                    page: format!("/people?search={}", percent_encoded(&other.to_string())),
+                });
+            }
+        }
+        clues
+    }
+
+    /// Records that could not be mapped, and have all these words.
+    async fn kept_records_with(&self, text: &str) -> Vec<Clue> {
+        let words = search_words(&Person::from_key(text).map_or(text.to_owned(), |person| person.employee_id));
+        let page = Page { rows_max: LETTERS_MAX, after: None };
+        let listed = self.store.dead(&DeadFilter::default(), &page).await.map(|listed| listed.rows).unwrap_or_default();
+        let mut clues = Vec::new();
+        for row in listed.iter().filter(|row| row.unmapped && !words.is_empty()) {
+            let Ok(Some((_, Some(payload)))) = self.store.dead_letter(row.id).await else { continue };
+            if has_words(&payload, &words) {
+                clues.push(of_letter(row));
+            }
+        }
+        clues
+    }
+
+    /// Of the last deliveries: those that were refused, and those that the mapping leaves out by a rule of its own. The first
+    /// may be no problem any more, the others never are.
+    async fn turned_away(&self) -> Vec<Clue> {
+        let page = Page { rows_max: DELIVERIES_MAX, after: None };
+        let listed = self.deliveries(&DeliveryFilter::default(), &page).await;
+        let mut counts = BTreeMap::<(String, String), u64>::new();
+        for row in listed.map(|listed| listed.rows).unwrap_or_default() {
+            let Some(source) = &row.source else { continue };
+            let reason = row.delivered.reason.as_deref().unwrap_or_default();
+            let what = match (row.delivered.answered, reason) {
+                (Answered::Ignored, "condition") => "left out by `only_if` or `except_if` of its mapping".to_owned(),
+                (Answered::Ignored, "out_of_scope") => "left out by `in_scope_if` of its mapping".to_owned(),
+                (Answered::Ignored, "listed") => "left out by `ignore` of its mapping".to_owned(),
+                (Answered::Refused, reason) => format!("refused ({reason})"),
+                _ => continue,
+            };
+            *counts.entry((source.to_string(), what)).or_default() += 1;
+        }
+        let clue = |((source, what), n): ((String, String), u64)| {
+            let deliveries = if n == 1 { "1 delivery was".to_owned() } else { format!("{n} deliveries were") };
+            Clue {
+                what: format!("Source `{source}`: of the last ones, {deliveries} {what}."),
+                action: format!(
+                    "See when with `scim-bridge deliveries --source {source}`: of these, nothing about people is kept. `scim-bridge explain` shows what is done with a payload."
+                ),
+                page: format!("/deliveries?source={source}#last"),
+            }
+        };
+        counts.into_iter().map(clue).collect()
+    }
+}
+
+fn of_letter(row: &DeadRow) -> Clue {
+    let advice = Code::ALL.iter().find(|code| code.as_str() == row.code).map_or("", |code| code.advice());
+    Clue {
+        what: format!(
+            "A record of source `{}` that could not be mapped has these words: dead letter {} ({}: {}).",
+            row.source, row.id, row.code, row.detail
+        ),
+        action: format!("See `scim-bridge dead show {}`. {advice}", row.id).trim_end().to_owned(),
+        page: format!("/dead/{}", row.id),
+    }
+}
+
+/// Whether each of these words, in lower case, stands in the record by itself.
+fn has_words(payload: &[u8], words: &[String]) -> bool {
+    // As text, JSON may have escapes in place of letters.
+    let text = match serde_json::from_slice::<serde_json::Value>(payload) {
+        Ok(json) => json.to_string(),
+        Err(_) => String::from_utf8_lossy(payload).into_owned(),
+    };
+    let text = text.to_lowercase();
+    let is_apart = |around: Option<char>| around.is_none_or(|c| !c.is_alphanumeric());
+    words.iter().all(|word| {
+        text.match_indices(word.as_str()).any(|(at, found)| {
+            is_apart(text[..at].chars().next_back()) && is_apart(text[at + found.len()..].chars().next())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_whole_in_any_case_and_behind_escapes() {
+        let has = |payload: &str, text: &str| has_words(payload.as_bytes(), &search_words(text));
+        let record = r#"{"id":"E-10","name":"Jos\u00e9 Doe","mail":"J.Doe@x.com"}"#;
+        for text in ["josé", "Doe José", "j.doe@x.com", "e-10"] {
+            assert!(has(record, text), "{text}");
+        }
+        for text in ["E-1", "Jo", "José King", "doe@x.co"] {
+            assert!(!has(record, text), "{text}");
+        }
+        assert!(has("not JSON: ada;LOVELACE", "Ada Lovelace"));
+    }
+}
