@@ -69,8 +69,13 @@ pub enum AdminError {
         action: &'static str,
     },
     /// What the user saw has changed meanwhile.
-    #[error("{0}")]
-    OutOfDate(String),
+    #[error("{what}")]
+    OutOfDate {
+        /// What has changed, or is still under way.
+        what: String,
+        /// What to do about it.
+        action: &'static str,
+    },
     /// The mapping of the dead letter's source still cannot read it.
     #[error("the record still cannot be mapped: {code} ({detail})")]
     StillUnmapped {
@@ -137,7 +142,7 @@ impl AdminError {
             Self::NotFound(_) | Self::Nobody(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => "bad_request",
-            Self::OutOfDate(_) => "out_of_date",
+            Self::OutOfDate { .. } => "out_of_date",
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
             Self::NoKey => "no_key",
@@ -181,7 +186,7 @@ impl AdminError {
             | Self::BadRequest(_)
             | Self::Advised { .. }
             | Self::Target { .. }
-            | Self::OutOfDate(_)
+            | Self::OutOfDate { .. }
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
             | Self::NoKey
@@ -213,8 +218,7 @@ impl AdminError {
             Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
             Self::NotFound(what) => not_found(what),
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
-            Self::Advised { action, .. } | Self::Target { action, .. } => action,
-            Self::OutOfDate(_) => "Make the plan again, look at it, and apply that one.",
+            Self::Advised { action, .. } | Self::Target { action, .. } | Self::OutOfDate { action, .. } => action,
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::NoKey => "Ask a process whose role is `all` or `worker`.",
@@ -275,7 +279,7 @@ impl AdminError {
             | Self::BadRequest(_)
             | Self::Advised { .. }
             | Self::Target { .. }
-            | Self::OutOfDate(_)
+            | Self::OutOfDate { .. }
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
             | Self::NoKey
@@ -297,7 +301,7 @@ impl ResponseError for AdminError {
             Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
-            Self::Several(_) | Self::OutOfDate(_) | Self::NoKey | Self::Held(_) => StatusCode::CONFLICT,
+            Self::Several(_) | Self::OutOfDate { .. } | Self::NoKey | Self::Held(_) => StatusCode::CONFLICT,
             Self::RateUsedUp | Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -381,7 +385,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::BadRequest(_)
         | AdminError::Advised { .. }
         | AdminError::Target { .. }
-        | AdminError::OutOfDate(_)
+        | AdminError::OutOfDate { .. }
         | AdminError::StillUnmapped { .. }
         | AdminError::SourceGone(_)
         | AdminError::NoKey

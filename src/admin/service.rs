@@ -147,7 +147,10 @@ impl AdminState {
     /// Compares HR and the members.
     pub(super) async fn compare(&self, by: &Actor) -> Result<(), AdminError> {
         let report = self.roster.compare().await?;
-        let report = report.ok_or_else(|| AdminError::OutOfDate("a comparison is under way".to_owned()))?;
+        let report = report.ok_or_else(|| AdminError::OutOfDate {
+            what: "a comparison is under way".to_owned(),
+            action: "Wait for it: `scim-bridge drift` shows its result. If its process has died, another one can begin a quarter of an hour after it.",
+        })?;
         self.note(by, Act::Compare, Noted { count: Some(report.different), ..Noted::of("roster") }).await
     }
 

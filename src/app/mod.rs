@@ -43,7 +43,7 @@ use crate::telemetry::store_log::StoreLog;
 use crate::telemetry::traces::Traces;
 use crate::worker::{Worker, end_leases};
 
-pub use self::open::{open_other_store, open_store};
+pub use self::open::{check_target, open_other_store, open_store};
 pub use self::options::{
     link as redis_link, log_options, name_target, plan_rules, scim_client, target_rules, worker as worker_options,
 };

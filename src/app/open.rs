@@ -12,7 +12,7 @@ use crate::lifecycle::{Lifecycle, Loops};
 use crate::secret::LiveSecret;
 use crate::store::embedded::Embedded;
 use crate::store::redis::{LinkOptions, Redis, RedisOptions, StoreClock};
-use crate::store::target::bind_target;
+use crate::store::target::{self, bind_target};
 use crate::store::transfer::Transfer;
 use crate::store::{Store, StoreError, StoreOptions};
 
@@ -70,6 +70,11 @@ pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn
 pub fn open_store(config: &Config) -> Result<Arc<dyn Transfer>, StoreError> {
     let redis = &config.store.redis;
     open_at(&config.store.url, redis, &redis.key_prefix, options::store(config))
+}
+
+/// Whether a store belongs to the configured target, or to none yet.
+pub async fn check_target<S: Store + ?Sized>(config: &Config, store: &S) -> Result<(), StoreError> {
+    target::check_target(store, &options::target(config)).await
 }
 
 /// Opens the store at `url`, to be copied from or to, with the rest of `[store]` as it is configured. A

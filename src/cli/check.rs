@@ -111,8 +111,11 @@ fn expired(config: &Config, now: UnixMs) -> Vec<Checked> {
 async fn store(config: &Config) -> Checked {
     let pinged = match app::open_store(config) {
         Ok(store) => match store.check().await {
-            // What a running bridge would report in `status`.
-            Ok(()) => store.settings().await,
+            // What a running bridge would report in `status`, or would not start with.
+            Ok(()) => match store.settings().await {
+                Ok(()) => app::check_target(config, store.as_ref()).await,
+                unwell => unwell,
+            },
             unwell => unwell,
         },
         Err(error) => Err(error),
@@ -121,7 +124,10 @@ async fn store(config: &Config) -> Checked {
         Ok(()) => well("store", "can be read and written"),
         Err(StoreError::InUse { path }) => well("store", format!("in use by a running process ({path})")),
         Err(error) => {
-            let otherwise = error.code().map_or("See `[store] url` in docs/configuration.md.", Code::advice);
+            let otherwise = match &error {
+                StoreError::OtherTarget { .. } => OTHER_TARGET,
+                error => error.code().map_or("See `[store] url` in docs/configuration.md.", Code::advice),
+            };
             let action = store_advice(&error, otherwise);
             Checked { what: "store", ok: false, found: error.to_string(), action: action.to_owned() }
         }
@@ -135,6 +141,9 @@ fn store_advice(error: &StoreError, otherwise: &'static str) -> &'static str {
 
 /// What to do about a damaged store, for somebody who has just run `check`.
 const DAMAGED: &str = "Stop the bridge, and try `scim-bridge store copy --no-hold --from embedded:DIR --to embedded:NEW`, which may save everything; else put the last good backup in its place: see STORE-DAMAGED in docs/failures.md. With Redis, find who else writes to the keys of this prefix, and restore its data from before that.";
+
+/// What to do about a store of another target: `serve` does not start with it.
+const OTHER_TARGET: &str = "Set `[store] url` (or `key_prefix`) to a separate store for this target, or `[postman] base_url` to the target that this store belongs to.";
 
 /// Reads the whole file of an embedded store: otherwise damage may go unnoticed for weeks.
 fn store_file(config: &Config) -> Option<Checked> {

@@ -46,10 +46,20 @@ pub fn run(context: &Context, args: &DriftArgs) -> Result<(), Failure> {
         if let Some(report) = &shown.report {
             print(report);
         }
-    })
+    })?;
+    let has_failed = shown.report.is_some_and(|report| report.error.is_some());
+    if args.now && has_failed { Err(Failure::Told) } else { Ok(()) }
 }
 
 fn print(report: &DriftReport) {
+    if let Some(error) = &report.error {
+        // There are no figures then.
+        say!("The comparison failed: {error}");
+        say!(
+            "  what to do: run `scim-bridge check`, correct what it reports, and compare again with `scim-bridge drift --now`"
+        );
+        return;
+    }
     if let Some(trouble) = report.trouble() {
         say!("Warning: {trouble}");
     }
@@ -64,13 +74,27 @@ fn print(report: &DriftReport) {
             say!("  {} {detail}", planned.person.as_deref().unwrap_or("-"));
         }
     }
+    match report.invited.count {
+        0 => {}
+        1 => say!(
+            "{}",
+            said("1 person was invited, and Postman does not list them: not accepted yet, or removed since.")
+        ),
+        n => say!(
+            "{n} people were invited, and {} does not list them: not accepted yet, or removed since.",
+            target_name::name()
+        ),
+    }
+    for planned in report.invited.first.iter().take(SHOWN) {
+        say!("  {} {}", planned.person.as_deref().unwrap_or("-"), planned.detail.as_deref().unwrap_or_default());
+    }
     match report.not_compared {
         0 => {}
         1 => say!("1 person was not compared: a dead letter blocks them, or was discarded."),
         n => say!("{n} people were not compared: dead letters block them, or were discarded."),
     }
     match (report.different, report.repaired) {
-        (0, _) if report.trouble().is_none() && report.not_compared > 0 => {
+        (0, _) if report.trouble().is_none() && report.not_compared + report.invited.count > 0 => {
             say!("{}", said("Of all others, HR and Postman agree."));
         }
         (0, _) if report.trouble().is_none() => say!("{}", said("HR and Postman agree.")),

@@ -402,6 +402,7 @@ fn print(report: &PlanReport, strangers: Option<Strangers>) {
         ("blocked", &report.blocked, SHOWN),
         ("incomplete in HR", &report.incomplete, SHOWN),
         (said("switched off in Postman by hand, left that way"), &report.switched_off, SHOWN),
+        (said("invited, and not listed by Postman: not accepted yet, or removed since"), &report.invited, SHOWN),
         (untouched, &report.strangers, SHOWN),
     ] {
         list(what, people, shown);

@@ -111,6 +111,27 @@ fn check_fails_if_all_secrets_have_expired_or_one_is_a_variables_name() {
     assert!(said.contains("source[0].secrets[0]") && said.contains("env = \"HR_SECRET_OF_MINE\""), "{said}");
 }
 
+/// `serve` does not start with these, so `check` must not pass them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_fails_for_a_store_of_another_target_and_for_an_empty_file() {
+    let (sim, other) = (sim(), sim());
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    bridge.signal(Signal::TERM);
+    bridge.ended();
+    let check = |base_url: &str| {
+        let output = home.command(&["check"]).env("SCIM_BRIDGE__POSTMAN__BASE_URL", base_url).output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    assert_eq!(check(&sim.base_url()).0, Some(0), "{}", check(&sim.base_url()).1);
+    let (code, said) = check(&other.base_url());
+    assert!(code == Some(1) && said.contains("FAIL store "), "{said}");
+    assert!(said.contains(&sim.base_url()) && said.contains("`[postman] base_url`"), "{said}");
+    fs::write(home.path().join("data/store.db"), "").unwrap();
+    let (code, said) = check(&sim.base_url());
+    assert!(code == Some(1) && said.contains("its file is empty"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_send_person_and_status_show_one_hire() {
     let sim = sim();

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use scim_bridge::postman_sim::{Fault, On, Person, PostmanSim, What};
+use scim_bridge::postman_sim::{Fault, On, Person, PostmanSim, Standing, What};
 use serde_json::{Value, json};
 
 use crate::process::{Bridge, Home, http, payload, post, sim};
@@ -225,6 +225,32 @@ async fn drift_is_reported_and_repaired_as_configured_and_removals_stay() {
     let problem = status["problems"].as_array().unwrap().iter().find(|problem| problem["code"] == "DRIFT-DIFFERENT");
     assert_eq!(problem.unwrap()["count"], 1, "{status}");
     assert_eq!(said(&home, &bridge, &["drift"])["report"], report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_now_fails_if_the_members_cannot_be_read_and_counts_people_who_are_only_invited() {
+    let sim = sim();
+    sim.add_member(Person::standing("p0@example.com", Standing::Invitable));
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..2)));
+    said(&home, &bridge, &["apply", "--yes"]);
+    bridge.settled().await;
+    // Reads may be a second behind.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let plan = said(&home, &bridge, &["plan"]);
+    assert_eq!(plan["invited"][0]["person"], "hr/E-0", "{plan}");
+    let output = run(&home, &bridge, &["drift", "--now"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("1 person was invited"), "{text}");
+    assert!(text.contains("Of all others, HR and Postman agree."), "{text}");
+
+    sim.order("any:401:forever".parse::<Fault>().unwrap()).unwrap();
+    let output = run(&home, &bridge, &["drift", "--now"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("The comparison failed") && text.contains("scim-bridge check"), "{text}");
+    assert!(!text.contains("0 people in HR"), "{text}");
 }
 
 /// A double-spaced file, and one that ends in blank lines: its body looks like many requests to a naive count.

@@ -120,6 +120,22 @@ fn a_foreign_database_is_refused_and_left_alone() {
     assert!(matches!(refused(folder.path()), StoreError::Damaged(_)));
 }
 
+/// SQLite would take it for a new database, and nobody would notice that everything is missing.
+#[test]
+fn an_empty_file_is_refused_and_a_draft_of_a_new_one_is_replaced() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store.db");
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(refused(folder.path()), StoreError::Damaged(_)));
+    assert!(matches!(Embedded::examine(folder.path(), Duration::from_secs(9)), Err(StoreError::Damaged(_))));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    std::fs::remove_file(&path).unwrap();
+    let draft = folder.path().join("store.db.new");
+    std::fs::write(&draft, "half of it").unwrap();
+    drop(Embedded::open(folder.path(), options()).unwrap());
+    assert!(Embedded::examine(folder.path(), Duration::from_secs(9)).unwrap() && !draft.exists());
+}
+
 #[test]
 fn a_folder_that_cannot_be_created_is_reported() {
     let folder = TempDir::new().unwrap();

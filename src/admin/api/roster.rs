@@ -166,9 +166,18 @@ impl From<RosterError> for AdminError {
     fn from(error: RosterError) -> Self {
         match error {
             RosterError::Store(error) => Self::Store(error),
-            RosterError::Changed(_) | RosterError::Unsure(_) | RosterError::Fetching(_) | RosterError::Overtaken(_) => {
-                Self::OutOfDate(error.to_string())
-            }
+            RosterError::Changed(_) | RosterError::Unsure(_) => Self::OutOfDate {
+                what: error.to_string(),
+                action: "Make the plan again, look at it, and apply that one.",
+            },
+            RosterError::Fetching(_) => Self::OutOfDate {
+                what: error.to_string(),
+                action: "Wait until it has ended: `scim-bridge status` shows how far it is.",
+            },
+            RosterError::Overtaken(_) => Self::OutOfDate {
+                what: error.to_string(),
+                action: "`scim-bridge plan` shows what the other import would do; import this one again if it should count.",
+            },
             RosterError::File(problem) => Self::Advised { what: problem.to_string(), action: problem.advice() },
             RosterError::Members { code, .. } => Self::Target {
                 what: error.to_string(),

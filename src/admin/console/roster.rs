@@ -140,7 +140,7 @@ fn planned(session: &Session, plan: &PlanReport, strangers: bool) -> Markup {
     }
 }
 
-fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]); 11] {
+fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]); 12] {
     let left_alone = said(if strangers { "in Postman only" } else { "in Postman only, never touched" });
     [
         ("create", &plan.create),
@@ -153,6 +153,7 @@ fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]
         ("blocked", &plan.blocked),
         ("incomplete in HR", &plan.incomplete),
         (said("switched off in Postman by hand, left that way"), &plan.switched_off),
+        (said("invited, and not listed by Postman: not accepted yet, or removed since"), &plan.invited),
         (left_alone, &plan.strangers),
     ]
 }
@@ -221,12 +222,16 @@ fn compared(now: UnixMs, session: &Session, drift: &Drift, every_ms: u64) -> Mar
                     @if report.not_compared > 0 {
                         p { "Not compared, because a dead letter blocks them or was discarded: " (report.not_compared) "." }
                     }
+                    @if report.invited.count > 0 {
+                        p { (report.invited.count) " invited, and not listed by " (target_name::name()) ": not accepted yet, or removed since." }
+                    }
                     @if report.different == 0 {
-                        @if report.trouble().is_none() { p { @if report.not_compared > 0 { "All others do." } @else { "They do." } } }
+                        @if report.trouble().is_none() { p { @if report.not_compared + report.invited.count > 0 { "All others do." } @else { "They do." } } }
                     } @else {
                         p { (report.different) " people differ; " (report.repaired) " of them are being repaired." }
                     }
                     @for (what, list) in report.lists() { (self::list(what, &list.first, false)) }
+                    (self::list("invited", &report.invited.first, false))
                 }
             }
             p .quiet {

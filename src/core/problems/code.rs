@@ -86,7 +86,7 @@ codes! {
         "See who with `scim-bridge drift`; reconcile them with `scim-bridge apply`, or correct HR. `scim-bridge drift --now` compares again.";
     DriftUnsure = "DRIFT-UNSURE",
         "The last comparison of HR and Postman was not reliable, so it repaired nothing.",
-        "See the line: an incomplete list of members is Postman's trouble, and usually passes. `scim-bridge drift --now` compares again.";
+        "See the reason: an incomplete list of members usually passes; if the list cannot be read, `scim-bridge check` shows whether the key is accepted. Then compare again with `scim-bridge drift --now`.";
     ProcessClock = "PROCESS-CLOCK",
         "The clocks of the processes differ by more than ten seconds.",
         "Synchronise the machines' clocks with NTP.";

@@ -66,6 +66,8 @@ pub struct DriftReport {
     pub switched_off: DriftList,
     /// What cannot be repaired: the member was removed, or given another address, at the target.
     pub blocked: DriftList,
+    /// People who were invited and have never been listed: the invitation is not accepted yet, or they were removed since.
+    pub invited: DriftList,
     /// Members who are not in HR.
     pub strangers: u64,
 }
@@ -115,6 +117,7 @@ impl Drift {
             &mut report.regroup,
             &mut report.switched_off,
             &mut report.blocked,
+            &mut report.invited,
         ];
         let mut is_named = false;
         for list in lists {
@@ -164,6 +167,7 @@ impl DriftReport {
             regroup: DriftList::of(&plan.regroup),
             switched_off: DriftList::of(&plan.switched_off),
             blocked: DriftList::of(&plan.blocked),
+            invited: DriftList::of(&plan.invited),
             strangers: u64::try_from(plan.strangers.len()).unwrap_or(u64::MAX),
         }
     }

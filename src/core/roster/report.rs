@@ -55,6 +55,9 @@ pub struct PlanReport {
     pub incomplete: Vec<PlannedPerson>,
     /// Members who were switched off at the target, although HR says employed: left alone.
     pub switched_off: Vec<PlannedPerson>,
+    /// People who were invited and have never been listed: the invitation is not accepted yet, or they were removed since.
+    /// Left alone.
+    pub invited: Vec<PlannedPerson>,
     /// Warnings to read before the plan is applied.
     pub warnings: Vec<String>,
     /// How many people were planned for.
@@ -281,6 +284,7 @@ impl<'t> Planner<'t> {
             detail: None,
         };
         self.digest = self.digest.wrapping_add(digest_of(&document, &listed));
+        let invited = listed.is_empty().then(|| invited(&document)).flatten();
         let preview = preview(document, &listed, &mut self.claims, self.terms.rules, self.terms.now);
         let changes: Vec<Change> = Change::ALL.into_iter().filter(|change| is_made(&preview, *change)).collect();
         for change in &changes {
@@ -291,6 +295,9 @@ impl<'t> Planner<'t> {
         }
         if preview.switched_off {
             self.report.switched_off.push(planned.clone());
+        }
+        if let Some(detail) = invited.filter(|_| changes.is_empty() && preview.blocked.is_none()) {
+            self.report.invited.push(PlannedPerson { detail: Some(detail), ..planned.clone() });
         }
         let differs =
             changes.iter().any(|change| change.is_write()) || preview.switched_off || preview.blocked.is_some();
@@ -448,6 +455,15 @@ fn stranger(listed: &ListedMember) -> PlannedPerson {
         code: None,
         detail: None,
     }
+}
+
+/// Since when somebody whom HR says to work here is invited, if no read or list has ever shown them as a member.
+fn invited(document: &Document) -> Option<String> {
+    let member = document.member.as_ref().filter(|member| member.id.is_none() || member.is_unshown)?;
+    if !document.record.works_here() {
+        return None;
+    }
+    Some(member.created_at.map_or_else(|| "invited".to_owned(), |at| format!("invited at {at}")))
 }
 
 fn is_made(preview: &Preview, change: Change) -> bool {

@@ -239,6 +239,11 @@ fn a_listed_member_is_noted_where_only_their_create_had_shown_them() {
     let people = [unshown("E-1", "ada@x.com", "m1"), unshown("E-2", "bob@x.com", "m2")];
     let (outcome, _) = planned(&people, list(&["m1 ada@x.com King true"]), &Selection::default());
     assert_eq!(outcome.shown, [(people[0].person.clone(), "m1".to_owned())]);
+    // The other one has not accepted the invitation, or was removed since: nothing is written, but it is reported.
+    let invited: Vec<_> = outcome.report.invited.iter().map(|planned| planned.person.as_deref()).collect();
+    assert_eq!((invited, outcome.different), (vec![Some("hr/E-2")], 0));
+    let report = crate::core::roster::DriftReport::of(&outcome, 0, UnixMs(1));
+    assert_eq!((report.invited.count, report.different), (1, 0));
 }
 
 #[test]

@@ -60,7 +60,11 @@ pub(super) fn lock_file(dir: &Path) -> PathBuf {
 /// The writer's connection, after migrating the file to the newest version.
 pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     let path = dir.join(DATABASE);
-    // Created here, so that SQLite's other files get the same permissions.
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path)?,
+        _ => check_size(&path)?,
+    }
+    // Opened here, so that SQLite's other files get the same permissions.
     drop(private(&path)?);
     let mut db =
         Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -68,10 +72,6 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     // Somebody may look into the file with the `sqlite3` tool.
     db.busy_timeout(Duration::from_secs(5))?;
     check_header(&db)?;
-    // Takes effect only before the first page is written. It lets freed pages be given back.
-    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    // A delivery writes a few pages at random places: at half the usual size, they cost half as much.
-    db.pragma_update(None, "page_size", 2_048)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     // Deleted data is overwritten: it may be about a person.
@@ -86,6 +86,42 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     db.pragma_update(None, "journal_size_limit", 134_217_728)?;
     create(&mut db)?;
     Ok(db)
+}
+
+/// Makes a new file, whole or not at all.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let draft = path.with_extension("db.new");
+    let failed = |error: io::Error| no_access(&draft, &error);
+    if let Err(error) = fs::remove_file(&draft)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(failed(error));
+    }
+    drop(private(&draft)?);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(&draft, flags)?;
+    lay_out(&db)?;
+    create(&mut db)?;
+    db.close().map_err(|(_, error)| error)?;
+    fs::rename(&draft, path).and_then(|()| sync_folder(path)).map_err(failed)
+}
+
+/// What takes effect only before the first page is written.
+fn lay_out(db: &Connection) -> Result<(), StoreError> {
+    // It lets freed pages be given back.
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // A delivery writes a few pages at random places: at half the usual size, they cost half as much.
+    db.pragma_update(None, "page_size", 2_048)?;
+    Ok(())
+}
+
+/// A file without a page is none of ours: SQLite would take it for a new one, and what is missing would go unnoticed.
+fn check_size(path: &Path) -> Result<(), StoreError> {
+    let file = fs::metadata(path).map_err(|error| no_access(path, &error))?;
+    if file.len() == 0 {
+        return Err(StoreError::Damaged("its file is empty, as after a copy onto a full disk".to_owned()));
+    }
+    Ok(())
 }
 
 /// A connection that only reads.
@@ -171,6 +207,7 @@ fn remove(path: &Path) -> io::Result<()> {
 /// Reads the whole file. Returns whether there was time for all of it. Errors: [`StoreError::Damaged`] if something
 /// in it is wrong.
 pub(super) fn examine(path: &Path, time: Option<Duration>) -> Result<bool, StoreError> {
+    check_size(path)?;
     let db = open_reader(path)?;
     let (done, ended) = mpsc::channel::<()>();
     let in_time = time.map(|time| {
