@@ -23,7 +23,7 @@ const ANSWER_MAX: Duration = Duration::from_millis(800);
 /// A check that takes this long counts as failed; a disk may be slow for a moment.
 const HANGS: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the store's server is still set as it must be.
+/// How often the settings of the store's server are checked.
 const SETTINGS_EVERY: Duration = Duration::from_secs(20);
 
 /// What is known about the store. Clones share it.
@@ -127,7 +127,7 @@ impl StoreHealth {
 }
 
 impl Inner {
-    /// What is the matter with them is noted where the store's operations are.
+    /// Trouble with them is recorded with the store's operations.
     async fn look_at_settings(&self) {
         {
             let mut at = self.settings_at.lock().unwrap_or_else(PoisonError::into_inner);

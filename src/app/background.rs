@@ -17,19 +17,19 @@ use crate::failpoint;
 use crate::roster::Roster;
 use crate::store::{Store, StoreError, documents, holds};
 
-/// How often secret files are looked at. Seen soon after a change, and a few small reads cost nothing.
+/// How often secret files are read: a change is seen soon, and a few small reads cost nothing.
 const SECRETS_EVERY: Duration = Duration::from_secs(2);
 /// How many unusable secrets a process reports to the others at most.
 const FAILING_SECRETS_MAX: usize = 50;
 /// How often expired data is dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
-/// How often a store that was not there at the start is asked for again.
+/// How often to try again to reach a store that was missing at the start.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
 /// How often we check whether a comparison of HR and the members is due.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
-/// How often we look whether the people of a source that is gone are still there.
+/// How often to check whether a removed source still has people.
 const GONE_EVERY: Duration = Duration::from_secs(5);
-/// How often we look whether an HR system's list was asked for.
+/// How often to check whether an HR system's list was requested.
 const FETCH_EVERY: Duration = Duration::from_secs(1);
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;

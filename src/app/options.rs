@@ -84,7 +84,7 @@ pub fn scim_client(config: &Config) -> Result<Client, StartError> {
     Ok(Client::new(options)?)
 }
 
-/// Turns `[log]` into what logging is set up with.
+/// Turns `[log]` into the options of logging.
 #[must_use]
 pub fn log_options(log: &LogConfig) -> LogOptions {
     use std::io::IsTerminal;
@@ -152,7 +152,7 @@ pub(super) fn bound_figures(config: &Config) -> BoundFigures {
     }
 }
 
-/// How a Redis is reached.
+/// How to reach a Redis.
 #[must_use]
 pub fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
     let address = |host: &RedisHost| Address { host: host.host.clone(), port: host.port };
@@ -253,7 +253,7 @@ pub fn name_target(config: &Config) {
     }
 }
 
-/// How people are worked on.
+/// The worker's options.
 #[must_use]
 pub fn worker(config: &Config) -> WorkerOptions {
     WorkerOptions {

@@ -1,8 +1,8 @@
-//! What the time may be where the wall's clock leaps: it is watched beside a clock that nobody can set.
+//! What the time may be when the wall clock leaps: it is compared with a clock that nobody can set.
 
 use super::time::UnixMs;
 
-/// Both clocks may drift apart by so much between two looks,
+/// Both clocks may drift apart by this much between two looks,
 const DRIFT_MS: u64 = 10_000;
 /// and by this share of the time between them.
 const DRIFT_SHARE: u64 = 100;
@@ -10,9 +10,9 @@ const DRIFT_SHARE: u64 = 100;
 /// The time, as far as it is known: one instant, or a span after a leap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
-    /// It is not earlier: what is over by then is over.
+    /// It is no earlier than this: a time limit before it has passed.
     pub earliest: UnixMs,
-    /// It is not later: what is dated by it lasts long enough.
+    /// It is no later than this: use it to date something that must last long enough.
     pub latest: UnixMs,
 }
 

@@ -49,7 +49,7 @@ macro_rules! codes {
 pub(crate) use codes;
 
 codes! {
-    /// A stable code of whatever can happen to a job.
+    /// The stable code of anything that can happen to a job.
     Code {
     // The job's own trouble: dead letters.
     ScimSyntax = "SCIM-400-SYNTAX",
@@ -150,7 +150,7 @@ codes! {
     FetchList = "FETCH-LIST",
         "The HR system's list of everybody is incomplete, or has no end.",
         "Nothing was staged. Ask for it again with `scim-bridge import --fetch`; if it stays so, import an exported file.";
-    // Tried again: the target's or the network's passing trouble.
+    // Tried again: temporary trouble of the target or the network.
     ScimUnavailable = "SCIM-5XX",
         "Postman had an error of its own.",
         "Nothing: it is tried again. If it lasts, see Postman's status page.";

@@ -1,6 +1,6 @@
 //! Comma-separated values, for spreadsheets.
 
-/// A line (RFC 4180), without its line break. What a spreadsheet would take for a formula is marked as text.
+/// A line (RFC 4180), without its line break. Fields that a spreadsheet would take for a formula are marked as text.
 #[must_use]
 pub fn row(fields: &[&str]) -> String {
     fields.iter().map(|field| self::field(field)).collect::<Vec<_>>().join(",")

@@ -1,4 +1,4 @@
-//! Holds: the target (or an HR system's API, or the guard) refuses, so work waits, and no attempt is counted, until a
+//! Holds: the target (or an HR system's API, or the guard) refuses everybody, so work waits, uncounted, until a
 //! probe or an operator lifts the hold. One small document, the same for all workers; every change is a pure function
 //! of it, and the store only keeps it with a version.
 
@@ -103,13 +103,13 @@ pub struct Hold {
     /// What was answered, in a line without personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// As it is in the store, where this version cannot read it: it is kept as it is.
+    /// The stored text, if this version cannot read it: it is kept unchanged.
     #[serde(skip)]
     pub unread: Option<Value>,
 }
 
 impl Hold {
-    /// What is in the store and cannot be read: of a newer version, or damaged. It must not be taken for no hold, so
+    /// A stored hold that cannot be read: of a newer version, or damaged. It must not count as no hold, so
     /// whatever it may be meant for waits.
     fn unreadable(unread: Value) -> Self {
         let scope = unread.get("scope").and_then(Value::as_str).and_then(HoldScope::parse);
@@ -213,7 +213,7 @@ pub struct Holds {
     /// Those that a probe lifted recently.
     #[serde(deserialize_with = "read_known")]
     pub lifted: Vec<Lifted>,
-    /// What this version does not know, of a newer one: it is kept as it is.
+    /// Fields of a newer version: they are kept unchanged.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, Value>,
 }
@@ -223,7 +223,7 @@ fn read_each<'de, D: Deserializer<'de>>(stored: D) -> Result<Vec<Hold>, D::Error
     Ok(Vec::<Value>::deserialize(stored)?.into_iter().map(read).collect())
 }
 
-/// Only pauses depend on it: what cannot be read is left out.
+/// Only pauses depend on these: unreadable ones are left out.
 fn read_known<'de, D: Deserializer<'de>>(stored: D) -> Result<Vec<Lifted>, D::Error> {
     let stored = Value::deserialize(stored)?;
     Ok(stored.as_array().into_iter().flatten().filter_map(|value| Lifted::deserialize(value).ok()).collect())
@@ -239,13 +239,13 @@ fn write_each<S: Serializer>(holds: &[Hold], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(holds.iter().map(|hold| hold.unread.as_ref().map_or(Stored::Read(hold), Stored::Unread)))
 }
 
-/// What is kept of an answer.
+/// The longest answer that is kept.
 const DETAIL_CHARS_MAX: usize = 200;
-/// What is kept of a document that cannot be read at all: more than any has.
+/// How much is kept of a document that cannot be read at all: more than any has.
 const UNREAD_BYTES_MAX: usize = 65_536;
 
 impl Holds {
-    /// Reads the document. What cannot be read of it is a hold that only an operator lifts.
+    /// Reads the document. An unreadable part becomes a hold that only an operator lifts.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         if bytes.is_empty() {
@@ -357,7 +357,7 @@ impl Holds {
         self.holds.iter().any(|hold| hold.scope == *scope && hold.code == Code::HoldGuard)
     }
 
-    /// The hold that keeps back all of this scope, whatever the guard allows.
+    /// The hold that holds all of this scope, whatever the guard allows.
     #[must_use]
     pub fn keeps_back(&self, scope: &HoldScope) -> Option<&Hold> {
         self.holds.iter().find(|hold| hold.scope == *scope && hold.code != Code::HoldGuard)
@@ -371,7 +371,7 @@ impl Holds {
         self.holds.len() != before
     }
 
-    /// Whether only an operator lets this scope's work go on: then nothing of it is tried, by a probe either.
+    /// Whether only an operator lets this scope's work go on: then nothing in it is tried, not even by a probe.
     fn waits_for_operator(&self, scope: &HoldScope) -> bool {
         let covers = |hold: &Hold| hold.scope == *scope || hold.scope == HoldScope::All;
         self.holds.iter().any(|hold| is_lifted_by_hand(hold.code) && covers(hold))

@@ -48,7 +48,7 @@ pub enum StoreOperation {
     TakeToken,
     BackOff,
     PausedUntil,
-    /// Whether the server is set so that it keeps what it is given.
+    /// Whether the server's settings keep data safe.
     Settings,
     Shared,
     PutShared,
@@ -81,7 +81,7 @@ pub enum Suffers {
     People,
     /// The people that the log names: they are skipped.
     PassedOver,
-    /// Nobody yet: the server is set so that it may lose what it is given.
+    /// Nobody yet: with the server's settings, data may be lost.
     Safety,
     /// Users who look, or the bridge's own upkeep.
     Upkeep,

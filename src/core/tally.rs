@@ -125,7 +125,7 @@ pub struct SourceTally {
     pub hours: Hourly,
 }
 
-/// What became of a genuine delivery.
+/// The result of a genuine delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GenuineResult {
     /// Queued.
@@ -141,7 +141,7 @@ pub enum GenuineResult {
 }
 
 impl SourceTally {
-    /// What became of a genuine delivery.
+    /// The result of a genuine delivery.
     pub fn genuine(&mut self, now: UnixMs, fate: GenuineResult) {
         let seen = match fate {
             GenuineResult::Accepted => &mut self.accepted,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct UnixMs(pub i64);
 
-/// No clock that is right shows an earlier time: the bridge was not there then. What shows one is mostly a machine that has
-/// just started, and does not know the time yet.
+/// No correct clock shows an earlier time: the bridge did not exist yet. One that does is mostly that of a machine that has
+/// just started, and does not know the time.
 pub const EARLIEST: UnixMs = UnixMs(1_767_225_600_000);
 
 impl UnixMs {
@@ -26,7 +26,7 @@ impl UnixMs {
         Self(self.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)))
     }
 
-    /// Milliseconds from `earlier` to `self`; zero where `earlier` is the later one.
+    /// Milliseconds from `earlier` to `self`; zero if `earlier` is the later one.
     #[must_use]
     pub fn ms_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)

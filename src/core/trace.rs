@@ -46,7 +46,7 @@ impl TraceContext {
         Ok(stored.as_str().and_then(Self::parse))
     }
 
-    /// The trace's id, as people look for it.
+    /// The trace's id, in the form in which people search for it.
     #[must_use]
     pub fn trace(self) -> String {
         format!("{:032x}", self.trace_id)

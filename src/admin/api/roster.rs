@@ -82,13 +82,13 @@ pub(in crate::admin) struct ImportedBody {
     refused: Vec<RefusedRowBody>,
     /// How many rows were refused in all.
     refused_rows: u64,
-    /// Fields that people need, and no row has a column for.
+    /// Required fields without a column.
     missing_columns: Vec<String>,
     /// Rows of people whom the mapping's conditions leave out.
     left_out: u64,
-    /// What the mapping chooses people by, and no row has a column for: nobody was left out by that.
+    /// Columns by which the mapping selects people, but which no row has: they excluded nobody.
     unjudged: Vec<String>,
-    /// Columns that nothing in the mapping follows; at most the first fifty.
+    /// Columns that the mapping does not use; at most the first fifty.
     not_followed: Vec<String>,
 }
 
@@ -112,7 +112,7 @@ pub(in crate::admin) struct AppliedBody {
     left_out: u64,
     /// The names given that match nobody in the plan.
     not_found: Vec<String>,
-    /// Who they are, as `source/id`: those whom to wait for.
+    /// Who they are, as `source/id`: the people to wait for.
     people: Vec<String>,
 }
 

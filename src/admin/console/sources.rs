@@ -1,4 +1,4 @@
-//! Deliveries: what became of those of each source, and the last ones, one by one.
+//! Deliveries: their results for each source, and the last ones, one by one.
 
 use actix_web::web;
 use maud::{Markup, html};

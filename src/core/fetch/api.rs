@@ -152,7 +152,7 @@ impl Api {
         self.rules.step.is_empty() && self.rules.list.is_some()
     }
 
-    /// What reads the pages of the list, if notices name nobody.
+    /// The mapping for the pages of the list, if notices name nobody.
     #[must_use]
     pub fn mapping_of_pages(&self) -> Option<&Mapping> {
         self.is_list().then_some(&self.list_mapping)

@@ -112,7 +112,7 @@ pub(super) fn of_person(
     }
 }
 
-/// Whether a record that counts says nothing of employment. One that is left out on purpose says enough.
+/// Whether a record that counts says nothing about employment. One that is left out on purpose says enough.
 fn lacks_employment(record: &Record) -> bool {
     // A status that the mapping does not list is reported as such.
     let has_status = |dropped: &[InvalidField]| dropped.iter().any(|problem| problem.field == STATUS);

@@ -74,7 +74,7 @@ pub enum ReadEnd {
         detail: String,
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,
-        /// Perhaps only this person is refused: while others are served, it is theirs. Not so of a list, or of a login.
+        /// Perhaps only this person is refused: while others are served, the trouble is theirs. Never for a list or a login.
         may_be_own: bool,
         /// It was refused at a step's other path, after a 404 at its first one with the same login.
         at_other_path: bool,

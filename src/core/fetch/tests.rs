@@ -49,7 +49,7 @@ fn reply(status: u16, body: &str) -> HrReply {
     HrReply::Http { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()), body_complete: true }
 }
 
-/// How a read ends that is answered so.
+/// How a read with this answer ends.
 fn read(reply: &HrReply) -> ReadEnd {
     let api = api(None);
     let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);

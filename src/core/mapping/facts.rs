@@ -97,7 +97,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         other.map_or(Ok(None), Err)
     }
 
-    /// The given name, and the preferred one. A record with both fields says all of them, so null there is no preferred
+    /// The given name, and the preferred one. A record with both fields is complete, so null means that there is no preferred
     /// name. Without the field it says nothing of it, unless preferred names do not count.
     pub(super) fn given_names(&mut self) -> (Option<Stated<Name>>, Option<Stated<Name>>) {
         let lookups = &self.mapping.preferred_given_name;

@@ -1,5 +1,4 @@
-//! What is kept of a body for its unmapped records: bytes as they came, so that numbers keep every
-//! digit.
+//! The payloads kept for a body's unmapped records: bytes as received, so that numbers keep every digit.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

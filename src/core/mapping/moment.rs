@@ -145,7 +145,7 @@ impl Moment {
         }
     }
 
-    /// Of a day, when it ends.
+    /// When the day ends, if it is a day.
     pub(super) fn day_ends(self, zone: &Zone) -> Option<UnixMs> {
         match self {
             Self::At(_) => None,

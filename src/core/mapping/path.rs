@@ -123,7 +123,7 @@ impl Path {
         })
     }
 
-    /// Whether it leads nowhere: to the record itself.
+    /// Whether it is empty: it means the record itself.
     pub(super) fn is_whole_record(&self) -> bool {
         self.start == Start::Record && self.steps.is_empty()
     }

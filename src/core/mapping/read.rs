@@ -49,8 +49,8 @@ pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Rec
     read(mapping, source, payload, Charset::utf8(), usize::MAX)
 }
 
-/// Parses a body as JSON; if that fails, once more with its damaged strings repaired, and then with what no reader holds
-/// bounded: neither is to take the other records with it. The texts must outlive the value, so it is passed to a closure,
+/// Parses a body as JSON; if that fails, once more with its damaged strings repaired, and then with oversized
+/// values bounded: neither may cost the other records. The texts must outlive the value, so it is passed to a closure,
 /// with the text to keep.
 pub(super) fn with_json<R>(
     mapping: &Mapping,
@@ -201,7 +201,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     Fate::Event { event: Event { person, kind, at, facts }, dropped, end }
 }
 
-/// Of a record of somebody out of scope, that they leave. None if it does not say so. No address is followed: under it,
+/// The leave in a record of somebody out of scope. None if it does not state one. No address is followed: under it,
 /// somebody may have been invited by hand.
 fn leave_alone(facts: &Facts) -> Option<Facts> {
     let employment = facts.employment.filter(|(state, _)| *state == EmploymentState::Left)?;

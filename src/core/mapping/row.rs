@@ -23,9 +23,9 @@ pub struct RowRules {
 /// What a row that counts says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowWord {
-    /// Whether the person is in scope, where rows out of scope count as a leave.
+    /// Whether the person is in scope, if rows out of scope count as a leave.
     pub scope: Option<Scope>,
-    /// Whether they work there, and from when on, where that lies ahead.
+    /// Whether they work there, and from when on, if that is in the future.
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
     /// When they will leave.
     pub leaves_at: Option<UnixMs>,
@@ -43,8 +43,8 @@ impl RowRules {
         Self { mapping: mapping.clone(), paths: of_conditions.chain(of_dates).collect() }
     }
 
-    /// The columns that a file needs and does not have: those by which the mapping chooses rows, and the first day of
-    /// work if people are invited on it. `has` says whether a column is there.
+    /// The columns that a file lacks: those by which the mapping selects rows, and the first day of work if people are
+    /// invited on it. `has` says whether a column is there.
     pub fn lacking(&self, has: impl Fn(&str) -> bool) -> Vec<String> {
         let is_there = |path: &Path| names(path).into_iter().any(|name| has(&name));
         let lacks = |condition: &Condition| match condition.plain_path() {
@@ -68,7 +68,7 @@ impl RowRules {
     }
 
     /// What a row says as of `at`, if this is its status; none if the mapping leaves such people out. `value` gives a
-    /// column's text. Conditions on columns that are `unasked`, since no row of the file has them, are not checked.
+    /// column's text. Conditions on `unasked` columns, since no row of the file has them, are not checked.
     ///
     /// # Errors
     /// The field that cannot be read; `only_if` if the column of a condition or a date does not hold text.

@@ -496,7 +496,7 @@ mod tests {
             for now in 0..45 {
                 let outdone = |older: usize| words[older + 1..].iter().any(|newer| newer.from <= words[older].from);
                 let left: Vec<_> = (0..words.len()).filter(|place| !outdone(*place)).map(|place| words[place]).collect();
-                // Whatever became of it since: what said the same for a later instant, before the first was in effect.
+                // A statement is postponed by one that says the same for a later instant, before the first is in effect.
                 let put_off = |place: usize| words.iter().any(|next| {
                     let word = left[place];
                     let is_between = |other: &EmploymentWord| other.from > word.from && other.from <= next.from;

@@ -15,7 +15,7 @@ pub struct Stamp {
     pub at: UnixMs,
     /// When the event that stated it was accepted.
     pub accepted_at: UnixMs,
-    /// The event's place among all that the store accepted.
+    /// The event's place in the order of acceptance.
     pub seq: u64,
 }
 
@@ -82,9 +82,9 @@ impl<T: Serialize + PartialEq> Fact<T> {
     }
 
     /// Folds in what an event states: a later `at` wins; at the same `at` the later accepted wins, but a value that
-    /// was stated for that instant before changes nothing, so that a redelivery does not undo a correction. Of a day no
-    /// instant is known: within it the later accepted wins, as somebody may change their mind twice a day. Returns
-    /// whether it is the newest statement now, and news.
+    /// was stated for that instant before changes nothing, so that a redelivery does not undo a correction. A day has
+    /// no instant: within it the later accepted wins, since somebody may change their mind twice a day. Returns whether
+    /// it is the newest statement now, and news.
     pub fn fold(slot: &mut Option<Self>, value: T, told: impl Into<Told>) -> bool {
         let told = told.into();
         let Some(fact) = slot else {

@@ -191,13 +191,13 @@ fn take_in(
     document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
 }
 
-/// A person who comes back has nothing to do with the member who was handed over. Returns whether they do.
+/// A person who comes back has nothing to do with the member who was handed over. Returns whether they come back.
 fn reopen(document: &mut Document) -> bool {
     let is_back = document.record.comes_back();
     if is_back {
         document.reopen();
         document.words_after_close = 0;
-        // Nothing of what HR says was applied to a member of theirs yet.
+        // HR's statements have not been applied to a member of theirs yet.
         document.employment_done = None;
         // HR's word counts again, whatever was discarded before.
         (document.not_followed_since, document.gone_at_hr) = (None, None);
@@ -206,7 +206,7 @@ fn reopen(document: &mut Document) -> bool {
 }
 
 /// What HR says since the hand-over about the member's new owner: it may show that they are two people, or that the
-/// member is to go back.
+/// member must go back.
 fn hear_of_owner(document: &mut Document, folding: &mut Folding, from: &Person, owner: OwnerNow) {
     let Some(closed) = document.record.closed.as_mut().filter(|closed| closed.to == *from) else { return };
     closed.owner = Some(owner);

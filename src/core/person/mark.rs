@@ -10,7 +10,7 @@ pub enum Mark {
     SwitchedOff,
     /// Their attempts keep failing.
     Failing,
-    /// The HR system's API knows nobody of their id, and an operator discarded that, but they have an active member.
+    /// The HR system's API knows nobody with their id, and an operator discarded that, but they have an active member.
     GoneAtHr,
 }
 

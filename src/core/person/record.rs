@@ -73,7 +73,7 @@ pub struct Start {
 /// A record whose member was handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
-    /// Whose the member is now.
+    /// The member's new owner.
     pub to: Person,
     /// They have another name, so it is not another record of the same human being.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -167,21 +167,21 @@ pub struct Folded {
     pub news: Vec<&'static str>,
     /// The stated time is so far ahead that the time of acceptance counts instead.
     pub is_ahead: bool,
-    /// Nothing is news, and something else than what it says is so by a newer word.
+    /// It brings no news, and a newer statement says otherwise.
     pub is_outdated: bool,
 }
 
 /// Whether a statement is newer than the roster that was read at `accepted_at`, as number `seq` of the store. If it
-/// arrived later but is about a time long before, it is older: the roster shows what came of it.
+/// arrived later but is about a time long before, it is older: the roster shows its effect.
 pub(super) fn is_since(stamp: &Stamp, accepted_at: UnixMs, seq: u64) -> bool {
     stamp.is_after(accepted_at, seq) && stamp.at.plus_ms(TOLD_BEFORE_MS_MAX) >= accepted_at
 }
 
 impl Record {
-    /// Whether somebody whose member is another's by now is to have one of their own: HR has said since then, in whatever
-    /// pieces, that they work there, or are to. The new owner must be another human being: by their name, and then HR
-    /// must have named an address of this person's own since then, too; or because HR gave them another address than
-    /// this person's. Where the new owner has left, it must have been said after that, since they may be the same.
+    /// Whether somebody whose member was handed over should have a new one: HR has said since then, in one or several
+    /// events, that they work there, or will. The new owner must also be another human being. Either the names differ, and
+    /// HR has since named an address for this person; or HR gave the new owner another address. If the new owner has left,
+    /// the statement must be newer than that, since they may be the same human being.
     #[must_use]
     pub fn comes_back(&self) -> bool {
         let Some(closed) = &self.closed else { return false };

@@ -17,7 +17,7 @@ pub(crate) fn update_of_ada(id: &str, address: Option<&str>, family: &str, state
     Event { person, kind: EventKind::Update, at: None, facts }
 }
 
-/// Ada's document after such an update.
+/// Ada's document after that update.
 pub(crate) fn ada(id: &str, address: Option<&str>, family: &str, state: EmploymentState) -> Document {
     let event = update_of_ada(id, address, family, state);
     let mut document = Document::new(event.person.clone());

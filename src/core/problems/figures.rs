@@ -42,9 +42,9 @@ pub struct Figures {
     pub oldest_due_at: Option<UnixMs>,
     /// When the person who has been incomplete longest became so.
     pub oldest_incomplete_at: Option<UnixMs>,
-    /// How many incomplete people have left, of those who were looked at.
+    /// How many of the incomplete people that were checked have left.
     pub leavers: LeaverFigure,
-    /// What incomplete people lack, and how many of those who were looked at.
+    /// What incomplete people lack, and how many of those checked lack it.
     pub missing: BTreeMap<String, u64>,
     /// Inbox entries by source.
     pub entries: BTreeMap<String, u64>,
@@ -62,7 +62,7 @@ pub struct Figures {
     pub store_failing: Vec<FailingOperation>,
     /// Holds in force.
     pub holds: Holds,
-    /// Until when the limiter gives no call, of one kind at least.
+    /// Until when the limiter grants no call of at least one kind.
     pub paused_until: Option<UnixMs>,
     /// What happened in the last minute.
     pub activity: Activity,

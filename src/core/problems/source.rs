@@ -11,10 +11,10 @@ const REGULAR_MIN: u64 = 50;
 /// …and nothing for this long, is reported: above a week of holidays at a small company.
 const QUIET_MS: u64 = 10 * 86_400_000;
 
-/// Only when no delivery went to an unknown name for this long does it count that they go elsewhere.
+/// Deliveries count as redirected once none went to the unknown name for this long.
 const FOUND_MS: u64 = 60_000;
 
-/// So many unknown names are a problem of their own, at the most: anybody can post to more.
+/// At most this many unknown names are separate problems: anybody can post to more.
 const NAMED_MAX: usize = 5;
 
 /// What to do about deliveries from elsewhere.

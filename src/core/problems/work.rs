@@ -107,7 +107,7 @@ fn failing_calls(figures: &Figures) -> Option<Found> {
     Some(Found::new(code, what, action, bad).about("target").since(since).at("/people?state=waiting"))
 }
 
-/// Why calls cannot be sent, as the process says that was heard last.
+/// Why calls cannot be sent, from the process with the newest heartbeat.
 fn unsent(figures: &Figures) -> Option<&Unsent> {
     let heard = figures.processes.heard(figures.now).filter(|process| process.unsent.is_some());
     heard.max_by_key(|process| process.beat_at)?.unsent.as_ref()

@@ -13,7 +13,7 @@ use crate::core::time::UnixMs;
 #[test]
 fn an_address_that_was_not_obtained_is_free_for_somebody_else() {
     let mut world = World::new();
-    // A create that is refused as it stands.
+    // A create that is refused.
     world.faults = vec![Fault::Username];
     let ending = world.tell(&[hire(10, "typo@example.com", "Ada", "Lovelace")]);
     assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
@@ -220,7 +220,7 @@ fn a_change_to_a_record_without_a_hire_takes_nothing_from_an_employee() {
     let of_another = |event: Event| Event { person: person("E-2"), ..event };
     let ending = world.tell(&[of_another(update(40, "ada@example.com", "Ada", "Lovelace"))]);
     assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::NotAMember, None));
-    // Under another name it is said, as somebody must decide.
+    // With another name it is reported, since somebody must decide.
     let ending = world.tell(&[of_another(update(50, "ada@example.com", "Adam", "Smith"))]);
     assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
     let ending = world.tell(&[update(60, "ada@example.com", "Ada", "King")]);

@@ -212,7 +212,7 @@ fn a_hire_long_after_an_unaccepted_invitation_makes_another() {
     world.now = world.now.plus_ms(2 * 86_400_000);
     world.tell(&[hire(20, "ada@example.com", "Ada", "Byron")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Byron", true));
-    // Where the old one is still open after all, that is no other team's member.
+    // If the old invitation is still open after all, the 409 is about that one, not about another team.
     world.team.users.clear();
     world.now = world.now.plus_ms(2 * 86_400_000);
     world.faults = vec![Fault::Taken];

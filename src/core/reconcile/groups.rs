@@ -30,7 +30,7 @@ const PAGES_MAX: u32 = 20;
 /// `[[group]]`: who belongs to a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRule {
-    /// `displayName`; [`VALUE`] in it makes a group of each value.
+    /// `displayName`; [`VALUE`] in it makes a group for each value.
     pub name: String,
     /// The fact that decides.
     pub fact: String,
@@ -59,7 +59,7 @@ fn names_of<'a>(labels: impl Fn(&str) -> &'a [Label], rules: &[GroupRule]) -> Na
     names
 }
 
-/// A worker died. It may have put the member into any group that they were to be in since the last commit.
+/// A worker died. It may have put the member into any group that they should have been in since the last commit.
 pub(super) fn note_unsure(document: &mut Document, state: &mut GroupsState, rules: &[GroupRule]) {
     let told = names_of(|fact| document.labels_told.get(fact).map_or(&[], Vec::as_slice), rules);
     state.left_claimed.extend(told.keys().map(|key| claim(key)));

@@ -213,12 +213,12 @@ fn an_unreadable_success_is_retried_and_never_means_nobody() {
 
 #[test]
 fn a_reply_of_another_content_type_is_judged_by_its_body() {
-    // `application/scim+json`, `text/plain`: the header is not even kept. What is no JSON may come
-    // from somebody between here and Postman, so it accuses nobody before others were asked.
+    // `application/scim+json`, `text/plain`: the header is not even kept. A body that is not JSON may come from
+    // something between here and Postman, so nobody is blamed until others have been tried.
     for status in [400, 401, 403, 404, 409, 422] {
         for body in ["", "<html>403 Forbidden</html>", "Forbidden", "[]", "{\"detail\":"] {
             for request in [get(), replace(None), set_user_name(), page()] {
-                // A look-up comes next, which is refused, too, where everything is.
+                // A look-up comes next; if everything is refused, it is refused, too.
                 let expected = match (status, body) {
                     (404, "") if request == get() => Outcome::NotMember,
                     (404, _) if request == get() => Outcome::Nowhere { not_before: None, status },
@@ -397,7 +397,7 @@ fn a_hint_delays_the_next_try_on_every_status() {
     for status in [302, 401, 403, 423] {
         assert_eq!(meaning(&create(), &retry_after(status, "{}", 7)), Outcome::Suspect { not_before, status });
     }
-    // Who asks to be called again has not refused for good.
+    // A target that asks to be called again has not refused for good.
     assert_eq!(meaning(&create(), &retry_after(400, "{}", 7)), Outcome::Suspect { not_before, status: 400 });
     let key = r#"{"detail":"Unable to access the team."}"#;
     assert_eq!(meaning(&get(), &retry_after(401, key, 7)), Outcome::Hold(HoldScope::All, Code::HoldKey, not_before));
@@ -418,7 +418,7 @@ fn a_wait_of_more_than_an_hour_is_a_hold_that_says_so() {
     }
     let reset = [("x-ratelimit-reset", "1795348800")];
     assert_eq!(meaning(&get(), &hinted(429, "", &reset, true)), quota);
-    // That a limit's window ends in two hours says nothing of an error of the server's own.
+    // The end of a limit's window says nothing about a server error.
     let capped = Outcome::Passing { code: Code::ScimUnavailable, not_before: Some(NOW.plus_ms(HOUR_MS)) };
     assert_eq!(meaning(&get(), &hinted(500, "", &reset, true)), capped);
 }
@@ -487,7 +487,7 @@ fn judging_a_reply_of_4_mib_is_fast() {
     }
 }
 
-/// Bodies near to those that are known, and some that are far from them.
+/// Bodies similar to known ones, and some that are not.
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let word = prop::sample::select(vec![
         "{",
@@ -536,7 +536,7 @@ proptest! {
             if matches!(outcome, Outcome::Member(_) | Outcome::Created(_) | Outcome::Applied | Outcome::Served(_)) {
                 prop_assert!((200..300).contains(&status));
             }
-            // Only who refuses in so many words refuses for good.
+            // Only an explicit refusal is permanent.
             if matches!(outcome, Outcome::Permanent(_) | Outcome::NotMember | Outcome::AddressRefused { .. }) {
                 prop_assert!((400..500).contains(&status) && body_complete);
             }

@@ -42,7 +42,7 @@ pub struct Preview {
     pub deactivate: bool,
     /// An existing member would become this person's.
     pub adopt: bool,
-    /// The member would come into a group, or out of one.
+    /// The member would be added to a group, or removed from one.
     pub regroup: bool,
     /// HR has not said enough.
     pub incomplete: bool,
@@ -90,8 +90,8 @@ pub fn as_listed(known: &KnownMember) -> Member {
 /// The owner of each claim, by key, over all people of a plan.
 pub type Claims = BTreeMap<String, Owner>;
 
-/// What would be done for `document` (with what is staged folded in) where the list of members shows
-/// `listed`: their member or, where addresses differ only in case, several that may be theirs. Claims that would be made
+/// What would be done for `document` (with a staged row folded in) if the list of members shows `listed`: their member
+/// or, if addresses differ only in case, several that may be theirs. Claims that would be made
 /// are noted in `claims`.
 #[must_use]
 pub fn preview(

@@ -11,9 +11,9 @@ use crate::core::hold::HoldScope;
 use crate::core::retry_hint::RetryHint;
 use crate::core::time::UnixMs;
 
-/// As much of a `detail` as is read.
+/// How much of a `detail` is read.
 const DETAIL_BYTES_MAX: usize = 4 * 1024;
-/// As much of it as a story keeps.
+/// How much of it a story keeps.
 const DETAIL_CHARS_MAX: usize = 200;
 
 pub(super) fn classify(asked: &Request, http: &HttpReply, hint: Option<RetryHint>, now: UnixMs) -> Outcome {

@@ -132,7 +132,7 @@ pub enum Outcome {
     },
     /// Temporary trouble, and a create may have taken effect: look up before posting again.
     Unknown {
-        /// Which; a used-up quota holds everything, as after any other call.
+        /// The reason; a used-up quota holds everything, as after any other call.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,

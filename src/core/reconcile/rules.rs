@@ -10,11 +10,11 @@ use crate::core::time::UnixMs;
 /// What the configuration says about planning.
 #[derive(Debug, Clone)]
 pub struct PlanRules {
-    /// For how long after a write a read may still show what was before it.
+    /// How long after a write a read may still show the state before it.
     pub read_lag_ms: u64,
     /// Whether addresses are changed at the target; otherwise differences are only reported.
     pub changes_addresses: bool,
-    /// Sources whose updates of people whom HR has not called hired create them.
+    /// Sources whose updates create people whom HR has not reported as hired.
     pub updates_create: BTreeSet<SourceName>,
     /// Sources without rules of scope (any more). Nothing is known about a source that is not configured here: people
     /// out of its scope stay switched off.

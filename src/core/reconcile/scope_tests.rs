@@ -165,7 +165,7 @@ fn a_thin_notice_that_states_scope_still_asks_for_a_read() {
 fn a_worker_that_dies_after_it_switched_somebody_off_does_not_keep_them_off() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
-    // The word that they are back comes while the one before is still in the inbox.
+    // The event that brings them back arrives while the earlier one is still in the inbox.
     let mut member = world.team.users[0].clone();
     member["active"] = json!(false);
     world.team.users[0] = member;

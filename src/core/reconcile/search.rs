@@ -51,7 +51,7 @@ pub enum Found<'a> {
     One(&'a Member),
     /// More than one: this cannot be decided here.
     Several,
-    /// Nobody, as far as was looked.
+    /// Nobody, as far as the search went.
     Nobody {
         /// Whether all members were paged through, to the last one or up to the bound. If not, only the filter was
         /// asked, or nothing at a target without filters.

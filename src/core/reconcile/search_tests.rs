@@ -53,7 +53,7 @@ fn a_proxys_page_instead_of_a_member_creates_nobody_twice() {
         let trouble = ending.document.trouble.unwrap();
         assert_eq!((trouble.code, world.team.users.len()), (Code::ScimRejected, 1), "{:?}", world.calls());
         assert!(trouble.detail.contains("404"), "{}", trouble.detail);
-        // Where the proxy is gone, the target says who has that id.
+        // Once the proxy is gone, the target says who has that id.
         world.team.page_at = None;
         let ending = world.tell(&[hire(30, moved, "Ada", "King")]);
         let code = ending.document.trouble.map(|trouble| trouble.code);
@@ -90,7 +90,7 @@ fn without_a_filter_a_too_long_list_creates_nobody_twice_and_is_reported() {
     assert_eq!((trouble.code, world.team.users.len()), (Code::ScimLookUp, 2_101), "{}", trouble.detail);
 }
 
-/// Somebody whom the bridge does not know, the `n`th member of a team, in other letters than HR has.
+/// Somebody whom the bridge does not know, the `n`th member of a team, in another case than HR's.
 fn in_a_large_team(n: usize, members: usize) -> World {
     let mut world = World::new();
     for place in 1..=members {

@@ -5,8 +5,8 @@
 //! clear a write.
 //!
 //! Two people with trouble of their own look like trouble of the target. So a harmless read is made first
-//! ([`Suspicions::asks`]): everything is held only if it is not served, and a person with nobody to compare with is
-//! given up only if it is. A person who was refused while others were served says less about the target than others
+//! ([`Suspicions::asks`]): everything is held only if that read is refused, and a person with nobody to compare
+//! with is given up only if it is served. A person who was refused while others were served says less about the target than others
 //! do; and while others are served, it takes more people.
 
 use crate::core::code::Code;

@@ -74,7 +74,7 @@ pub(crate) struct Team {
     /// Reads show the state of this long ago.
     pub(super) lag_ms: u64,
     pub(crate) now: UnixMs,
-    /// What the members were, and until when.
+    /// Earlier states of the members, and until when each held.
     pub(crate) past: Vec<(UnixMs, Vec<Value>)>,
 }
 

@@ -98,7 +98,7 @@ pub(super) struct World {
     /// After so many calls a worker dies, before it commits.
     pub(super) crashes: Vec<usize>,
     crashed: bool,
-    /// Words that come while somebody waits: one after each attempt that is not the last.
+    /// Events that arrive while somebody waits: one after each attempt that is not the last.
     pub(super) arriving: Vec<Event>,
     /// Whether the source has rules for who is in scope.
     pub(super) has_scope: bool,
@@ -153,7 +153,7 @@ impl World {
         names
     }
 
-    /// Folds a batch of one person's events and works on them until they stand somewhere.
+    /// Folds a batch of one person's events and works on them until an attempt is the last.
     pub(super) fn tell(&mut self, events: &[Event]) -> Ending {
         let entries: Vec<_> = events.iter().map(|event| self.entry(event)).collect();
         self.work(&events[0].person, &entries)

@@ -95,13 +95,13 @@ impl Columns {
         needed.into_iter().filter(|(field, _)| lacks(*field)).map(|(_, name)| name).collect()
     }
 
-    /// What the mapping chooses people by, and this row has no column for. If no row has, everybody counts.
+    /// The columns by which the mapping selects people, and that this row lacks. If all rows lack one, everybody counts.
     #[must_use]
     pub fn unjudged(&self, row: &Row) -> Vec<String> {
         self.rules.lacking(|name| row.has(name))
     }
 
-    /// The columns that the mapping chooses people by and none of these rows has.
+    /// The columns by which the mapping selects people, and that none of these rows has.
     pub(crate) fn unasked(&self, rows: impl Iterator<Item = ReadRow>) -> Vec<String> {
         let mut unasked: Option<Vec<String>> = None;
         for row in rows.flatten() {
@@ -114,7 +114,7 @@ impl Columns {
         unasked.unwrap_or_default()
     }
 
-    /// Whether anything follows a column of this name: else what it says of somebody is passed over.
+    /// Whether a column of this name is used: otherwise its content is ignored.
     #[must_use]
     pub fn follows(&self, column: &str) -> bool {
         let fields = self.names.iter().map(|(_, names)| names);
@@ -143,8 +143,8 @@ impl Columns {
         told.map(|(name, text)| (name, distinct(text.split(';').filter_map(Label::parse)))).collect()
     }
 
-    /// What a row says as of `at`, in a file in which no row has the columns that are `unasked`: that the person is employed (or has left, by the status), and their facts. None if
-    /// the mapping leaves such people out.
+    /// What a row says as of `at`, in a file whose rows all lack the `unasked` columns: that the person is employed (or has
+    /// left, by the status), and their facts. None if the mapping excludes the person.
     ///
     /// # Errors
     /// What is wrong with the row: the field and the shape of its value.
@@ -157,7 +157,7 @@ impl Columns {
     ) -> Result<Option<RowEvent>, InvalidField> {
         let id = self.value(row, Field::EmployeeId, "employee_id")?;
         let person = Person::parse(source.clone(), id.ok_or_else(|| Problem::Missing.of("employee_id"))?)?;
-        // Whose status nobody named may be out of scope: that is asked first.
+        // A person with an unlisted status may be out of scope, so that is checked first.
         let status = self.employment(row);
         let of_status = status.clone().unwrap_or_default();
         let Some(word) = self.rules.judge(|name| row.value(name), of_status, at, unasked)? else {

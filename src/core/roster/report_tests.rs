@@ -140,7 +140,7 @@ fn an_apply_covers_waiting_rows_and_differing_people() {
 fn members_whose_addresses_differ_only_in_case_are_no_strangers() {
     let people = [staged("E-1", "ada@x.com", "King")];
     let told = Selection { strangers: true, ..Selection::default() };
-    // The filter shows the one that is written as HR has it.
+    // The filter shows the one that is spelled as in HR.
     let (outcome, all) = planned(&people, list(&["m1 Ada@x.com King true", "m2 ada@x.com King false"]), &told);
     let report = &outcome.report;
     assert_eq!((report.create.len(), report.adopt.len(), report.switch_on.len(), report.blocked.len()), (0, 1, 1, 0));

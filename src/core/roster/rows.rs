@@ -10,7 +10,7 @@ use crate::core::json;
 
 /// The most rows that are accepted.
 pub(super) const ROWS_MAX: u64 = 200_000;
-/// How deep fields of JSON rows may stand.
+/// How deep fields of JSON rows may be nested.
 const DEPTH_MAX: usize = 8;
 
 /// One row.

@@ -58,7 +58,7 @@ pub struct StatusBody {
     pub readable: bool,
 }
 
-/// A process of before this field answers only what it could read.
+/// A process from before this field only answers if it could read.
 fn readable() -> bool {
     true
 }

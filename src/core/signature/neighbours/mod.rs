@@ -122,7 +122,7 @@ fn left_over(scheme: &Scheme, template: &Template) -> Vec<String> {
     changes
 }
 
-/// What a template may have stood for in this delivery, each with the settings that differ from the scheme.
+/// The values that a template may have had in this delivery, each with the settings that differ from the scheme.
 fn all_seen<'a>(
     scheme: &Scheme,
     template: &Template,

@@ -53,7 +53,7 @@ fn static_header(scheme: &Scheme, name: &str, prefix: &str) -> Vec<String> {
     changes
 }
 
-/// Whether only the user in the secret is another one.
+/// Whether only the user differs from the one in the secret.
 fn of_another(scheme: &Scheme, secret: &str, password: &str) -> bool {
     let own = secret.split_once(':').filter(|_| scheme.username.is_none()).map_or("", |(_, own)| own);
     !own.is_empty() && bool::from(own.as_bytes().ct_eq(password.as_bytes()))
