@@ -97,7 +97,7 @@ async fn apply(engine: Engine) -> Result<(), Failed> {
     let used = f64::from(u32::try_from(writes.len())? - 1) / windows / f64::from(WRITES);
     let stats = sim.stats();
     println!(
-        "applied {APPLIED}: {:.1}% of the writes allowed, at the most {} of {WRITES} in a window, {} violations",
+        "applied {APPLIED}: {:.1}% of the writes allowed, at most {} of {WRITES} in a window, {} violations",
         used * 100.0,
         stats.max_writes_in_window,
         stats.write_violations + stats.read_violations

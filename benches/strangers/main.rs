@@ -151,7 +151,7 @@ fn logged(sim: &PostmanSim) -> Result<(), Failed> {
     let per_second = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX)) / seconds;
     println!();
     println!(
-        "refused requests: {:.1} MB/s, {:.0} a second, for {seconds:.0} s; {} MiB at the most",
+        "refused requests: {:.1} MB/s, {:.0} a second, for {seconds:.0} s; {} MiB at most",
         per_second(flood.bytes) / 1e6,
         per_second(flood.answered),
         most / MIB,

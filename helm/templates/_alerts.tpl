@@ -37,7 +37,7 @@ of docs/failures.md, or of the page under docs/ that `page` names.
   expr: min by (namespace, pod) (scim_bridge_store_up{ {{- $of -}} }) == 0
   summary: {{ `{{ $labels.pod }} cannot read or write the store.` | quote }}
   description: Webhooks are answered 503 and nothing is brought to Postman. Nothing accepted is lost by it. The code is in the log and in scim_bridge_store_errors_total.
-  runbook: the-store-on-redis-passing-and-mended-without-a-restart
+  runbook: the-store-on-redis-temporary-and-fixed-without-a-restart
 - alert: ScimBridgeOldestJob
   severity: warning
   for: 5m
@@ -46,7 +46,7 @@ of docs/failures.md, or of the page under docs/ that `page` names.
     unless max by (namespace) (scim_bridge_hold{ {{- $of -}} ,scope="all"}) == 1
   summary: A job has been due for more than {{ int $rule.oldestJobSeconds }} s.
   description: {{ `The oldest has waited for {{ $value | humanizeDuration }}. Either more comes in than Postman allows, or workers do not get on, or hires are held (ScimBridgeHold, scope creates).` | quote }}
-  runbook: tried-again-by-itself
+  runbook: tried-again-automatically
 - alert: ScimBridgeNoProgress
   severity: critical
   for: 10m

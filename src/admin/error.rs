@@ -354,7 +354,7 @@ pub(super) fn not_found(what: &str) -> &'static str {
         "job" => "Check the id: a job is kept as long as its person's story.",
         "source" => "Check the name: `scim-bridge status` lists the sources.",
         "fetch" => "Ask for a list first: `scim-bridge import --source SOURCE --fetch`.",
-        "captured delivery" => "`scim-bridge capture list` shows those that are kept, each for an hour at the most.",
+        "captured delivery" => "`scim-bridge capture list` shows those that are kept, each for at most an hour.",
         "page" => "See /api/openapi.json for what is served.",
         _ => "Check the id: it may have been replayed or discarded, or dropped because it was too old.",
     }

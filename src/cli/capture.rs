@@ -35,7 +35,7 @@ pub enum CaptureCommand {
     List,
     /// Print one delivery as raw HTTP, as `explain --request` and `presets test` read it. The audit log records it.
     Show {
-        /// Its id, as `capture list` has it.
+        /// Its id, as `capture list` shows it.
         id: String,
         /// Write it to this file, which must not exist yet.
         #[arg(long, value_name = "FILE")]
@@ -52,7 +52,7 @@ pub fn run(context: &Context, command: &CaptureCommand) -> Result<(), Failure> {
             let order: CapturedSourceBody = block_on(api.put("/api/v1/captures", &body))?;
             context.print(&order, || {
                 say!("the last {} deliveries of {} are kept, until {}", order.keep, order.source, order.until);
-                say!("it begins within seconds; `scim-bridge capture list` shows what came");
+                say!("capturing starts within seconds; `scim-bridge capture list` shows what arrived");
             })
         }
         CaptureCommand::Off { source } => {
@@ -85,7 +85,7 @@ pub(super) fn fetch(api: &Api, id: &str) -> Result<CaptureBody, Failure> {
 
 fn print(list: &CapturesBody) {
     if list.sources.is_empty() {
-        say!("no source is captured: `scim-bridge capture on --source NAME` begins");
+        say!("no source is captured; start with `scim-bridge capture on --source NAME`");
     }
     for order in &list.sources {
         say!("{}: the last {} until {}", order.source, order.keep, order.until);

@@ -125,7 +125,7 @@ impl StoreOperation {
     }
 }
 
-/// An operation about which something must be done. Processes share this.
+/// An operation that needs attention. Processes share this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailingOperation {
     /// Which.
@@ -174,7 +174,7 @@ impl StoreOperations {
         }
     }
 
-    /// Operations about which something must be done.
+    /// Operations that need attention.
     #[must_use]
     pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
         let failing = self.0.iter().filter_map(|(operation, trouble)| {

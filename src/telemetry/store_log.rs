@@ -56,7 +56,7 @@ impl StoreLog {
         }
     }
 
-    /// Operations about which something must be done.
+    /// Operations that need attention.
     #[must_use]
     pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
         let mut seen = self.look();

@@ -92,7 +92,7 @@ async fn sixty_bodies_of_1_mib_of_the_worst_json_at_once_stay_under_256_mib_and_
         let answers = at_once(&bridge, 60, unit);
         let peak = peak_mib(&bridge);
         let shown = &unit[..unit.len().min(12)];
-        println!("60 bodies of {shown}…: {idle} MiB idle, {peak} MiB at the most");
+        println!("60 bodies of {shown}…: {idle} MiB idle, {peak} MiB at most");
         assert!(peak < INTAKE_MIB, "{shown}: {peak} MiB, {idle} when idle");
         assert!(answers.contains(&Some(200)), "{shown}: {answers:?}");
         let is_fair = |answer: &Option<u16>| answer.is_none_or(|status| [200, 503].contains(&status));
@@ -150,7 +150,7 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let (peak, sent) = (peak_mib(&bridge), sent.load(Ordering::Relaxed));
-    println!("2,000 unended bodies, {sent} sent to the last byte but one: {idle} MiB idle, {peak} MiB at the most");
+    println!("2,000 unended bodies, {sent} sent to the last byte but one: {idle} MiB idle, {peak} MiB at most");
     assert!(peak < INTAKE_MIB, "{peak} MiB, {idle} when idle; {sent} sent to the last byte but one");
     assert!(sent >= 8, "{sent} of {CONNECTIONS} were sent: there was no flood");
     strangers.abort_all();
@@ -234,7 +234,7 @@ async fn eight_replies_of_4_mib_at_once_stay_under_128_mib_above_idle() {
         })
         .await;
         let peak = peak_mib(&bridge);
-        println!("8 replies of {row}…: {idle} MiB idle, {peak} MiB at the most");
+        println!("8 replies of {row}…: {idle} MiB idle, {peak} MiB at most");
         assert!(peak - idle < 128, "{row}: {peak} MiB, {idle} when idle");
     }
 }

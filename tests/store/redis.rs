@@ -145,7 +145,7 @@ async fn an_unreadable_person_is_set_aside_and_delays_nobody() {
                 let sent = delivery(b.key(), vec![entry]);
                 for _ in 0..2 {
                     let told = b.s().await.accept(at(5), sent.clone()).await;
-                    assert!(matches!(told, Err(StoreError::Damaged(_))), "not remembered, nor taken: {told:?}");
+                    assert!(matches!(told, Err(StoreError::Damaged(_))), "neither remembered nor accepted: {told:?}");
                 }
             }
             // Once repaired, it is found again, with all its content.

@@ -180,7 +180,7 @@ async fn act(state: &AdminState, by: &Actor, body: &BulkBody, deed: &Deed) -> Re
     let BulkBody { ids, code, source, event, older_than_s, dry_run, after, reason: _ } = body;
     if let Some(ids) = ids {
         if ids.len() > BULK_MAX {
-            return Err(AdminError::BadRequest(format!("ids: {BULK_MAX} at the most")));
+            return Err(AdminError::BadRequest(format!("ids: at most {BULK_MAX}")));
         }
         let ids = ids.iter().map(|id| listing::id(id)).collect::<Result<Vec<_>, _>>()?;
         return state.act_on_these(by, &ids, deed).await;

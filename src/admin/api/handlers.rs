@@ -161,7 +161,7 @@ pub(in crate::admin) fn whom(
             AdminError::BadRequest("mark: unknown; `/api/openapi.json` lists the allowed ones".to_owned())
         }),
         (Some(_) | None, Some(_) | None, Some(_) | None) => {
-            Err(AdminError::BadRequest("one of search, state and mark at the most".to_owned()))
+            Err(AdminError::BadRequest("at most one of search, state and mark".to_owned()))
         }
     }
 }

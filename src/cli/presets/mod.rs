@@ -24,7 +24,7 @@ pub enum PresetsCommand {
     List,
     /// Print a built-in preset: a good start for your own.
     Show {
-        /// Its name, as `presets list` has it.
+        /// Its name, as `presets list` shows it.
         name: String,
     },
     /// Test a folder of deliveries: does each become what it should? Exit code 1 if one does not.

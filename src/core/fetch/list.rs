@@ -118,7 +118,7 @@ impl ListRules {
                 "what belongs to a login is given under `auth`",
             ),
             (self.each && !has_steps, "each", "needs a `step`, by which everybody is read"),
-            (self.pages_max == 0, "pages_max", "is 1 at the least"),
+            (self.pages_max == 0, "pages_max", "is at least 1"),
             (
                 self.total_header.as_ref().is_some_and(|name| !is_header_name(name)),
                 "total_header",

@@ -175,7 +175,7 @@ impl FetchRules {
             "auth",
             "needs at least one kind of login; `{ kind = \"none\" }` where there is none",
         );
-        when(self.lag_s > LAG_S_MAX, "lag_s", "is 600 at the most");
+        when(self.lag_s > LAG_S_MAX, "lag_s", "is at most 600");
         when(self.rate.calls > 0 && !(1..=86_400).contains(&self.rate.per_s), "rate", "`per_s` is from 1 to 86400");
         let mut names = BTreeSet::from(["asked"]);
         for (n, step) in self.step.iter().enumerate() {

@@ -25,7 +25,7 @@ pub(super) fn exceeded(mapping: &Mapping) -> Vec<(&'static str, String)> {
     let further = mapping.facts.values().map(|lookups| ("facts", lookups));
     most("facts", "facts", mapping.facts.len(), ENTRIES_MAX);
     for (key, lookups) in super::read::fields(mapping).into_iter().chain(further) {
-        most(key, "ways", lookups.as_slice().len(), ENTRIES_MAX);
+        most(key, "lookups", lookups.as_slice().len(), ENTRIES_MAX);
         most(key, "rows of a `table`", of_lookups(lookups, Lookup::table_rows), TABLE_ROWS_MAX);
         most(
             key,

@@ -89,7 +89,7 @@ impl TryFrom<Raw> for Lookup {
             (Some(path), None, None) => From::Path(path),
             (None, Some(template), None) => From::Template(template),
             (None, None, Some(filter)) => From::Jq(filter),
-            _ => return Err("expected `path`, `template` or `jq`, one of the three"),
+            _ => return Err("expected exactly one of `path`, `template` and `jq`"),
         };
         let options = Options {
             lower: raw.lower,

@@ -465,7 +465,7 @@ impl Mapping {
             "facts",
             "needs names of 1 to 50 characters, each with at least one path",
         );
-        when(self.lead_days > 365, "lead_days", "is 365 at the most");
+        when(self.lead_days > 365, "lead_days", "is at most 365");
         problems.extend(bounds::exceeded(self));
         problems
     }

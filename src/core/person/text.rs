@@ -24,7 +24,7 @@ pub enum Problem {
     /// There, but of another JSON type.
     #[error("expected {expected}, found {found}")]
     WrongType {
-        /// The JSON types that would do.
+        /// The JSON types that are accepted.
         expected: &'static str,
         /// The JSON type that is there.
         found: &'static str,
@@ -79,7 +79,7 @@ pub enum Problem {
     /// The record could cost too much.
     #[error("the record ({values} values) is too large for its jq filter: send a smaller record, or use a path")]
     TooLargeToFilter {
-        /// The record's values, of all depths.
+        /// The record's values, at all depths.
         values: usize,
     },
     /// A value that the mapping does not list.

@@ -73,7 +73,7 @@ codes! {
         "HR still speaks of people whose member now belongs to another record.",
         "See both records (`scim-bridge person WHO`). Where they are one human being, the former record is not needed any more: erase it (`scim-bridge person erase WHO --yes`). Where they are two, correct the employee id or the address in the HR system, erase the former record, and have HR send that person again.";
     PeopleGone = "PEOPLE-GONE",
-        "The HR system's API knows nobody of these ids, that was discarded, and they may still be active in Postman.",
+        "The HR system's API knows nobody with these ids, the dead letters for that were discarded, and they may still be active in Postman.",
         "See who (`scim-bridge people list --mark gone_at_hr`). If they have left, have the HR system send their leave, or import a roster that says so; or switch them off in Postman's team settings, then erase the record (`scim-bridge person erase WHO --yes`). If not, give the key under `[source.fetch]` the right to see them, and have HR send them again.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",

@@ -143,7 +143,7 @@ impl Model for Bridge {
 pub(super) const LOST: &str = "nothing that was accepted is lost";
 pub(super) const ORDER: &str = "no commit goes back behind an earlier one";
 pub(super) const FENCE: &str = "no commit under an old fence is taken";
-pub(super) const ONE: &str = "there is one member at the most";
+pub(super) const ONE: &str = "there is at most one member";
 pub(super) const IN_LINE: &str = "the member ends as the newest facts say";
 pub(super) const ENDS: &str = "it comes to an end";
 

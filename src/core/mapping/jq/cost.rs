@@ -66,7 +66,7 @@ impl Cost {
 /// How large a value is at most.
 #[derive(Clone, Copy)]
 struct Extent {
-    /// Its values, of all depths.
+    /// Its values, at all depths.
     values: Growth,
     /// Its bytes.
     bytes: Growth,
@@ -110,7 +110,7 @@ impl<'t> Walk<'t> {
         self.depth += 1;
         if self.depth > FILTER_DEPTH_MAX {
             return Err(format!(
-                "the filter is nested too deeply: {FILTER_DEPTH_MAX} parts in one another at the most"
+                "the filter is nested too deeply: at most {FILTER_DEPTH_MAX} parts in one another"
             ));
         }
         let given = self.parts(term, times, input)?;

@@ -90,7 +90,7 @@ mod tests {
         let text = lists.times(Growth::BYTES);
         assert_eq!(text.at(10, 100), 401 * 100);
         assert_eq!(text.at(u64::MAX, u64::MAX), u64::MAX);
-        assert_eq!(lists.times(lists).at(1, 1), u64::MAX, "the fourth power is not followed");
+        assert_eq!(lists.times(lists).at(1, 1), u64::MAX, "the fourth power is not tracked");
         assert_eq!(Growth::ZERO.times(lists), Growth::ZERO);
     }
 }
