@@ -121,7 +121,7 @@ fn read_now(path: &Path, bytes_max: u64) -> io::Result<Content> {
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
-        return Err(invalid(format!("it is too large: more than {bytes_max} bytes")));
+        return Err(invalid(format!("it is larger than {bytes_max} bytes")));
     }
     Ok(bytes)
 }

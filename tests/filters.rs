@@ -275,10 +275,10 @@ fn a_refused_filter_or_table_is_named_by_file_and_key() {
         said
     };
     for (mapping, problem) in [
-        ("email = { jq = 'def f: f; f' }", "`def` has no place"),
+        ("email = { jq = 'def f: f; f' }", "`def` is not allowed"),
         ("email = { jq = '.mail |' }", "line 1, column 8"),
-        ("email = { jq = '$ENV.HOME' }", "has no place"),
-        ("email = [{ jq = 'repeat(.)' }]", "`repeat/1` has no place"),
+        ("email = { jq = '$ENV.HOME' }", "is not allowed"),
+        ("email = [{ jq = 'repeat(.)' }]", "`repeat/1` is not allowed"),
     ] {
         let said = check(mapping);
         assert!(said.contains(problem) && said.contains("acme.toml, line 6: `mapping.email"), "{mapping}: {said}");

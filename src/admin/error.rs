@@ -29,7 +29,7 @@ pub enum AdminError {
     #[error("the admin token is missing or wrong")]
     Unauthorized,
     /// The token is read-only.
-    #[error("this token may look, and change nothing")]
+    #[error("this token is read-only")]
     ReadOnly,
     /// Several people are meant.
     #[error("{0} people fit")]

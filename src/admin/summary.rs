@@ -180,7 +180,7 @@ fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> P
     }
     if document.is_some_and(|document| document.trouble.is_some()) {
         let mut summary = blocked(whole, document);
-        summary.sentence += " Something came in since, and is about to be tried.";
+        summary.sentence += " A new event has arrived, and is about to be tried.";
         return summary;
     }
     let failures = document.map_or(0, |document| document.progress.failures);
@@ -203,7 +203,7 @@ fn last_code(whole: &WholePerson) -> Option<Code> {
 
 fn settled(whole: &WholePerson) -> String {
     let Some(document) = &whole.view.document else {
-        return "Nothing that is still kept says anything about them.".to_owned();
+        return "Nothing that is stored says anything about them.".to_owned();
     };
     if let Some(closed) = document.record.closed.as_ref().filter(|_| document.record.lacks_member()) {
         let advice = if closed.owner_has_moved() || closed.owner_left_at().is_some() {

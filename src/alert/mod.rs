@@ -135,7 +135,7 @@ impl Alerting {
             tokio::select! {
                 looked = self.look(&problems) => if let Err(error) = looked {
                     // A failing store is reported by the code that needs it.
-                    debug!(%error, "alerts could not be looked after");
+                    debug!(%error, "alerts could not be processed");
                 },
                 // It may hang in the store; a message that was sent but not recorded is sent again with its id.
                 _ = failing.wait_for(|judged| !judged.outage.is_empty()) => {}

@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const UNREACHED: &str =
     "Start `scim-bridge serve`, or point `[server] admin_listen` (or --config) at the process that runs.";
 /// What to do where one took the request.
-const UNANSWERED: &str = "It was asked, and may do it still: before you ask again, see `scim-bridge status`, and its log for what it is busy with. If another program listens there, point `[server] admin_listen` (or --config) at the process that runs.";
+const UNANSWERED: &str = "It has the request, and may still carry it out: before you repeat it, see `scim-bridge status`, and its log for what it is busy with. If another program listens there, point `[server] admin_listen` (or --config) at the process that runs.";
 
 /// The API, found and opened by the configuration.
 pub struct Api {

@@ -182,7 +182,7 @@ fn act(context: &Context, api: &Api, args: &ActArgs, verb: Verb) -> Result<(), F
         say!("{n} of {} {counted} {}", done.matched, verb.done());
         let unknown = args.filter.code.as_ref().filter(|code| Code::ALL.iter().all(|known| known.as_str() != **code));
         if let Some(code) = unknown.filter(|_| done.matched == 0) {
-            say!("`{code}` is no code that this version knows: `scim-bridge dead list` shows those that there are");
+            say!("`{code}` is not a code that this version knows: `scim-bridge dead list` shows the existing ones");
         }
         if done.still_unmapped > 0 {
             say!("{} still cannot be mapped: see `scim-bridge dead list`", done.still_unmapped);

@@ -185,7 +185,7 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
         }
         if !imported.unjudged.is_empty() {
             say!(
-                "No column for {}, by which the mapping chooses people: everybody counts.",
+                "No column for {}, by which the mapping selects people: everybody counts.",
                 imported.unjudged.join(", ")
             );
         }
@@ -258,11 +258,11 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
         named.map(str::to_owned).collect()
     });
     if people.as_ref().is_some_and(Vec::is_empty) {
-        let advice = "Name one a line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.";
+        let advice = "Name one per line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.";
         return Err(Failure::advise("the file of --people names nobody", advice));
     }
     if context.json && !args.yes {
-        return Err(Failure::Usage("with --json nothing is asked: give --yes, after a look at `plan`".to_owned()));
+        return Err(Failure::Usage("with --json there is no question: look at `plan`, then give --yes".to_owned()));
     }
     let saved: Option<PlanReport> = args.plan.as_deref().map(saved_plan).transpose()?;
     let mut order = Order { only: args.only.clone(), people, strangers: args.strangers, plan: saved };

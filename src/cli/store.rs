@@ -231,10 +231,10 @@ fn refused(error: &CopyError) -> Failure {
     let action = match error {
         CopyError::From(error) | CopyError::To(error) => advice(error),
         CopyError::InUse { .. } | CopyError::TargetInUse { .. } => {
-            "Stop every process that serves it; a lease of one that died ends by itself within `[worker] lease_s`."
+            "Stop every process that serves it; a lease of one that died ends within `[worker] lease_s`."
         }
         CopyError::Moved => "Stop every process that serves it, intakes too, then run this again.",
-        CopyError::Newer => "Copy into an empty store: what two stores have cannot be made into one.",
+        CopyError::Newer => "Copy into an empty store: two stores cannot be merged.",
         CopyError::Same => "Give two stores.",
     };
     let run_again = match error {

@@ -56,14 +56,14 @@ codes! {
         "Postman finds the request incomplete or with unsupported characters.",
         "Correct the person's name or e-mail in the HR system, whose next event heals this; or replay.";
     ScimUsername = "SCIM-400-USERNAME",
-        "Postman could not update this member's username, several times over.",
+        "Postman could not update this member's username in several tries.",
         "Look at the member in Postman's team settings; replay when they look right.";
     ScimNotAllowed = "SCIM-403-NOT-ALLOWED",
-        "The admin whose key this is may not change this member.",
+        "The admin who made the key may not change this member.",
         "Change the member by hand, or use a key of an admin with more rights; then replay.";
     ScimNotMember = "SCIM-404-NOT-MEMBER",
-        "This person was a member and is not one any more: somebody removed them at Postman.",
-        "If they should be in the team, have HR say so again: its next hire heals this. If not, discard.";
+        "This person is no longer a member: somebody removed them at Postman.",
+        "If they should be in the team, have HR send the hire again, which heals this. If not, discard.";
     ScimElsewhere = "SCIM-409-ELSEWHERE",
         "Postman says that the person is a member already, but no look-up finds them in this team.",
         "The account belongs to another team: have it removed there or invite another address; then replay.";
@@ -74,10 +74,10 @@ codes! {
         "This person has left, or has another address, and an invitation may be open: Postman has never shown them as a member.",
         "Withdraw the invitation in Postman's team settings, then discard; under a new address, HR's next hire invites them. If they have joined meanwhile, replay.";
     ScimLookUp = "SCIM-LOOK-UP",
-        "This person has left, and not all members could be looked at to find them.",
+        "This person has left, and not all members could be searched to find them.",
         "See the detail: raise `[postman] look_up_pages_max`, or look for them in Postman's team settings; then replay.";
     ScimRejected = "SCIM-4XX",
-        "Postman refuses this request for a reason that is not documented.",
+        "Postman refuses this request for an undocumented reason.",
         "Read the status in the dead letter's history; correct the cause, then replay.";
     ScimGaveUp = "SCIM-GAVE-UP",
         "Every attempt failed for longer than `[retry] give_up_after_h`, although Postman serves others.",
@@ -87,10 +87,10 @@ codes! {
         "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";
     ScimOwned = "SCIM-OWNED",
         "The member belongs to another employee with another name.",
-        "See both employees in the dead letter. Where the other one has left, rename or remove their account in Postman's team settings, then replay; else correct the address of one of them in the HR system, whose next event heals this.";
+        "See both employees in the dead letter. If the other one has left, rename or remove their account in Postman's team settings, then replay; else correct the address of one of them in the HR system, whose next event heals this.";
     ScimAddress = "SCIM-ADDRESS",
         "Postman does not accept the new address for this member; names are still applied.",
-        "Where the detail says that another account has the address, rename or remove that account in Postman's team settings; else verify the address' domain there, or change the address by hand. Then replay.";
+        "If the detail says that another account has the address, rename or remove that account in Postman's team settings; else verify the address' domain there, or change the address by hand. Then replay.";
     ScimAddressDiffers = "SCIM-ADDRESS-DIFFERS",
         "HR names another address for this member, and `[postman] email_change = \"report\"` leaves the change to you.",
         "Change the address in Postman's team settings, or set `email_change = \"apply\"`; then replay.";
@@ -114,7 +114,7 @@ codes! {
         "The delivery is genuine, but its body is not JSON.",
         "Set the webhook's format to JSON in the HR system; discard this one.";
     MapShape = "MAP-SHAPE",
-        "The delivery is JSON, but of another shape than the source's mapping expects.",
+        "The delivery is JSON, but not of the shape that the source's mapping expects.",
         "Compare with `scim-bridge explain`; correct `[source.mapping]`, then replay.";
     MapField = "MAP-FIELD",
         "A field that this event needs is missing or malformed.",
@@ -137,7 +137,7 @@ codes! {
         "Nothing: it is tried again. If it lasts, see the HR system's status page.";
     FetchUnreachable = "FETCH-UNREACHABLE",
         "The HR system's API could not be reached, or did not answer in time.",
-        "Check `[source.fetch] base_url`, DNS, proxy and egress rules; it is tried again by itself.";
+        "Check `[source.fetch] base_url`, DNS, proxy and egress rules; it is tried again automatically.";
     FetchRateLimited = "FETCH-429",
         "The HR system says that its rate limit is reached.",
         "Nothing: the people of this source wait for as long as it says.";
@@ -156,7 +156,7 @@ codes! {
         "Nothing: it is tried again. If it lasts, see Postman's status page.";
     ScimUnreachable = "SCIM-UNREACHABLE",
         "No connection to Postman could be made.",
-        "Check `[postman] base_url`, DNS, proxy and egress rules; it is tried again by itself.";
+        "Check `[postman] base_url`, DNS, proxy and egress rules; it is tried again automatically.";
     ScimUnknownOutcome = "SCIM-UNKNOWN",
         "The connection broke or timed out after the request was sent, so its effect is unknown.",
         "Nothing: the next attempt looks first, and repeats only what is missing.";
@@ -170,7 +170,7 @@ codes! {
         "The address still belongs to an employee who is about to give it up: HR has given them another one, or they leave.",
         "Nothing: it is tried again once that employee's member has the new address, or is switched off. If a hold keeps them, look at that.";
     ScimRefused = "SCIM-REFUSED",
-        "Postman refuses this request for a reason that is not documented; it may pass.",
+        "Postman refuses this request for an undocumented reason; it may pass.",
         "Nothing: it is tried again. If others are refused, too, it becomes a hold; if only this one is, a dead letter.";
     ScimRateLimited = "SCIM-429",
         "Postman says that its rate limit is reached.",
@@ -178,53 +178,53 @@ codes! {
     // The target refuses everything: holds.
     HoldKey = "HOLD-KEY",
         "Postman does not accept the SCIM API key (401).",
-        "Put a valid SCIM key where `[postman] key` points; work resumes by itself.";
+        "Put a valid SCIM key where `[postman] key` points; work resumes automatically.";
     HoldAdminLeft = "HOLD-ADMIN-LEFT",
         "The key was made by an admin who has left the team (403).",
         "Have a current Team Admin make a SCIM key and put it where `[postman] key` points.";
     HoldPlan = "HOLD-PLAN",
         "The Postman team is not on the Enterprise plan, which SCIM needs.",
-        "Upgrade the plan; work resumes by itself.";
+        "Upgrade the plan; work resumes automatically.";
     HoldTeamGone = "HOLD-TEAM-GONE",
         "Postman says that this team does not exist any more.",
         "Use a key of the right team.";
     HoldSeats = "HOLD-SEATS",
         "No free seats are left on the Postman team: hires wait, updates and leaves go on.",
-        "Buy or free seats; hires resume by themselves.";
+        "Buy or free seats; hires resume automatically.";
     HoldRefused = "HOLD-REFUSED",
-        "Postman, or something before it, refuses us for a reason that is not documented.",
+        "Postman, or something in front of it, refuses us for an undocumented reason.",
         "Look at `[postman] base_url`, the key, the plan, SCIM in the team settings, and proxies; try `scim-bridge check`.";
     HoldReadOnly = "HOLD-WRITES",
         "Postman serves reads and refuses every write: a read-only key, or maintenance.",
-        "Run `scim-bridge check`; give `[postman] key` a SCIM key that may write. Work resumes by itself.";
+        "Run `scim-bridge check`; give `[postman] key` a SCIM key that may write. Work resumes automatically.";
     HoldQuota = "HOLD-QUOTA",
         "Postman asks for a pause of more than an hour: a quota is used up.",
-        "See the team's usage in Postman; work resumes by itself at the time that Postman gave.";
+        "See the team's usage in Postman; work resumes automatically at the time that Postman gave.";
     HoldGuard = "HOLD-GUARD",
         "More people would be switched off, or get another address, than `[guard]` allows.",
         "Look at who waits. If HR is right, let that many through: `scim-bridge hold allow deactivations N` (or `addresses`); `hold lift --scope deactivations` lets through only what the window still allows.";
     HoldFetch = "HOLD-FETCH",
         "The HR system's API refuses to be read: the people of this source wait, others go on.",
-        "See what it answers: for 401 or a token that is not given, correct the credentials under `[source.fetch]` of this source; for 403, give that login the right to read people; for anything else, correct `base_url`. Work resumes by itself.";
+        "See what it answers: for 401 or a missing token, correct the credentials under `[source.fetch]` of this source; for 403, give that login the right to read people; for anything else, correct `base_url`. Work resumes automatically.";
     HoldRedirect = "HOLD-REDIRECT",
         "The SCIM address answers with a redirect, which is not followed.",
         "Set `[postman] base_url` to the address that answers directly.";
     HoldOperator = "HOLD-OPERATOR",
         "An operator set this hold.",
-        "Lift it with `scim-bridge hold lift` when ready; it is not lifted by itself.";
+        "Lift it with `scim-bridge hold lift` when ready; it is never lifted automatically.";
     HoldCopied = "HOLD-COPIED",
         "This store's content was copied to another store, which now takes over: nothing is applied here any more.",
         "Serve the other store. To go on with this one after all, stop the other for good, then `scim-bridge hold lift`.";
     HoldUnreadable = "HOLD-UNREADABLE",
-        "This version cannot read a hold that is in the store, so all that it may be meant for waits.",
+        "This version cannot read a hold that is in the store, so everything that it may cover waits.",
         "If a newer version set it, run that one again. Or make sure that work may go on, and lift it by its scope: `scim-bridge hold lift --scope SCOPE`.";
     // The store cannot serve: webhooks are answered 503, workers wait, nothing is lost.
     StoreUnreachable = "STORE-UNREACHABLE",
         "No connection to Redis could be made.",
-        "Check `[store] url`, DNS, network policies, and that Redis runs; it is tried again by itself.";
+        "Check `[store] url`, DNS, network policies, and that Redis runs; it is tried again automatically.";
     StoreTimeout = "STORE-TIMEOUT",
         "Redis did not answer in time.",
-        "See whether Redis is overloaded, stopped or swapping; it is tried again by itself.";
+        "See whether Redis is overloaded, stopped or swapping; it is tried again automatically.";
     StoreLost = "STORE-LOST",
         "The connection to Redis broke before the answer, so the effect of the command is unknown.",
         "Nothing: another connection is made, and what is repeated takes effect once.";
@@ -236,7 +236,7 @@ codes! {
         "Give a `[store] url` that begins with `rediss`, or set `[store] allow_plain = true` where the network is your own.";
     StoreAuth = "STORE-AUTH",
         "Redis does not accept the user or the password.",
-        "Correct `[store] username` and `password` (or those in the URL); a secret file is read again by itself.";
+        "Correct `[store] username` and `password` (or those in the URL); a secret file is re-read automatically.";
     StoreNoPerm = "STORE-NOPERM",
         "The Redis user lacks a permission.",
         "Give the user the rights that docs/redis.md lists.";
@@ -245,7 +245,7 @@ codes! {
         "Nothing with Sentinel or Cluster: the new primary is looked for. Else let `[store] url` name the primary.";
     StoreNoPrimary = "STORE-NO-PRIMARY",
         "No primary is known that could take writes.",
-        "Bring Redis, Sentinel or the cluster back to health; it is tried again by itself.";
+        "Bring Redis, Sentinel or the cluster back to health; it is tried again automatically.";
     StoreResharding = "STORE-RESHARDING",
         "The cluster is moving the bridge's keys to another node.",
         "Nothing: work goes on when the slot has been moved.";
@@ -260,9 +260,9 @@ codes! {
         "If it lasts: find who runs the script, and have `SCRIPT KILL` end it.";
     StoreMemory = "STORE-MEMORY",
         "Redis has reached `maxmemory` and refuses writes.",
-        "Give it more memory, or remove what else lives in it; work resumes automatically.";
+        "Give it more memory, or remove other data from it; work resumes automatically.";
     StoreDisk = "STORE-DISK",
-        "Redis cannot write to its disk, and refuses writes therefore.",
+        "Redis cannot write to its disk, and so refuses writes.",
         "Free space on its disk, or repair it; work resumes automatically.";
     StoreClients = "STORE-CLIENTS",
         "Redis has reached `maxclients`.",
@@ -272,9 +272,9 @@ codes! {
         "Bring the replicas back; work resumes automatically.";
     StoreNotDurable = "STORE-NOT-DURABLE",
         "A write was not on as many disks in time as `[store] durability` asks.",
-        "Check the disks and replicas of Redis; the sender tries again, and what was stored is known again.";
+        "Check the disks and replicas of Redis; the sender tries again, and a stored delivery is recognised.";
     StoreNoWaitaof = "STORE-NO-WAITAOF",
-        "`[store] durability` asks for what this Redis cannot do: it has no `WAITAOF`.",
+        "`[store] durability` needs `WAITAOF`, which this Redis does not have.",
         "Run Redis 7.2 or later, or any Valkey; or set `durability = \"written\"` and know what that means (docs/redis.md).";
     StoreEverysec = "STORE-EVERYSEC",
         "`[store] durability` waits for disks, and this server answers `WAITAOF` before it has flushed.",
@@ -299,10 +299,10 @@ codes! {
         "Run `scim-bridge check`, which reads all of an embedded store's file, and put a backup in its place; with Redis, find who else writes to the keys of this prefix, and restore its data from before that.";
     StoreUnwritable = "STORE-UNWRITABLE",
         "The store cannot be reached or written.",
-        "Free or mend its disk: the log says what the system answers; work resumes automatically.";
+        "Free space on its disk, or repair it: the log says what the system answers; work resumes automatically.";
     StoreError = "STORE-ERROR",
-        "Redis answered with an error that is not expected.",
-        "See the log for the word that it gave; check the server's version and its modules.";
+        "Redis answered with an unexpected error.",
+        "See the log for its error word; check the server's version and its modules.";
 }
 }
 

@@ -35,7 +35,7 @@ const STRETCH_MS: u64 = 5_000;
 /// The store's operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "named as the methods of the trait `Store`")]
+#[expect(missing_docs, reason = "named like the methods of the trait `Store`")]
 pub enum StoreOperation {
     Accept,
     Claim,

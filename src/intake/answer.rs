@@ -105,7 +105,7 @@ impl Refusal {
             Self::NotFound => "Deliveries go to /webhooks/{source}.",
             Self::MethodNotAllowed { .. } => "The Allow header says which methods there are.",
             Self::ContentType => "Send application/json, or add the type to this source's content_types.",
-            Self::ContentEncoding => "Send the body as it is: a signature covers the bytes that are sent.",
+            Self::ContentEncoding => "Send the body uncompressed: a signature covers the bytes that are sent.",
             Self::TimedOut => "The body did not arrive in time: send it again.",
             Self::HungUp => "The body ended early: send it again.",
             Self::Unauthorised => {

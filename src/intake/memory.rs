@@ -72,20 +72,20 @@ impl Bound {
     pub(super) fn help(self) -> &'static str {
         match self {
             Self::Heads => {
-                "Heads above 2 KiB take all the memory there is for them: send it again later, with fewer or shorter header fields."
+                "Heads above 2 KiB use all of their memory: send it again later, with fewer or shorter header fields."
             }
             Self::SmallBodies => {
-                "Bodies below 64 KiB of senders who are not authenticated take all the memory there is for them: send it again later."
+                "Bodies below 64 KiB of unauthenticated senders use all of their memory: send it again later."
             }
             Self::LargeBodies => {
-                "Bodies of 64 KiB and more take all the memory there is for senders who are not authenticated: send it again later, or in smaller batches."
+                "Bodies of 64 KiB and more use all the memory for unauthenticated senders: send it again later, or in smaller batches."
             }
-            Self::Source => "This source has as much in work at once as it may: send it again later.",
-            Self::Parsed => "As much is in work at once as may be: send it again later, or in smaller batches.",
+            Self::Source => "This source has its maximum of work in progress: send it again later.",
+            Self::Parsed => "The maximum of work is in progress: send it again later, or in smaller batches.",
             Self::Peer => {
                 "This peer has as many connections as [server] connections_per_peer allows: send it again later."
             }
-            Self::Connections => "The bridge has as many connections open as it may: send it again later.",
+            Self::Connections => "The bridge has its maximum of connections open: send it again later.",
         }
     }
 }

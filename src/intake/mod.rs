@@ -216,7 +216,7 @@ impl Intake {
         // Each writes one last time.
         all_came.cancel();
         if tokio::time::timeout(LAST_MAX, join(publishing, recording)).await.is_err() {
-            debug!("the last of what was seen and captured could not be written in time");
+            debug!("the last tallies and captures could not be written in time");
         }
         drop(runtime);
         ended

@@ -56,7 +56,7 @@ fn happened(shared: &Shared, counted: &mut BTreeMap<String, Counts>) {
 /// Counts do not deserve an alarm of their own: a failing store is reported by the code that needs it.
 fn told(written: Result<(), StoreError>) {
     if let Err(error) = written {
-        debug!(%error, "what was counted of the sources could not be written");
+        debug!(%error, "the tallies of the sources could not be written");
     }
 }
 

@@ -140,7 +140,7 @@ pub(super) async fn keep_recording(shared: Arc<Shared>, stop: CancellationToken)
         let stops = stop.run_until_cancelled(every.tick()).await.is_none();
         let now = shared.services.clock.now();
         if let Err(error) = shared.recorder.step(&*shared.services.store, now).await {
-            debug!(%error, "what was captured could not be written");
+            debug!(%error, "captured deliveries could not be written");
         }
         if stops {
             return;

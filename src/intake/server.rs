@@ -83,7 +83,7 @@ pub(super) async fn run(
                 metrics::counter!(CONNECTIONS_REFUSED_TOTAL).increment(1);
                 if let Some(left_out) = shared.seldom.line("connections_per_peer", "") {
                     let peer = address.ip().to_canonical();
-                    info!(%peer, left_out, "connection refused: all that its peer may have are being worked on");
+                    info!(%peer, left_out, "connection refused: its peer has its maximum of connections, all of them busy");
                 }
                 if let Ok(place) = turning_away.clone().try_acquire_owned() {
                     let shared = shared.clone();

@@ -391,7 +391,7 @@ fn no_body(endpoint: &Endpoint, error: BodyError, shared: &Shared) -> End {
             result = result.as_str(),
             bound,
             left_out,
-            "no whole body, or no room for it"
+            "incomplete body, or no memory for it"
         );
     }
     End::refused(result, refusal, reason)
@@ -524,7 +524,7 @@ fn stored(
                 seen.genuine(at, GenuineResult::Duplicate);
                 seen.conflict(at);
             });
-            warn!(source, jobs = %Ids(&ids), "duplicate by its id, but it says something else than the first one");
+            warn!(source, jobs = %Ids(&ids), "duplicate by its id, but with other content than the first one");
             kept.jobs(&ids);
             End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }

@@ -22,7 +22,7 @@ pub(super) const BASE: &str = "/sim";
 const HELP: &str = "The Postman SCIM stand-in.
 
 GET    /sim/state                    members and groups
-GET    /sim/stats                    sums; DELETE starts them anew
+GET    /sim/stats                    sums; DELETE resets them
 GET    /sim/journal?since=N&limit=M  calls with a number above N; DELETE forgets them
 GET    /sim/faults                   what waits to strike
 POST   /sim/faults                   a fault, or an array of them: \"create:no-slots:3\", or

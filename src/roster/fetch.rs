@@ -118,7 +118,7 @@ impl Roster {
         self.can_list(source, since.is_some())?;
         let now = self.clock.now();
         if since.is_some_and(|since| since > now) {
-            let why = "`since` lies ahead of now: name an instant that is past".to_owned();
+            let why = "`since` is in the future: name a past instant".to_owned();
             return Err(RosterError::NoList { of: source.clone(), why });
         }
         let id = clock::new_name();
@@ -210,7 +210,7 @@ impl Run<'_> {
             Ok(()) => None,
             Err(Stopped::Failed(ListFailure { code, detail })) => Some(FetchFailure { code: code.to_string(), detail }),
             Err(Stopped::Lost) => {
-                warn!(source = %self.source, "another process is at the HR system's list: it is left to that one");
+                warn!(source = %self.source, "another process is reading the HR system's list");
                 return Ok(());
             }
             Err(Stopped::Store(error)) => return Err(error),

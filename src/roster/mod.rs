@@ -70,7 +70,7 @@ pub enum RosterError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store has no room.
-    #[error("too much waits in the store: import again when there is less")]
+    #[error("too much is waiting in the store: import again when there is less")]
     Full,
     /// The list of members cannot be read.
     #[error("the list of members cannot be read: {what}")]
@@ -240,10 +240,10 @@ impl Roster {
         }
         for (source, columns) in unjudged {
             planner
-                .warn(format!("the last import of {source} has no column for {columns}: nobody was left out by that"));
+                .warn(format!("the last import of {source} has no column for {columns}: nobody was excluded by that"));
         }
         for (source, columns) in passed_over {
-            planner.warn(format!("of the last import of {source}, nothing follows these columns: {columns}"));
+            planner.warn(format!("of the last import of {source}, these columns are not used: {columns}"));
         }
         for source in parts {
             planner.warn(format!("the import of {source} may not contain everybody: import everybody once"));

@@ -17,7 +17,7 @@ pub async fn read<T: DeserializeOwned + Default>(store: &dyn Store, name: &str) 
         return Ok((T::default(), shared.version));
     }
     let document = serde_json::from_slice(&shared.bytes).unwrap_or_else(|_| {
-        error!(document = name, "a shared document is damaged, or of a newer version: taken for empty");
+        error!(document = name, "a shared document is damaged, or of a newer version: treated as empty");
         T::default()
     });
     Ok((document, shared.version))
@@ -41,5 +41,5 @@ where
             return Ok(Some(result));
         }
     }
-    Err(StoreError::Unavailable(format!("the shared document {name} is changed by others all the time")))
+    Err(StoreError::Unavailable(format!("the shared document {name} keeps being changed by others")))
 }

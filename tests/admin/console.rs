@@ -218,7 +218,7 @@ async fn the_first_page_shows_problems_and_what_to_do_first() {
     let page = visitor.page("/").await;
     let (hold, dead) = (page.find("HOLD-KEY").unwrap(), page.find("SCIM-409-ELSEWHERE").unwrap());
     assert!(hold < dead);
-    assert!(page.contains("2 things need attention") && page.contains("work resumes by itself"), "{page}");
+    assert!(page.contains("2 things need attention") && page.contains("work resumes automatically"), "{page}");
     assert!(page.contains("/dead?code=SCIM-409-ELSEWHERE"), "a link to exactly these dead letters");
 }
 

@@ -146,7 +146,7 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
     let broken = [
         ("FETCH-4XX: status 400", vec![HrFault::Served, HrFault::Status(400, Vec::new())]),
         // A list that may have changed while it was read is read up to three times.
-        ("on the pages before it", vec![page(&[1, 2]); 6]),
+        ("nobody new", vec![page(&[1, 2]); 6]),
         ("the list is empty", vec![page(&[])]),
         (
             "shows 0 (read 3 times)",
@@ -201,7 +201,7 @@ async fn a_list_that_changes_during_the_read_is_read_again_and_is_never_complete
         stage.hr.order(fault.clone(), 1);
     }
     let told = stage.refused(&[]);
-    assert!(told.contains("FETCH-LIST: a page shows somebody of a page before it"), "{told}");
+    assert!(told.contains("FETCH-LIST: a page repeats somebody from an earlier page"), "{told}");
     assert_eq!(stage.problems(), ["ROSTER-UNLISTED"]);
     stage.said(&["plan"]);
     let applied = stage.run(&["apply", "--yes", "--strangers", "deactivate"]);

@@ -209,7 +209,7 @@ async fn a_damaged_redis_value_is_skipped_and_reported() {
     redis.command(&["SET", "{scim-bridge}:leased", "x"]);
     assert_eq!(hire(&bridge, "E-2").await, 200);
     let problem = bridge.problem("STORE-DAMAGED").await;
-    assert!(problem["what"].as_str().unwrap().contains("the log says who is concerned"), "{problem}");
+    assert!(problem["what"].as_str().unwrap().contains("the log says whom it concerns"), "{problem}");
     // And what cannot be read at all does not hide other problems.
     redis.command(&["HSET", "{scim-bridge}:dead:count", "MAP-FIELD", "many"]);
     bridge.answers("/api/v1/status", |status, body| status == 200 && body.contains("cannot be read or changed")).await;

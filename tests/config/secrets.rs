@@ -135,7 +135,7 @@ fn a_secret_file_that_goes_wrong_delays_nothing_and_is_reported() {
         ("is a pipe", &|| mknodat(CWD, folder.path("key"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap()),
         ("is a directory", &|| fs::create_dir(folder.path("key")).unwrap()),
         ("is a device", &|| std::os::unix::fs::symlink("/dev/zero", folder.path("key")).unwrap()),
-        ("is too large", &|| fs::write(folder.path("key"), vec![b'a'; 70_000]).unwrap()),
+        ("is larger than", &|| fs::write(folder.path("key"), vec![b'a'; 70_000]).unwrap()),
     ];
     for (told, replace) in replaced {
         let _ = fs::remove_file(folder.path("key")).or_else(|_| fs::remove_dir(folder.path("key")));

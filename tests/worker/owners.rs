@@ -225,7 +225,7 @@ async fn two_who_swap_addresses_are_blocked_and_go_on_through_a_third_address() 
         assert_eq!(bench.state(id).await, LaneState::Blocked, "{id}");
         details.push(bench.document(id).await.trouble.unwrap().detail);
     }
-    assert!(details.iter().any(|detail| detail.contains("change places")), "{details:?}");
+    assert!(details.iter().any(|detail| detail.contains("swap addresses")), "{details:?}");
     bench.accept(moved("E-1", "one.for.now@example.com", "John", "Smith", 4)).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Updated));
     assert_eq!(bench.attempt().await, InLine(Finished::Updated), "nobody had to replay the other");

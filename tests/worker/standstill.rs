@@ -88,7 +88,7 @@ async fn three_who_swap_addresses_are_blocked_and_go_on_through_another_address(
     for n in 0..3 {
         let (state, detail) = state_and_detail(&bench, n).await;
         assert_eq!(state, LaneState::Blocked, "E-{n}");
-        told += usize::from(["E-0", "E-1", "E-2", "change places"].iter().all(|word| detail.contains(word)));
+        told += usize::from(["E-0", "E-1", "E-2", "swap addresses"].iter().all(|word| detail.contains(word)));
     }
     assert!(told >= 1, "all of them are named");
     let calls = bench.calls().len();

@@ -63,7 +63,7 @@ pub(super) async fn show(state: State, by: By, id: web::Path<String>) -> ApiResu
     (status = 200, description = "It is captured: within seconds, in every process.", body = CapturedSourceBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "There is no such source.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
@@ -78,7 +78,7 @@ pub(super) async fn on(state: State, by: By, body: web::Json<CaptureOnBody>) -> 
     (status = 200, description = "How many deliveries were forgotten.", body = CaptureOffBody),
     (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "There is no such source.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]

@@ -108,7 +108,7 @@ pub(super) async fn show(
     (status = 200, description = "It is tried again.", body = BulkDoneBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "There is no such dead letter (any more).", body = ErrorBody, content_type = "application/problem+json"),
     (status = 422, description = "The record still cannot be mapped; nothing has changed.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
@@ -129,7 +129,7 @@ pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: we
     (status = 200, description = "It is given up.", body = DiscardedBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "There is no such dead letter (any more).", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
@@ -154,7 +154,7 @@ fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, 
     (status = 200, description = "How many matched, and how many are tried again.", body = BulkDoneBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) -> ApiResult<BulkDoneBody> {
@@ -167,7 +167,7 @@ pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) 
     (status = 200, description = "How many matched, and how many are given up.", body = BulkDoneBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn discard_all(state: State, by: By, body: web::Json<BulkBody>) -> ApiResult<BulkDoneBody> {

@@ -49,7 +49,7 @@ pub(super) async fn show(state: State) -> ApiResult<DriftBody> {
     (status = 200, description = "The comparison.", body = DriftBody),
     (status = 400, description = "This process cannot read the list of members.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 409, description = "A comparison is under way.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]

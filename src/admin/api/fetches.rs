@@ -99,7 +99,7 @@ fn code_of(text: &str) -> Option<Code> {
     (status = 200, description = "It is ordered.", body = FetchBody),
     (status = 400, description = "There is no such source, or its people cannot be listed.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 409, description = "The list is being read already.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]

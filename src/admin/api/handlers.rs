@@ -169,12 +169,12 @@ pub(in crate::admin) fn whom(
 /// Shows everything about a person. Use the query form for an id with `.` or `..` between slashes.
 #[utoipa::path(get, path = "/api/v1/people/{source}/{employee_id}", tag = "people", params(
     ("source" = String, Path, description = "The configured source."),
-    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),
+    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes need no encoding."),
 ), security(("admin_token" = [])), responses(
     (status = 200, description = "All that is known of them.", body = PersonBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge does not know them.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn person(state: State, request: HttpRequest) -> ApiResult<PersonBody> {
@@ -193,7 +193,7 @@ fn in_path(request: &HttpRequest) -> Result<Person, AdminError> {
     (status = 200, description = "All that is known of them.", body = PersonBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge does not know them.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 409, description = "Several people fit.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
@@ -233,13 +233,13 @@ async fn tell(state: &AdminState, person: &Person) -> ApiResult<PersonBody> {
 /// Erases a person: all that is kept about them, and what operators wrote about them.
 #[utoipa::path(delete, path = "/api/v1/people/{source}/{employee_id}", tag = "people", params(
     ("source" = String, Path, description = "The configured source."),
-    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),
+    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes need no encoding."),
 ), security(("admin_token" = [])), responses(
     (status = 200, description = "Nothing of them is kept any more.", body = DoneBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge does not know them.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn erase(state: State, by: By, request: HttpRequest) -> ApiResult<DoneBody> {
@@ -251,13 +251,13 @@ pub(super) async fn erase(state: State, by: By, request: HttpRequest) -> ApiResu
 /// Has a person looked at now, whatever they wait for.
 #[utoipa::path(post, path = "/api/v1/people/{source}/{employee_id}", tag = "people", params(
     ("source" = String, Path, description = "The configured source."),
-    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),
+    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes need no encoding."),
 ), security(("admin_token" = [])), responses(
     (status = 200, description = "They are due.", body = DoneBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge does not know them.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn try_now(state: State, by: By, request: HttpRequest) -> ApiResult<DoneBody> {
@@ -281,7 +281,7 @@ pub(super) async fn holds(state: State) -> ApiResult<HoldsBody> {
     (status = 200, description = "The hold is in force.", body = HoldBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn set_hold(state: State, by: By, body: web::Json<SetHold>) -> ApiResult<HoldBody> {
@@ -294,7 +294,7 @@ pub(super) async fn set_hold(state: State, by: By, body: web::Json<SetHold>) -> 
     (status = 200, description = "What was lifted.", body = HoldsBody),
     (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>) -> ApiResult<HoldsBody> {
@@ -306,7 +306,7 @@ pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>
     (status = 200, description = "That many more may go through.", body = AllowedBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn allow(state: State, by: By, body: web::Json<AllowBody>) -> ApiResult<AllowedBody> {

@@ -201,7 +201,7 @@ impl From<RosterError> for AdminError {
     (status = 200, description = "What is staged, and what was refused.", body = ImportedBody),
     (status = 400, description = "The file cannot be read, or there is no such source.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn import(
@@ -249,7 +249,7 @@ pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> ApiResul
     (status = 200, description = "How many people it is about.", body = AppliedBody),
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 409, description = "The given plan is out of date, or the list of members is incomplete.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]

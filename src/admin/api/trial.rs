@@ -188,7 +188,7 @@ impl TriedBody {
     (status = 200, description = "What it would do.", body = TriedBody),
     (status = 400, description = "The body cannot be understood, or there is no such source.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 409, description = "Postman was to be asked, and this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "Postman should be asked, but this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached, or Postman's rate is used up.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn explain(state: State, body: web::Bytes) -> ApiResult<TriedBody> {

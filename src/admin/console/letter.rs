@@ -128,7 +128,7 @@ fn correction(state: &AdminState, session: &Session, letter: &WholeLetter) -> Ma
             @if session.may_write() {
                 form .card method="post" action={ "/dead/" (letter.row.id) "/correct" } {
                     h2 { "Correct a field" }
-                    p .quiet { "What is left empty stays as it was received. What HR says next about the person counts again." }
+                    p .quiet { "Empty fields stay as received. HR's next event about the person is applied again." }
                     input type="hidden" name="form_token" value=(session.form_token());
                     div .search {
                         @for field in &record.fields {

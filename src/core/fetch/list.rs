@@ -115,7 +115,7 @@ impl ListRules {
             (
                 slots.iter().any(|slot| matches!(slot, Slot::Credential(_))),
                 "headers",
-                "what belongs to a login is given under `auth`",
+                "the fields of a login belong under `auth`",
             ),
             (self.each && !has_steps, "each", "needs a `step`, by which everybody is read"),
             (self.pages_max == 0, "pages_max", "is at least 1"),
@@ -270,17 +270,15 @@ impl Pages {
         let mut hasher = DefaultHasher::new();
         next.hash(&mut hasher);
         if !self.asked.insert(hasher.finish()) {
-            return Err(Unlisted::Unusable(
-                "the list does not end: it names a page again that was shown already".to_owned(),
-            ));
+            return Err(Unlisted::Unusable("the list does not end: it repeats a page".to_owned()));
         }
         if shows_nobody_new {
-            return Err(Unlisted::Changed("a page shows nobody who was not on the pages before it".to_owned()));
+            return Err(Unlisted::Changed("a page shows nobody new".to_owned()));
         }
         // A person who took the place of one that moved to a later page may not have been on any.
         if again > 0 && list.is_numbered() {
             return Err(Unlisted::Changed(
-                "a page shows somebody of a page before it: the list changed while it was read, or has no order"
+                "a page repeats somebody from an earlier page: the list changed while it was read, or has no order"
                     .to_owned(),
             ));
         }
@@ -371,7 +369,7 @@ mod tests {
             (
                 "cursor_at = '/next'",
                 [(r#"{"next":"b"}"#, [1, 2].as_slice()), (r#"{"next":"b"}"#, &[3])].as_slice(),
-                "shown already",
+                "repeats a page",
             ),
             ("page_from = 1\npages_max = 2", &[("{}", &[1]), ("{}", &[2]), ("{}", &[3])], "more than 2 pages"),
         ] {
@@ -408,7 +406,7 @@ mod tests {
                 "shows 3",
             ),
             ("page_from = 1", &[("{}", &[1, 2]), ("{}", &[2, 3])], "has no order"),
-            ("page_from = 1", &[("{}", &[1, 2]), ("{}", &[1, 2])], "nobody who was not on the pages before"),
+            ("page_from = 1", &[("{}", &[1, 2]), ("{}", &[1, 2])], "nobody new"),
         ] {
             let end = asked(&rules(toml), pages).1;
             assert!(matches!(&end, Err(Unlisted::Changed(detail)) if detail.contains(expected)), "{toml}: {end:?}");

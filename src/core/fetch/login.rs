@@ -243,7 +243,7 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
     let Some(TokenBody { access_token: Some(token), expires_in, refresh_token }) =
         answer.filter(|answer| answer.access_token.as_ref().is_some_and(|token| !token.is_empty()))
     else {
-        return Err(NoToken::Refused { detail: "what is answered holds no token".to_owned() });
+        return Err(NoToken::Refused { detail: "the answer contains no token".to_owned() });
     };
     let told_s = expires_in.and_then(|told| told.as_u64().or_else(|| told.as_str()?.parse().ok()));
     let life_ms = told_s.unwrap_or(LIFE_S).saturating_mul(1_000);

@@ -170,11 +170,7 @@ impl FetchRules {
             "step",
             "does not say what to read: name a `step` or a `list`",
         );
-        when(
-            self.auth.is_empty(),
-            "auth",
-            "needs at least one kind of login; `{ kind = \"none\" }` where there is none",
-        );
+        when(self.auth.is_empty(), "auth", "needs at least one kind of login; `{ kind = \"none\" }` if there is none");
         when(self.lag_s > LAG_S_MAX, "lag_s", "is at most 600");
         when(self.rate.calls > 0 && !(1..=86_400).contains(&self.rate.per_s), "rate", "`per_s` is from 1 to 86400");
         let mut names = BTreeSet::from(["asked"]);
@@ -193,7 +189,7 @@ impl FetchRules {
             let of_list = slots.iter().any(|slot| matches!(slot, Slot::Since | Slot::Cursor));
             when(of_list, &key("path"), "{since} and {cursor} belong in a `list`");
             let secret = slots.iter().any(|slot| matches!(slot, Slot::Credential(_)));
-            when(secret, &key("headers"), "what belongs to a login is given under `auth`");
+            when(secret, &key("headers"), "the fields of a login belong under `auth`");
         }
         for (key, problem) in self.list.iter().flat_map(|list| list.validate(!self.step.is_empty())) {
             when(true, &format!("list.{key}"), problem);

@@ -214,7 +214,7 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
             lacks_employment: false,
         }),
         ReadEnd::NotFound => {
-            let detail = "the HR system has nobody of this id, asked again and again".to_owned();
+            let detail = "the HR system has nobody with this id, after several tries".to_owned();
             owed.fail(Code::FetchNotFound, detail, NOT_FOUND_TRIES, None, retry, seen)
         }
         ReadEnd::Refused { code, detail } => {
@@ -252,7 +252,7 @@ impl OwedRead {
         let since = self.failing_since.unwrap_or(seen.now);
         let is_long = seen.now.ms_since(since) >= retry.give_up_after_ms && seen.others_were_served;
         let tries = if is_long { FAILURES_MIN } else { u32::MAX };
-        self.fail(code, "reads of others of this source go well".to_owned(), tries, not_before, retry, seen)
+        self.fail(code, "others of this source are served".to_owned(), tries, not_before, retry, seen)
     }
 
     fn fail(

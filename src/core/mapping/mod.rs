@@ -393,7 +393,7 @@ impl Mapping {
         let reads = self.can_mean(Meaning::Notice) || self.can_mean(Meaning::Deleted);
         let hires = self.can_mean(Meaning::Hire) || !self.status.is_empty();
         if !hires && !reads {
-            Some("its mapping makes nobody hired: no type, rule or status means that")
+            Some("its mapping hires nobody: no type, rule or status means a hire")
         } else if hires && self.email.is_empty() {
             Some("its mapping reads no e-mail address, so nobody whom it hires can be invited")
         } else {

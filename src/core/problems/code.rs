@@ -14,7 +14,7 @@ codes! {
         "See the workers' logs: is the store slow, or do they hang? Restarting a worker loses nothing.";
     WorkFailing = "WORK-FAILING",
         "Changes for these people keep failing, and are tried again.",
-        "Look at their stories for what Postman, or the HR system that is read, answers; what cannot succeed becomes a dead letter in the end.";
+        "Look at their stories for what Postman, or the HR system that is read, answers; what cannot succeed finally becomes a dead letter.";
     SourceSignature = "SOURCE-SIGNATURE",
         "Deliveries are refused because their sender is not authenticated.",
         "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be made to.";
@@ -71,7 +71,7 @@ codes! {
         "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";
     PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
         "HR still speaks of people whose member now belongs to another record.",
-        "See both records (`scim-bridge person WHO`). Where they are one human being, the former record is not needed any more: erase it (`scim-bridge person erase WHO --yes`). Where they are two, correct the employee id or the address in the HR system, erase the former record, and have HR send that person again.";
+        "See both records (`scim-bridge person WHO`). If they are one human being, the former record is no longer needed: erase it (`scim-bridge person erase WHO --yes`). If they are two, correct the employee id or the address in the HR system, erase the former record, and have HR send that person again.";
     PeopleGone = "PEOPLE-GONE",
         "The HR system's API knows nobody with these ids, the dead letters for that were discarded, and they may still be active in Postman.",
         "See who (`scim-bridge people list --mark gone_at_hr`). If they have left, have the HR system send their leave, or import a roster that says so; or switch them off in Postman's team settings, then erase the record (`scim-bridge person erase WHO --yes`). If not, give the key under `[source.fetch]` the right to see them, and have HR send them again.";

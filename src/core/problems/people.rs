@@ -88,7 +88,7 @@ pub(super) fn drift(figures: &Figures) -> Vec<Found> {
 
 /// How long a leaver is reported whose member is not known.
 pub const LEAVERS_TOLD_MS: u64 = 7 * 86_400_000;
-const LEAVERS_ADVICE: &str = "Whoever is in the team: switch them off there, or import a roster that has them with their addresses, and the bridge does it. Then, or if they never were there, erase the record (`scim-bridge person erase WHO --yes`); nothing more is told of it after seven days. A roster of everybody, imported once, says who people are before they leave.";
+const LEAVERS_ADVICE: &str = "If they are in the team, switch them off there, or import a roster that has them with their addresses, and the bridge does it. Then, or if they never were there, erase the record (`scim-bridge person erase WHO --yes`); this is not reported for longer than seven days. A roster of everybody, imported once, says who people are before they leave.";
 
 /// People about whom HR has not said enough. Leavers are reported separately: nobody completes them in the HR system.
 pub(super) fn incomplete(figures: &Figures) -> Vec<Found> {

@@ -18,10 +18,10 @@ const FOUND_MS: u64 = 60_000;
 const NAMED_MAX: usize = 5;
 
 /// What to do about deliveries from elsewhere.
-const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, nothing is to be done.";
+const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, no action is needed.";
 
 /// What to do about deliveries that were deferred because of the memory that requests may take.
-const NO_MEMORY: &str = "Too much arrived at the same moment; the HR system sends it again. If it comes back, have it send smaller batches, or fewer at once. Strangers may have a part in it: see `scim_bridge_connections_cut_total`, and docs/security.md for the bounds.";
+const NO_MEMORY: &str = "Too much arrived at the same moment; the HR system sends it again. If it happens again, have it send smaller batches, or fewer at once. Strangers may be part of the cause: see `scim_bridge_connections_cut_total`, and docs/security.md for the bounds.";
 /// What to do about deliveries that were deferred because of the number of connections.
 const NO_CONNECTION: &str = "Too many connections were open at the same moment; the HR system sends it again. See `scim_bridge_connections` and who holds them; raise `[server] connections_max` or `connections_per_peer`, or name the proxy in `trusted_proxies`.";
 
@@ -114,7 +114,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
         TroubleKind::Untimed => {
             let events = counted(count, "event carries", "events carry");
             let told = format!(
-                "{events} no time, and others do: what another event says about a time before their arrival counts as older."
+                "{events} no time, and others have one: another event with a time before their arrival counts as older."
             );
             (ProblemCode::SourceUntimed, told)
         }
@@ -170,7 +170,7 @@ pub(super) fn outdated(figures: &Figures) -> Vec<Found> {
         let seen = source.outdated?;
         let code = ProblemCode::SourceOutdated;
         let what = format!(
-            "Source `{}`: the last {} events that said anything else than what is known are older than that, and not followed.",
+            "Source `{}`: the last {} events that contradict what is known are older than that, and not applied.",
             source.name, seen.count
         );
         Some(

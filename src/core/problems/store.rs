@@ -45,11 +45,11 @@ fn fails(code: &str, failing: &[&FailingOperation]) -> Found {
     }
     if attempts.is_some() {
         what.push(' ');
-        what.push_str(said("People do not reach Postman: what workers ask of the store fails."));
+        what.push_str(said("People do not reach Postman: the workers' calls to the store fail."));
     }
     let (passed_over, upkeep) = (suffers(Suffers::PassedOver), suffers(Suffers::Upkeep));
     if passed_over.is_some() {
-        what.push_str(" What is damaged is skipped: the log says who is concerned.");
+        what.push_str(" Damaged data is skipped: the log says whom it concerns.");
     }
     if suffers(Suffers::Safety).is_some() && known != Some(&Code::StoreMinReplicas) {
         what.push_str(
@@ -57,7 +57,7 @@ fn fails(code: &str, failing: &[&FailingOperation]) -> Found {
         );
     }
     if upkeep.is_some() {
-        what.push_str(" Some of what is kept cannot be read or changed.");
+        what.push_str(" Some stored data cannot be read or changed.");
     }
     let count = deliveries.or(attempts).or(passed_over).unwrap_or(0).max(1);
     let since = failing.iter().map(|failing| failing.since).min();
@@ -97,19 +97,15 @@ mod tests {
         assert_eq!(keys(&told), ["STORE-DAMAGED store", "STORE-UNWRITABLE store"]);
         assert_eq!((told[0].count, told[0].since), (3, UnixMs(7)));
         assert!(told[0].what.ends_with(
-            "3 deliveries were answered 503 in the last minute. People do not reach Postman: what workers ask of the store fails."
+            "3 deliveries were answered 503 in the last minute. People do not reach Postman: the workers' calls to the store fail."
         ), "{}", told[0].what);
-        assert!(told[1].what.ends_with("Some of what is kept cannot be read or changed."), "{}", told[1].what);
+        assert!(told[1].what.ends_with("Some stored data cannot be read or changed."), "{}", told[1].what);
     }
 
     #[test]
     fn skipped_damage_is_reported() {
         let told = told(None, &[(StoreOperation::PassOver, Code::StoreDamaged, 4)]);
-        assert!(
-            told[0].what.ends_with("What is damaged is skipped: the log says who is concerned."),
-            "{}",
-            told[0].what
-        );
+        assert!(told[0].what.ends_with("Damaged data is skipped: the log says whom it concerns."), "{}", told[0].what);
         assert_eq!(told[0].count, 4);
     }
 

@@ -95,7 +95,7 @@ fn failing_calls(figures: &Figures) -> Option<Found> {
     }
     let worst = BAD.into_iter().max_by_key(|of| count(&[*of]))?;
     let code = code_of(worst);
-    let mut what = format!("{} {bad} of the last {} went so.", code.title(), counted(all, "call", "calls"));
+    let mut what = format!("{} {bad} of the last {} ended like this.", code.title(), counted(all, "call", "calls"));
     let mut action = code.advice();
     if let Some(unsent) = unsent(figures).filter(|_| worst == Happening::Unreachable) {
         what.push_str(&format!(" The last one: {}.", unsent.reason));
@@ -153,7 +153,7 @@ fn unanswered(figures: &Figures) -> Option<Found> {
     let since = waiting.iter().filter_map(|process| process.calling_since).min()?;
     let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
     let what = format!(
-        "{}: the oldest call has been under way for {}.",
+        "{}: the oldest call has been open for {}.",
         said("Postman does not answer"),
         span(now.ms_since(since))
     );
@@ -171,7 +171,7 @@ pub(super) fn paused(figures: &Figures) -> Option<Found> {
     }
     let code = Code::ScimRateLimited;
     let who = counted(waiting, "person waits", "people wait");
-    let what = format!("{} Nothing is called for another {}: {who}.", code.title(), span(until.ms_since(now)));
+    let what = format!("{} No calls for another {}: {who}.", code.title(), span(until.ms_since(now)));
     Some(Found::new(code, what, code.advice(), waiting).about("pause").at("/people?state=waiting"))
 }
 

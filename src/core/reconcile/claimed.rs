@@ -131,17 +131,14 @@ impl AttemptState {
         let standstill = self.document.progress.standstill.take();
         if owner.ring.len() > 1 {
             let others: Vec<_> = owner.ring.iter().map(ToString::to_string).collect();
-            return blocked(format!(
-                "{me}, {} change places: each is to have the next one's address",
-                others.join(", ")
-            ));
+            return blocked(format!("{me}, {} swap addresses: each should get the next one's", others.join(", ")));
         }
         if owner.changes_places_with(&self.document) {
-            return blocked(format!("{me} and {} change places: each is to have the other's address", owner.person));
+            return blocked(format!("{me} and {} swap addresses: each should get the other's", owner.person));
         }
         if !owner.gives_it_up() {
             let left = if owner.has_left { ", who has left" } else { "" };
-            return blocked(format!("{me} is to have the member of {}{left}", owner.person));
+            return blocked(format!("{me} should get the member of {}{left}", owner.person));
         }
         let looked = if owner.stands_still { Some(Standstill::again(standstill, &owner.key, now)) } else { standstill };
         let is_over = owner.stands_still && looked.as_ref().is_some_and(|looked| looked.is_over(now));

@@ -62,7 +62,7 @@ impl NoReply {
             }
             Self::CertificateRevoked | Self::CertificateInvalid => "Have the server's certificate replaced.",
             Self::ClientCertificateWanted => {
-                "The server wants a client certificate, which scim-bridge does not send: connect to it another way."
+                "The server wants a client certificate, which scim-bridge does not send: reach it through something that does."
             }
             Self::NotTls => "Check the port in `[postman] base_url`; without TLS, it must begin with `http://`.",
             Self::ProxyRefused(_) | Self::ProxyUnreachable => {
@@ -96,7 +96,7 @@ impl fmt::Display for NoReply {
                 "the server's certificate was issued by an unknown authority: trust it with `[postman] ca_file`"
             }
             Self::CertificateRevoked => "the server's certificate was revoked",
-            Self::CertificateInvalid => "the server's certificate is damaged, or not made for servers",
+            Self::CertificateInvalid => "the server's certificate is damaged, or not meant for servers",
             Self::ClientCertificateWanted => "the server wants a client certificate, which the bridge does not have",
             Self::TlsFailed => "the TLS handshake failed: the two sides have no version or cipher in common",
             Self::NotTls => "what answers there does not speak TLS",

@@ -176,7 +176,7 @@ pub fn decide(
 /// The ending for a person whose workers died during the attempt, again and again.
 #[must_use]
 pub fn poisoned(document: Document, now: UnixMs) -> Ending {
-    let detail = format!("{} workers stopped in the middle of it", document.progress.take_overs);
+    let detail = format!("{} workers stopped while working on them", document.progress.take_overs);
     let mut ending = Ending::new(document);
     ending.blocked(Code::JobPoison, detail, None, now);
     ending

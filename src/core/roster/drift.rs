@@ -225,7 +225,7 @@ mod tests {
             detail: detail.map(str::to_owned),
         };
         let people =
-            [named("hr/E-1", None), named("hr/E-2", Some("is to have the member of hr/E-1")), named("hr/E-12", None)];
+            [named("hr/E-1", None), named("hr/E-2", Some("should get the member of hr/E-1")), named("hr/E-12", None)];
         let report = DriftReport { rename: DriftList::of(&people), ..DriftReport::default() };
         let mut drift = Drift { report: Some(report), ..Drift::default() };
         assert!(drift.forget("hr/E-1") && !drift.forget("hr/E-1"));

@@ -118,7 +118,7 @@ impl Fetch {
     pub fn give_up(&mut self, now: UnixMs) -> bool {
         let is_over = self.end.is_none() && self.is_free(now) && self.taken >= TAKES_MAX;
         if is_over {
-            let detail = format!("it was begun {TAKES_MAX} times, and no process finished it: their logs say why");
+            let detail = format!("it was started {TAKES_MAX} times, and no process finished it: their logs say why");
             let failure = FetchFailure { code: Code::FetchList.to_string(), detail };
             self.end = Some(FetchEnd { at: now, failure: Some(failure) });
         }

@@ -65,7 +65,7 @@ impl Row {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileProblem {
     /// It is a workbook of Excel, or another archive.
-    #[error("the file is an Excel workbook or another archive, and no text")]
+    #[error("the file is an Excel workbook or another archive, not text")]
     Archive,
     /// It is text in UTF-16.
     #[error("the file is text in UTF-16")]
@@ -208,7 +208,7 @@ impl Iterator for CsvRows<'_> {
             let begins = usize::try_from(begins).unwrap_or_default();
             let is_last = self.rest().trim_start_matches(['\r', '\n']).is_empty();
             if is_last && ends_in_quotes(self.text.get(begins..).unwrap_or_default(), self.delimiter) {
-                return Some(Err((number, "its quotes do not close: the rest of the file is part of it".to_owned())));
+                return Some(Err((number, "its quotes are not closed: it takes in the rest of the file".to_owned())));
             }
             if let Err(error) = read {
                 return Some(Err((number, shape_of(&error))));
@@ -390,13 +390,13 @@ mod tests {
     fn a_file_that_is_cut_within_quotes_loses_its_last_row_and_says_so() {
         let cut = all("employee_id,last_name\nE-1,\"King\"\nE-2,\"Sto");
         assert!(cut[0].is_ok());
-        assert!(cut[1].as_ref().unwrap_err().1.contains("quotes do not close"), "{cut:?}");
+        assert!(cut[1].as_ref().unwrap_err().1.contains("quotes are not closed"), "{cut:?}");
         let open = all("employee_id,last_name\nE-1,\"King\nE-2,Stone\n");
         assert_eq!(open.len(), 1);
         assert!(open[0].as_ref().unwrap_err().1.contains("rest of the file"), "{open:?}");
         for cut in ["E-1,\"Say \"\"", "E-1,\"King,", "E-1,\""] {
             let read = all(&format!("employee_id,last_name\n{cut}"));
-            assert!(read[0].as_ref().unwrap_err().1.contains("quotes do not close"), "{cut}: {read:?}");
+            assert!(read[0].as_ref().unwrap_err().1.contains("quotes are not closed"), "{cut}: {read:?}");
         }
         for whole in [
             "employee_id,last_name\nE-1,5\" King\nE-2,Stone\n",

@@ -45,7 +45,7 @@ impl Scheme {
         found.when(
             self.signed.has(&Part::Body) == self.body_unsigned,
             "signed",
-            "must contain {body}: else anybody could put another body under a signature (body_unsigned = true says that the sender leaves it out)",
+            "must contain {body}: otherwise anybody could put another body under a signature (body_unsigned = true says that the sender leaves it out)",
         );
         found.when(
             self.signed.has(&Part::Body) && self.field.is_some(),
@@ -130,7 +130,7 @@ impl Scheme {
         found.when(
             !matches!(self.value, Layout::Single { .. }),
             "value",
-            "a secret in a header stands alone: use { single = { prefix = \"…\" } }",
+            "a secret in a header is its only value: use { single = { prefix = \"…\" } }",
         );
         found.when(
             self.key.encoding != KeyEncoding::Utf8,
@@ -157,11 +157,11 @@ impl Scheme {
         match &self.value {
             Layout::Single { .. } => {}
             Layout::List { separator, .. } => {
-                found.when(separator.is_empty(), "value.list.separator", "say what stands between the entries");
+                found.when(separator.is_empty(), "value.list.separator", "give the text between the entries");
             }
             Layout::Pairs { separator, key } => {
-                found.when(separator.is_empty(), "value.pairs.separator", "say what stands between the pairs");
-                found.when(key.is_empty(), "value.pairs.key", "say which name the signatures have, such as \"v1\"");
+                found.when(separator.is_empty(), "value.pairs.separator", "give the text between the pairs");
+                found.when(key.is_empty(), "value.pairs.key", "give the name of the signatures, such as \"v1\"");
             }
         }
     }
@@ -177,7 +177,7 @@ impl Scheme {
                 Layout::Pairs { key, .. } => found.when(
                     key == name || name.is_empty(),
                     "timestamp.from.pair",
-                    "must be another name than that of the signatures",
+                    "must differ from the name of the signatures",
                 ),
                 Layout::Single { .. } | Layout::List { .. } => found.when(
                     true,

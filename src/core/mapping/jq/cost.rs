@@ -109,9 +109,7 @@ impl<'t> Walk<'t> {
     fn term(&mut self, term: &Term<&'t str>, times: Growth, input: Extent) -> Result<Given, String> {
         self.depth += 1;
         if self.depth > FILTER_DEPTH_MAX {
-            return Err(format!(
-                "the filter is nested too deeply: at most {FILTER_DEPTH_MAX} parts in one another"
-            ));
+            return Err(format!("the filter is nested too deeply: at most {FILTER_DEPTH_MAX} parts in one another"));
         }
         let given = self.parts(term, times, input)?;
         self.depth -= 1;
@@ -332,5 +330,5 @@ fn is_fixed(term: &Term<&str>) -> bool {
 }
 
 fn no_place(what: &str) -> String {
-    format!("`{what}` has no place in a filter here; what one may call: {}", names())
+    format!("`{what}` is not allowed in a filter; allowed are: {}", names())
 }

@@ -122,7 +122,7 @@ fn compile(text: &str) -> Result<Filter<Data>, String> {
         .map_err(|_| malformed(text))?;
     jaq_core::Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
         let names = errors.iter().flat_map(|(_, undefined)| undefined).map(|(name, _)| format!("`{name}`"));
-        format!("the filter uses what does not exist: {}", names.collect::<Vec<_>>().join(", "))
+        format!("the filter uses something that does not exist: {}", names.collect::<Vec<_>>().join(", "))
     })
 }
 
