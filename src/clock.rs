@@ -72,7 +72,7 @@ pub enum LeaseClock {
     Steady {
         /// When it started, by its own count.
         started: Instant,
-        /// When it began, by the wall's clock.
+        /// When it began, by the wall clock.
         at: UnixMs,
     },
 }

@@ -22,12 +22,12 @@ impl From<UnixMs> for TimeRange {
     }
 }
 
-/// Looks at the wall's clock and at one that runs evenly. What they differ by is a leap: only once the wall's clock has
+/// Looks at the wall clock and at one that runs evenly. What they differ by is a leap: only once the wall clock has
 /// run on evenly for as long as the caller says does it count as right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClockWatch {
     last: Option<(UnixMs, u64)>,
-    /// By how much the wall's clock has leapt ahead (or back) that does not count yet.
+    /// By how much the wall clock has leapt ahead (or back) that does not count yet.
     leapt_ms: i128,
     /// When it last leapt, by the even clock.
     leapt_at_ms: u64,

@@ -22,7 +22,7 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
         match ask().await {
             Err(error) if error.is_passing() && began.elapsed() < patience => {
                 if !is_told {
-                    warn!(%error, "the store does not answer: the HR system's list waits where it is");
+                    warn!(%error, "the store does not answer: reading the HR system's list pauses");
                 }
                 is_told = true;
                 tokio::time::sleep(RETRY_PAUSE).await;

@@ -144,7 +144,7 @@ pub enum FullBound {
 /// An entry of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxEntry {
-    /// Its place among all that the store accepted.
+    /// Its place in the order of acceptance.
     pub seq: u64,
     /// Its content, which engines do not look into.
     pub bytes: Bytes,

@@ -183,7 +183,7 @@ pub trait Store: Send + Sync + 'static {
     /// Proves that the store can be written to.
     async fn check(&self) -> Result<(), StoreError>;
 
-    /// Checks whether the store's server is still configured so that it keeps what it is given, as every new connection
+    /// Checks whether the store's server is still configured to keep its data, as every new connection
     /// does. Problems are reported, but keep nobody from being served.
     async fn settings(&self) -> Result<(), StoreError> {
         Ok(())

@@ -23,9 +23,9 @@ const SHARE_KEPT: i64 = 4;
 
 /// How often it is noted that it was tidied.
 const NOTED_MS: u64 = 60_000;
-/// A clock that has gone on by more between two tidyings may be wrong.
+/// A clock that has advanced by more than this between two runs may be wrong.
 const AWAY_MS: u64 = 86_400_000;
-/// For so long, then, nothing is forgotten: time to set it right.
+/// Then nothing is forgotten for this long: time to correct the clock.
 const DOUBT_MS: u64 = 3_600_000;
 
 /// Drops deliveries past their time and stories of people who have been idle for long.
@@ -36,7 +36,7 @@ pub(super) fn tidy(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreError> 
     } + give_space_back(work)?)
 }
 
-/// What the wall's clock showed as the store was opened.
+/// What the wall clock showed when the store was opened.
 pub(super) fn watch(clock: &LeaseClock) -> ClockWatch {
     let mut watch = ClockWatch::default();
     if let LeaseClock::Steady { at, .. } = clock {

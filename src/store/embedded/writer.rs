@@ -40,7 +40,7 @@ pub(super) struct Work<'a> {
     pub(super) options: &'a StoreOptions,
     /// What leases are measured by.
     pub(super) clock: &'a LeaseClock,
-    /// Whether the wall's clock has leapt since the store was opened.
+    /// Whether the wall clock has leapt since the store was opened.
     pub(super) clock_watch: &'a mut ClockWatch,
     /// Whether there may be something new to claim.
     pub(super) wake: &'a mut bool,

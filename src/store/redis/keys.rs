@@ -6,30 +6,30 @@ use crate::core::person::PersonId;
 pub(super) const FIXED: [(&str, &str); 23] = [
     ("SCHEMA", "schema"),          // string: the version of all that follows
     ("CTL", "ctl"),                // hash: seq, fence, people, tats, and what lua/prelude.lua and lua/tidy.lua keep
-    ("FRESH", "fresh"),            // list: who waits and is due since they came there; see lua/lane.lua
-    ("WAITING", "waiting"),        // zset by since: who else waits
+    ("FRESH", "fresh"),            // list: people due since they were added; see lua/lane.lua
+    ("WAITING", "waiting"),        // zset by since: other people who wait
     ("IDLE", "idle"),              // zset by since, as the next four
     ("HELD", "held"),              //
     ("SCHEDULED", "scheduled"),    //
     ("INCOMPLETE", "incomplete"),  //
     ("BLOCKED", "blocked"),        //
-    ("DUE", "due"),                // zset: who is due at a time, those in `fresh` not among them
-    ("LEASES", "leases"),          // zset: who is leased, by when the lease ends
+    ("DUE", "due"),                // zset: people due at a time, except those in `fresh`
+    ("LEASES", "leases"),          // zset: leased people, by the end of the lease
     ("LEASED", "leased"),          // hash: the leases
     ("ENTRIES", "entries"),        // hash: source -> entries in inboxes
     ("TERMS", "terms"),            // zset of one score: word, a zero, person
     ("OWNERS", "owners"),          // hash: key -> person
     ("SHARED", "shared"),          // hash: name -> version and document
     ("DEAD", "dead"),              // hash: id -> dead letter; see lua/dead_rows.lua
-    ("DEAD_AT", "dead:at"),        // zset: id, by when it died
+    ("DEAD_AT", "dead:at"),        // zset: id, by the time it became a dead letter
     ("DEAD_OF", "dead:of"),        // hash: person -> id of their dead letter
-    ("DEAD_COUNT", "dead:count"),  // hash: how many there are
-    ("PAYLOADS", "dead:payloads"), // hash: id -> record as it was received
+    ("DEAD_COUNT", "dead:count"),  // hash: counts of dead letters
+    ("PAYLOADS", "dead:payloads"), // hash: id -> record as received
     ("UNMAPPED", "dead:unmapped"), // zset of one score: person and id
     ("WAKE", "wake"),              // no key: the channel of the wake-ups
 ];
 
-/// What a person's keys begin with, after the prefix; then comes their number (8 bytes).
+/// The kind of a person's key: a letter after the prefix, followed by their number (8 bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
     /// Lane and inbox: see `lua/lane.lua`.
@@ -38,7 +38,7 @@ pub(super) enum Of {
     Document,
     /// Story: a list.
     Story,
-    /// Their search terms and claims: a hash, see `lua/commit.lua`.
+    /// Search terms and claims: a hash, see `lua/commit.lua`.
     Words,
 }
 

@@ -103,7 +103,7 @@ impl Link {
         answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::told)
     }
 
-    /// Checks whether the server is still configured so that it keeps what it is given.
+    /// Checks whether the server is still configured to keep its data.
     ///
     /// # Errors
     /// What a new connection would be refused for.

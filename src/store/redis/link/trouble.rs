@@ -70,7 +70,7 @@ impl LinkError {
             } else {
                 Code::StoreUnreachable
             };
-            // A server that speaks TLS only drops what is no TLS, without a word.
+            // A server that speaks TLS only silently drops anything else.
             let is_perhaps_tls = !tls && error.is_connection_dropped() && !error.is_connection_refusal();
             let hint = if is_perhaps_tls { " (where it speaks TLS only, the URL begins with `rediss`)" } else { "" };
             Self::new(code, format!("{text}{hint}"))
