@@ -46,7 +46,7 @@ pub(super) fn watch(clock: &LeaseClock) -> ClockWatch {
 }
 
 /// What is forgotten does not come back. So a leap of the wall clock counts as passed time only once that clock has run on
-/// evenly for a while; and none counts for a while where the clock may have been wrong when the store was opened.
+/// evenly for a while; and none counts for a while if the clock may have been wrong when the store was opened.
 fn time_that_counts(work: &mut Work<'_>, now: UnixMs) -> Option<UnixMs> {
     let before = UnixMs(work.control.tidied);
     let counts = match work.clock {
