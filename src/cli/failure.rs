@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::ConfigErrors;
 
-/// How long the last words may take to be read. A process that is to end must not wait for a reader that stalls.
+/// How long the reader of the last message may take. A process that ends must not wait for one that stalls.
 const READ_MAX: Duration = Duration::from_secs(2);
 
 /// Why a command did not end well.
@@ -22,11 +22,11 @@ pub enum Failure {
         /// What to do about it; may be empty.
         action: String,
     },
-    /// Exit code 1: all has been said already.
+    /// Exit code 1: everything has been printed already.
     Told,
-    /// Exit code 2: the words of the command do not go together.
+    /// Exit code 2: the command's arguments do not fit together.
     Usage(String),
-    /// Exit code 3: something needs attention, and was said.
+    /// Exit code 3: something needs attention, and has been printed.
     Attention,
 }
 

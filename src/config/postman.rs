@@ -24,7 +24,7 @@ pub struct PostmanConfig {
     pub base_url: String,
     /// The SCIM API key.
     pub key: LiveSecret,
-    /// How the key stands in `Authorization`.
+    /// How `Authorization` carries the key.
     pub auth: PostmanAuth,
     /// Whether the key is sent as `X-API-Key`, too.
     pub x_api_key: bool,
@@ -46,13 +46,13 @@ pub struct PostmanConfig {
     pub ca_file: Option<PathBuf>,
     /// How long a read may lag behind what was written, in seconds.
     pub read_lag_s: u64,
-    /// What becomes of a changed address.
+    /// What happens to a changed address.
     pub email_change: EmailChange,
     /// The team's name, if configured: shown in status and console.
     pub team: Option<String>,
 }
 
-/// What becomes of a changed address.
+/// What happens to a changed address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmailChange {
@@ -63,7 +63,7 @@ pub enum EmailChange {
     Report,
 }
 
-/// How the key stands in `Authorization`.
+/// How `Authorization` carries the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PostmanAuth {

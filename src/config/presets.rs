@@ -6,7 +6,7 @@ use toml::{Table, Value};
 /// The presets in the binary, by name: all files of `config/presets`, found by `build.rs`.
 const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
 
-/// The preset of a source that names none and spells out no signature.
+/// The preset of a source that names neither a preset nor a signature.
 pub const DEFAULT: &str = "standard-webhooks";
 
 /// The keys that a preset may have.

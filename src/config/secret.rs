@@ -175,7 +175,7 @@ impl Reader<'_> {
         None
     }
 
-    /// Reads such a secret, and requires it to be fit for its use, now and whenever its file changes.
+    /// Reads a secret, and requires it to fit its use, now and whenever its file changes.
     pub(super) fn fitting_secret(
         &mut self,
         key: &str,
@@ -236,7 +236,7 @@ impl Fit {
         match self {
             Self::Any => Ok(()),
             Self::Scheme(scheme) => check_secret(scheme, secret).map_err(|problem| problem.to_string()),
-            // RFC 9110 §5.5: visible characters. A line break in the middle comes of copying two lines.
+            // RFC 9110 §5.5: visible characters. A line break in the middle comes from copying two lines.
             Self::Header if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
             Self::Header => Err("it has spaces, line breaks or characters that no HTTP header can carry".to_owned()),
             Self::Token if secret.expose_secret().trim().len() >= TOKEN_BYTES_MIN => Ok(()),
@@ -371,7 +371,7 @@ fn is_in_quotes(secret: &str) -> bool {
     text.len() > 2 && ['"', '\''].iter().any(|quote| text.starts_with(*quote) && text.ends_with(*quote))
 }
 
-/// What is wrong with such a secret.
+/// What is wrong with a secret that looks like TOML.
 const AS_CONFIG: &str =
     "it is a list or a table of the configuration, and would be taken for the secret itself, with brackets and quotes";
 

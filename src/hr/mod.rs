@@ -48,7 +48,7 @@ pub enum HrClientError {
     /// The client's certificate and key are not a usable pair.
     #[error("`client_certificate` and `client_key` are not a certificate and its key, as PEM")]
     Certificate,
-    /// The TLS or HTTP library could not start; on an image without CA certificates, for one.
+    /// The TLS or HTTP library could not start, for example on an image without CA certificates.
     #[error("the HTTPS client could not be made: {0}")]
     Tls(String),
 }

@@ -187,7 +187,7 @@ impl Intake {
         self.address
     }
 
-    /// Serves until `stop` is cancelled or the process is to stop at once. While the lifecycle says
+    /// Serves until `stop` is cancelled or the process must stop at once. While the lifecycle says
     /// that the process is stopping, new deliveries are answered 503; cancelling `stop` closes the
     /// listener and waits for those in flight.
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {

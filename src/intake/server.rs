@@ -41,7 +41,7 @@ const SILENT_MAX: Duration = Duration::from_mins(1);
 /// load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How many requests in a row may arrive before the answers to those before them; the last one's answer says that the
-/// connection closes. No HR system sends so, and thousands of peers that do would keep everybody else waiting.
+/// connection closes. No HR system does this, and thousands of peers that did would keep everybody else waiting.
 const PIPELINED_MAX: u32 = 8;
 /// The pause when no connection can be accepted because descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -250,7 +250,7 @@ async fn exchange(
     if closes {
         return Then::Close;
     }
-    // Of what is still to come, nothing is kept.
+    // What still arrives is thrown away.
     drop(share);
     place.ends();
     let cut = place.cut_token();

@@ -207,7 +207,7 @@ fn is_delivery(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// The reason under which `status` reports a refusal; none for what anybody may cause.
+/// The reason under which `status` reports a refusal; none if anybody at all could cause it.
 fn told_reason(refusal: Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::ContentType => Some("content_type"),

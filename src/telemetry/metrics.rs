@@ -19,7 +19,7 @@ pub const SIGNATURE_FAILURES_TOTAL: &str = "scim_bridge_signature_failures_total
 pub const CONNECTIONS: &str = "scim_bridge_connections";
 /// Connections closed to make room for others.
 pub const CONNECTIONS_CUT_TOTAL: &str = "scim_bridge_connections_cut_total";
-/// Connections refused because all connections that their peer may have were in use.
+/// Connections refused because their peer already had as many as it may.
 pub const CONNECTIONS_REFUSED_TOTAL: &str = "scim_bridge_connections_refused_total";
 /// Wrong admin tokens, by `result`: [`GUESS_REFUSED`] or [`GUESS_PUT_OFF`].
 pub const ADMIN_GUESSES_TOTAL: &str = "scim_bridge_admin_guesses_total";

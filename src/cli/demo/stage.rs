@@ -230,7 +230,7 @@ impl Stage {
         self.life.stop();
         let ended = self.bridge.await;
         self.sim.stop();
-        // What cannot be removed is in the system's folder for such things.
+        // If that fails, no harm is done: it is in the system's folder for temporary files.
         let _ = fs::remove_dir_all(&self.folder);
         match ended {
             Ok(Ok(())) => Ok(()),

@@ -471,7 +471,7 @@ impl Mapping {
     }
 }
 
-/// What is wrong with such a path.
+/// Why the path `""` is refused.
 const WHOLE: &str = "the path `\"\"` is the whole record, which is no text where the record has other fields: an empty variable, perhaps";
 
 /// A field of the default payload: in the envelope's `data`, or in a flat record.

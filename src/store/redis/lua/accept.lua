@@ -3,12 +3,13 @@
 -- unmapped records are dead letters.
 -- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each), and if it
 -- is known by its id, what it said (4), which is returned with them.
--- KEYS: of each delivery its own, if it has one, then of each entry its lane and `number_of`'s set.
--- ARGV[2..4] bounds: entries, dead letters, bytes; [5] number of deliveries; of each its head and ids, of each entry
--- what `append` takes and `number_of`'s number, of each unmapped record id, row and payload. The head: kind (1: 0 is
--- never known again, 1 by its id, 2 by its body, only while it is the newest of its people), ms to remember (6),
--- number of entries and of unmapped records (4 each), source.
--- Answers for each s (stored), d and the ids, e, l or b (full: entries, letters, bytes), x (a lane cannot be parsed).
+-- KEYS: for each delivery its key, if it has one; then for each entry its lane and `number_of`'s set.
+-- ARGV[2..4] bounds: entries, dead letters, bytes; [5] number of deliveries; then for each its head and ids, for each
+-- entry what `append` takes and `number_of`'s number, for each unmapped record its id, row and payload. The head: kind
+-- (1 byte: 0 is never recognised again, 1 is by its id, 2 is by its body, but only while it is the newest delivery
+-- about its people), ms to remember (6), number of entries and of unmapped records (4 each), source.
+-- Answers for each delivery: s (stored), d and the ids (a duplicate), e, l or b (full: entries, letters, bytes), or x
+-- (a lane cannot be parsed).
 -- Its cost is commands and strings, so it uses as few of them as possible.
 local KEYS, ARGV, sub = KEYS, ARGV, string.sub
 local entries_max, letters_max, bytes_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -27,7 +28,7 @@ local function read_head(text)
   local head = { kind = kind, px = int(remember_ms), entries = entries, unmapped = unmapped,
     source = sub(text, at), memory = struct.pack('>BI6', 1, now + remember_ms) }
   local rest = string.char(#head.source) .. head.source
-  -- Of a new person, up to the key of the newest delivery.
+  -- The lane of a new person, up to the key of the newest delivery.
   local newest_bytes, newest_flag = kind == 2 and 16 or 0, kind == 2 and HAS_NEWEST or 0
   head.lane = struct.pack(HEAD, FORMAT, 'w', WAKES + IS_FRESH + newest_flag, now, now, 1, #rest + newest_bytes) .. rest
   heads[text] = head

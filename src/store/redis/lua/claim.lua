@@ -1,15 +1,15 @@
 -- Gives out people: those whose lease expired, then those who are due, longest first; or the one who has been parked
--- longest under a tag. After: each one given out is leased under a fence of its own. What earlier claims of the worker
--- leased, whose answers it does not know, was given back before. What cannot be parsed is skipped for a while, and
+-- longest under a tag. After: each of them is leased under its own fence. If the worker never got the answers to some
+-- earlier claims, what these leased is first given back. A lane that cannot be parsed is skipped for a while, and
 -- reported.
--- ARGV[2] worker, [3] number of its claim, [4] the first of those whose answers it does not know, or '', [5] people
--- at most, [6] ms of the leases, [7] entries of each at most, [8] tag or ''.
--- Answers now, until when nobody can be claimed or '', then of each: ID, fence, end of the lease, whether taken over,
+-- ARGV[2] worker, [3] number of this claim, [4] number of the first claim whose answer the worker never got, or '',
+-- [5] max people, [6] ms of the leases, [7] max entries of each, [8] tag or ''.
+-- Answers now, until when nobody can be claimed or '', then for each: ID, fence, end of the lease, whether taken over,
 -- inbox, document or nil.
 local worker, number, lost_from = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local people_max, lease_ms, entries_max = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local parked = ARGV[8] ~= '' and ROOT .. 't:' .. ARGV[8]
--- How long it is skipped: short enough that a repaired record is soon found, long enough not to fill the log.
+-- How long such a lane is skipped: short enough that a repaired one is soon found, long enough not to fill the log.
 local ASIDE_MS = 600000
 local INBOX_BYTES_MAX, ANSWER_BYTES_MAX = 1048576, 8388608
 local given, bytes, fence = {}, 0, nil

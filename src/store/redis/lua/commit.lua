@@ -1,13 +1,13 @@
--- Ends an attempt. Before: the lease is that of this fence. After: what was folded is gone from the inbox, document,
--- story, words and claims are those given, and the lane is in the given state, or due if entries wait.
--- ROOT d ID: the document. ROOT s ID: the story. ROOT k ID, hash: t WORD and o KEY of what finds and belongs to
--- them, '#' entries of the story that are gone. TERMS: WORD, a zero, ID. OWNERS: KEY -> ID.
+-- Ends an attempt. Before: the lease has this fence. After: the folded entries are gone from the inbox; document,
+-- story, words and claims are as given; and the lane is in the given state, or due if entries wait.
+-- ROOT d ID: the document. ROOT s ID: the story. ROOT k ID, hash: `t WORD` for each word that finds the person, `o KEY`
+-- for each key that they own, '#': how many entries of the story are gone. TERMS: WORD, a zero, ID. OWNERS: KEY -> ID.
 -- KEYS: lane, document, story, words. ARGV[2] fence, [3] place up to which entries are folded or '', [4] state,
--- [5] ms from now until due or '', [6] whether it wakes (1), [7] tag, [8] whether there is a document (1), [9] it,
--- [10] id of the dead letter or '', [11] its row, [12] entries of the story at most, [13] people of a tag that are
--- released at most, [14..19] number of: entries of the story, words removed, words added, keys given up, tags whose
--- people are released, entries for others' inboxes (for the lanes that follow in KEYS); then these, of the entries what
--- `append` takes. Answers 1, 0 (the lease is lost), or -1.
+-- [5] ms from now until due or '', [6] 1 if new entries wake it, [7] tag, [8] 1 if there is a document, [9] that,
+-- [10] id of the dead letter or '', [11] its row, [12] max entries of the story, [13] max people to release per tag,
+-- [14..19] number of: entries of the story, words removed, words added, keys given up, tags whose people are released,
+-- entries for others' inboxes (whose lanes follow in KEYS); then all of these, of the entries what `append` takes.
+-- Answers 1, 0 (the lease is lost), or -1.
 local lane_key, document_key, story_key, words_key = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
 if not lane then return { broken, 0 } end

@@ -23,7 +23,7 @@ local function count_bytes(delta, source)
   try('HINCRBY', DEAD_COUNT, 'b' .. source, delta)
 end
 
--- Drops a dead letter; whether there was one.
+-- Drops a dead letter. Returns whether there was one.
 local function drop_dead(id)
   local unmapped, _, person, code, source = dead_fields(id)
   if not code then return false end
@@ -41,7 +41,7 @@ local function drop_dead(id)
   return true
 end
 
--- Keeps a dead letter, in the place of one that has this id. `payload`: only of an unmapped record.
+-- Keeps a dead letter, in place of any with the same id. Only an unmapped record has a `payload`.
 local function keep_dead(id, row, payload)
   drop_dead(id)
   try('HSET', DEAD, id, row)

@@ -1,7 +1,7 @@
 -- Takes in what another store has, whatever was there. ARGV[2..]: one record after the other, by its letter.
--- m (seq, fence, tats), r (key, what it says, ms), p (ID, lane with an empty inbox, document or '', its story's length and
--- entries, gone, number of fields and those of ROOT k, dead letter's id or '', row), e (ID, place, what `append`
--- takes), u (id, row, payload), s (name, text).
+-- m (seq, fence, tats), r (key, value, ms), p (ID, lane with an empty inbox, document or '', number of entries of the
+-- story and these, how many are gone, number of fields of ROOT k and these, dead letter's id or '', row), e (ID, place,
+-- what `append` takes), u (id, row, payload), s (name, text).
 local at = 2
 local function next_arg()
   at = at + 1
@@ -41,7 +41,7 @@ local function take_person()
   if dead ~= '' then keep_dead(dead, row) end
 end
 
--- Entries of one person at a time: their inbox is written once.
+-- One person's entries at a time, so that their inbox is written once.
 local function take_entries(id, new)
   local lane = lane_of(id)
   local all = lane and first_entries(lane, function() return true end)

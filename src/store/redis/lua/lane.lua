@@ -1,13 +1,14 @@
 -- People's lanes. ROOT l ID (8 bytes) is one text, read by position:
---   format (1), state (1: letters of PLACES, or r, running), flags (1), since in ms (6), due in ms (6; 0: by no time),
+--   format (1), state (1: letters of PLACES, or r, running), flags (1), since in ms (6), due in ms (6; 0: never),
 --   entries (4), length of what follows up to the inbox (2): length of the source (1), source, key of the newest
---   delivery (16, by its flag), tag; then the inbox, of each entry: place (7), length (4), bytes.
--- Where it stands: in FRESH (list of since and ID), where it waits and is due since it came there; else in the set of
--- its state (by since), and with a time in DUE (by that). A lane that is leased: in LEASES (by the end), and in
--- LEASED: ID -> format (1), fence (7), since (6), number of the claim (7), worker. Parked also in ROOT t: TAG (by since).
+--   delivery (16, if its flag is set), tag; then the inbox, for each entry: place (7), length (4), bytes.
+-- Its place in the queue: in FRESH (a list of since and ID) if it waits and has been due since it was added; else in
+-- the set of its state (by since), and if it has a time, in DUE (by that). A leased lane is in LEASES (by the end), and
+-- in LEASED: ID -> format (1), fence (7), since (6), number of the claim (7), worker. A parked one is also in
+-- ROOT t: TAG (by since).
 local FORMAT, HEAD, HEAD_BYTES = 1, '>Bc1BI6I6I4I2', 21
 local PLACES = { i = IDLE, w = WAITING, h = HELD, s = SCHEDULED, n = INCOMPLETE, b = BLOCKED }
--- Flags. WAKES: a new entry makes it due. HAS_DEAD, HAS_DOCUMENT: there is one.
+-- Flags. WAKES: a new entry makes it due. HAS_DEAD, HAS_DOCUMENT: it has one.
 local WAKES, IS_FRESH, HAS_NEWEST, HAS_DEAD, HAS_DOCUMENT = 1, 2, 4, 8, 16
 local fresh, fresh_since, wakes, seq = {}, nil, false, nil
 
@@ -85,7 +86,7 @@ local function leave(lane)
   lane.tag = ''
 end
 
--- Whether FRESH, which is in order, takes more: a clock may be set back by a little (and a key be damaged).
+-- Whether FRESH may be appended to and stay in order: a clock may be set back a little (or a key be damaged).
 local function is_in_order()
   if not fresh_since then
     local last = try('LINDEX', FRESH, -1)
@@ -94,7 +95,7 @@ local function is_in_order()
   return now >= fresh_since
 end
 
--- Puts a lane into its new place in the queue: due then (0: at no time), parked under a tag or ''. Not saved yet.
+-- Puts a lane into its new place in the queue: due at a time (0: never), parked under a tag or ''. Not saved yet.
 local function stand(lane, state, due, tag)
   leave(lane)
   lane.state, lane.since, lane.due, lane.tag = state, now, due, tag
@@ -111,13 +112,13 @@ local function stand(lane, state, due, tag)
   if due > 0 then try('ZADD', DUE, int(due), lane.id) end
 end
 
--- `Lane::due_at`: waits for a worker, since then.
+-- `Lane::due_at`: it waits for a worker, since that time.
 local function make_due(lane, at)
   stand(lane, 'w', at, '')
   set(lane, WAKES, true)
 end
 
--- `Lane::released`: due, and since when it was where it was due already.
+-- `Lane::released`: due now, or since earlier if it was due already.
 local function release(lane)
   make_due(lane, lane.state ~= 'r' and lane.due > 0 and math.min(lane.due, now) or now)
 end
@@ -132,8 +133,8 @@ local function flush_fresh()
   fresh = {}
 end
 
--- The set in which all people of the same first 12 of 62 bits are, by the 50 others: a small set of numbers takes
--- 8 bytes for each.
+-- The set that holds all people whose numbers share the first 12 of 62 bits, by the other 50: in a small set of
+-- numbers, each takes 8 bytes.
 local function number_of(id)
   local high, low = struct.unpack('>I2I6', id)
   return ROOT .. 'n' .. int_format('%03x', math.floor(high / 4)), high % 4 * 281474976710656 + low
@@ -144,7 +145,7 @@ local function next_seq()
   return struct.pack('>I7', seq)
 end
 
--- Appends what `body` (length and bytes) says to the inbox.
+-- Appends an entry to the inbox; `body` is its length and bytes.
 local function append(lane, body)
   lane.entries = lane.entries + 1
   if is_woken(lane.state, lane.due, has(lane, WAKES)) then make_due(lane, now) end
@@ -152,7 +153,7 @@ local function append(lane, body)
   call('APPEND', lane.key, next_seq() .. body)
 end
 
--- The same for the person who has that lane, or will have it. `newest`: the key of the delivery or ''.
+-- The same for the person of that lane, who may be new. `newest`: the key of the delivery or ''.
 -- Answers the lane; false: it cannot be parsed.
 local function append_to(key, source, body, newest)
   local lane = read_lane(key)

@@ -1,4 +1,4 @@
--- The lane that a lease is of; nil: the lease is lost. Only the worker's own fence is compared: an expired lease
+-- The lane of a lease; nil: the lease is lost. Only the worker's own fence is compared: an expired lease
 -- is valid until another worker takes the lane over.
 local function leased_lane(key, fence)
   local lease = try('HGET', LEASED, string.sub(key, -8))
