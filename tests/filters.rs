@@ -144,8 +144,8 @@ fn ours(filter: &str) -> String {
         toml::from_str(&toml::to_string(&table).unwrap()).unwrap_or_else(|e| panic!("{filter}: {e}"));
     let source = SourceName::parse("hr").unwrap();
     let body = Bytes::from_static(RECORD.as_bytes());
-    let told = explain(&mapping, &source, &body, Charset::utf8(), Show { values: true });
-    let field = told.records[0].fields.iter().find(|field| field.field == "given_name").unwrap();
+    let explained = explain(&mapping, &source, &body, Charset::utf8(), Show { values: true });
+    let field = explained.records[0].fields.iter().find(|field| field.field == "given_name").unwrap();
     match (&field.value, field.json_type, field.problem.as_deref()) {
         (Some(value), _, _) => value.parse().map_or(value.clone(), |number: f64| number.to_string()),
         (None, Some(kind), _) if kind != "a fraction or a number beyond 64 bits" => {
@@ -190,8 +190,8 @@ fn a_filter_agrees_with_the_jq_tool() {
 fn run(place: &Path, arguments: &[&str]) -> (Output, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
     let output = command.env_clear().current_dir(place).args(arguments).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output, said)
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output, printed)
 }
 
 const PRESET: &str = r#"
@@ -241,21 +241,21 @@ secrets = ["a secret of 16 bytes or more"]
 "2-nobody.http" = ["ignored: condition other"]
 "#;
     fs::write(place.join("acme/expected.toml"), expected).unwrap();
-    let (tested, said) = run(place, &["presets", "test", "acme"]);
-    assert!(!tested.status.success(), "a failing filter is not a success: {said}");
-    assert!(said.contains("its jq filter fails on this record") && !said.contains("Cannot iterate"), "{said}");
+    let (tested, printed) = run(place, &["presets", "test", "acme"]);
+    assert!(!tested.status.success(), "a failing filter is not a success: {printed}");
+    assert!(printed.contains("its jq filter fails on this record") && !printed.contains("Cannot iterate"), "{printed}");
     fs::remove_file(place.join("acme/3-broken.http")).unwrap();
-    let (tested, said) = run(place, &["presets", "test", "acme"]);
-    assert!(tested.status.success() && said.contains("2 of 2"), "{said}");
+    let (tested, printed) = run(place, &["presets", "test", "acme"]);
+    assert!(tested.status.success() && printed.contains("2 of 2"), "{printed}");
 
     let source =
         "[[source]]\nname = \"acme\"\npreset_file = \"acme.toml\"\nsecrets = [\"a secret of 16 bytes or more\"]\n";
     fs::write(place.join("bridge.toml"), source).unwrap();
     let explain =
         ["--config", "bridge.toml", "explain", "--source", "acme", "--request", "acme/1-hire.http", "--values"];
-    let (explained, said) = run(place, &explain);
-    assert!(explained.status.success(), "{said}");
-    assert!(said.contains(".nick // .first") && said.contains("= \"King Lovelace\""), "{said}");
+    let (explained, printed) = run(place, &explain);
+    assert!(explained.status.success(), "{printed}");
+    assert!(printed.contains(".nick // .first") && printed.contains("= \"King Lovelace\""), "{printed}");
 }
 
 #[test]
@@ -270,9 +270,9 @@ fn a_refused_filter_or_table_is_named_by_file_and_key() {
         let source =
             "[[source]]\nname = \"acme\"\npreset_file = \"acme.toml\"\nsecrets = [\"a secret of 16 bytes or more\"]\n";
         fs::write(place.join("bridge.toml"), source).unwrap();
-        let (output, said) = run(place, &["--config", "bridge.toml", "check"]);
-        assert!(!output.status.success(), "{said}");
-        said
+        let (output, printed) = run(place, &["--config", "bridge.toml", "check"]);
+        assert!(!output.status.success(), "{printed}");
+        printed
     };
     for (mapping, problem) in [
         ("email = { jq = 'def f: f; f' }", "`def` is not allowed"),
@@ -280,12 +280,15 @@ fn a_refused_filter_or_table_is_named_by_file_and_key() {
         ("email = { jq = '$ENV.HOME' }", "is not allowed"),
         ("email = [{ jq = 'repeat(.)' }]", "`repeat/1` is not allowed"),
     ] {
-        let said = check(mapping);
-        assert!(said.contains(problem) && said.contains("acme.toml, line 6: `mapping.email"), "{mapping}: {said}");
+        let printed = check(mapping);
+        assert!(
+            printed.contains(problem) && printed.contains("acme.toml, line 6: `mapping.email"),
+            "{mapping}: {printed}"
+        );
     }
-    let said = check("only_if = [{ jq = 'input' }]");
-    assert!(said.contains("mapping.only_if") && said.contains("`input/0`"), "{said}");
+    let printed = check("only_if = [{ jq = 'input' }]");
+    assert!(printed.contains("mapping.only_if") && printed.contains("`input/0`"), "{printed}");
     let rows: String = (0..10_000).map(|n| format!("k{n}='v',")).collect();
-    let said = check(&format!("email = {{ path = '/mail', table = {{ {} }} }}", rows.trim_end_matches(',')));
-    assert!(said.contains("mapping.email") && said.contains("10000, and at most 1000"), "{said}");
+    let printed = check(&format!("email = {{ path = '/mail', table = {{ {} }} }}", rows.trim_end_matches(',')));
+    assert!(printed.contains("mapping.email") && printed.contains("10000, and at most 1000"), "{printed}");
 }

@@ -231,8 +231,8 @@ fn the_schema_accepts_every_preset_and_knows_exactly_its_keys() {
     let reference: toml::Table = reference.join("\n").parse().unwrap();
     for table in ["signature", "mapping"] {
         let known: std::collections::BTreeSet<_> = reference["source"][0][table].as_table().unwrap().keys().collect();
-        let told: std::collections::BTreeSet<_> =
+        let described: std::collections::BTreeSet<_> =
             schema["$defs"][table]["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(known, told, "[source.{table}] of config/scim-bridge.toml, and the schema");
+        assert_eq!(known, described, "[source.{table}] of config/scim-bridge.toml, and the schema");
     }
 }

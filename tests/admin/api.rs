@@ -136,36 +136,36 @@ async fn all_dead_letters_are_counted_and_not_a_page_of_them() {
 async fn a_job_is_shown_in_every_state() {
     let stage = Stage::set();
     let ids = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    let told = async |id: &str| stage.api("GET", &format!("/api/v1/jobs/{id}"), "").await.expect(200);
+    let job = async |id: &str| stage.api("GET", &format!("/api/v1/jobs/{id}"), "").await.expect(200);
     let (first, second) = (ids[0].to_string(), ids[1].to_string());
-    assert_eq!(told(&first).await["state"], "waiting");
-    assert_eq!(told(&first).await["event"], "hire");
+    assert_eq!(job(&first).await["state"], "waiting");
+    assert_eq!(job(&first).await["event"], "hire");
     let done = stage.finish_next().await;
     let (done, open) = if done.employee_id == "E-1" { (first, second) } else { (second, first) };
-    let ended = told(&done).await;
+    let ended = job(&done).await;
     assert_eq!((ended["state"].as_str(), ended["outcome"].as_str()), (Some("done"), Some("created")));
     stage.add_dead_letter(Code::ScimElsewhere, "").await;
-    assert_eq!(told(&open).await["state"], "dead");
+    assert_eq!(job(&open).await["state"], "dead");
     let unmapped = stage.accept_unmapped("hr", "what").await;
-    assert_eq!(told(&unmapped.to_string()).await["state"], "dead");
+    assert_eq!(job(&unmapped.to_string()).await["state"], "dead");
 }
 
 #[tokio::test]
 async fn open_jobs_are_listed_by_their_peoples_lanes() {
     let stage = Stage::set();
     stage.accept((0..5).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;
-    let mut told = Vec::new();
+    let mut listed = Vec::new();
     let mut after = String::new();
     loop {
         let page = stage.api("GET", &format!("/api/v1/jobs?limit=2{after}"), "").await.expect(200);
         let ids = page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned());
-        told.extend(ids);
+        listed.extend(ids);
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }
-    told.sort();
-    told.dedup();
-    assert_eq!(told.len(), 5);
+    listed.sort();
+    listed.dedup();
+    assert_eq!(listed.len(), 5);
 }
 
 #[tokio::test]
@@ -564,8 +564,8 @@ async fn a_404_gives_advice() {
         ("/api/v1/dead/00000000000000000000000000000001", "replayed or discarded"),
         ("/api/v1/roster/fetch?source=hr", "import --source"),
     ] {
-        let told = stage.api("GET", path, "").await.expect(404);
-        assert!(told["action"].as_str().unwrap().contains(action), "{path}: {told}");
+        let error = stage.api("GET", path, "").await.expect(404);
+        assert!(error["action"].as_str().unwrap().contains(action), "{path}: {error}");
     }
 }
 

@@ -330,7 +330,7 @@ async fn the_number_of_matches_is_exact_or_a_bound() {
     }
     stage.accept(vec![hire("X-1", "Grace", "Hopper")]).await;
     stage.add_dead_letter(Code::ScimElsewhere, "").await;
-    for (query, told) in [
+    for (query, count) in [
         ("", "2002 match"),
         ("code=MAP-FIELD", "2001 match"),
         ("source=hr", "2002 match"),
@@ -338,7 +338,7 @@ async fn the_number_of_matches_is_exact_or_a_bound() {
         ("code=MAP-FIELD&source=hr", "2000 or more match"),
         ("code=NONE", "There are none"),
     ] {
-        assert!(visitor.page(&format!("/dead?{query}")).await.contains(told), "{query}: {told}");
+        assert!(visitor.page(&format!("/dead?{query}")).await.contains(count), "{query}: {count}");
     }
 }
 

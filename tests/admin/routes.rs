@@ -67,10 +67,10 @@ fn target(path: &str) -> String {
 async fn without_a_token_only_the_login_is_visible() {
     let stage = Stage::set();
     let form = ("Content-Type", "application/x-www-form-urlencoded");
-    for (method, path, whom) in PAGES {
+    for (method, path, access) in PAGES {
         let answer = send(stage.address, method, &target(path), &[form], &FIELDS[1..]).await;
         let is_sent_to_log_in = (answer.status, answer.header("location")) == (303, Some("/login"));
-        assert_eq!(is_sent_to_log_in, whom != All, "{method} {path}: {}", answer.status);
+        assert_eq!(is_sent_to_log_in, access != All, "{method} {path}: {}", answer.status);
     }
 }
 
@@ -78,7 +78,7 @@ async fn without_a_token_only_the_login_is_visible() {
 async fn viewers_change_nothing_and_operators_may_do_everything() {
     let stage = Stage::set();
     for (token, may_write) in [(LOOKER, false), (TOKEN, true)] {
-        for (method, path, whom) in PAGES {
+        for (method, path, access) in PAGES {
             // A stream never ends: `events.rs` tests it.
             if path == "/events" || path == "/login" {
                 continue;
@@ -92,7 +92,7 @@ async fn viewers_change_nothing_and_operators_may_do_everything() {
             let is_kept_out = answer.status == 403 || answer.header("location") == Some("/login") && path != "/logout";
             assert_eq!(
                 is_kept_out,
-                whom == Writers && !may_write,
+                access == Writers && !may_write,
                 "{method} {path}: {} {}",
                 answer.status,
                 answer.body

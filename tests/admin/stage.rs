@@ -230,7 +230,7 @@ impl Stage {
             note: Note::Called {
                 operation: Operation::Create,
                 status,
-                meaning: "told by the test".to_owned(),
+                meaning: "set by the test".to_owned(),
                 ms: 7,
                 detail: Some("This person is already a member.".to_owned()),
             },

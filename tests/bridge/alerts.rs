@@ -34,8 +34,8 @@ impl Received {
 
     /// `opened HOLD-KEY`, …
     pub(crate) fn changes(&self) -> Vec<String> {
-        let told = self.json();
-        let problems = told["data"]["problems"].as_array().unwrap().clone();
+        let message = self.json();
+        let problems = message["data"]["problems"].as_array().unwrap().clone();
         let of =
             |problem: &Value| format!("{} {}", problem["change"].as_str().unwrap(), problem["code"].as_str().unwrap());
         problems.iter().map(of).collect()
@@ -196,9 +196,9 @@ async fn a_stopped_worker_is_reported_by_the_processes_left_and_by_one_at_a_time
     receiver.until(&intake, has("opened MAP-FIELD")).await;
     // All three processes see the problem; one of them reports it, once.
     each_has_judged_again(&intake).await;
-    let told =
+    let times =
         |all: &[Received], change: &str| all.iter().filter(|one| one.changes().contains(&change.to_owned())).count();
-    assert_eq!(told(&receiver.all(), "opened MAP-FIELD"), 1, "{:#?}", receiver.all());
+    assert_eq!(times(&receiver.all(), "opened MAP-FIELD"), 1, "{:#?}", receiver.all());
     for worker in workers {
         worker.signal(Signal::KILL);
         worker.ended();
@@ -207,7 +207,7 @@ async fn a_stopped_worker_is_reported_by_the_processes_left_and_by_one_at_a_time
     let all = receiver.until(&intake, has("opened WORK-NOBODY")).await;
     // Missed after 20 s, reported 30 s later.
     assert!(killed_at.elapsed() < std::time::Duration::from_secs(50), "{:?}", killed_at.elapsed());
-    assert_eq!((told(&all, "opened WORK-NOBODY"), told(&all, "opened MAP-FIELD")), (1, 1), "{all:#?}");
+    assert_eq!((times(&all, "opened WORK-NOBODY"), times(&all, "opened MAP-FIELD")), (1, 1), "{all:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,14 +244,14 @@ fn alerts_that_cannot_be_sent_are_refused_with_the_wrong_key_named() {
     ] {
         let home = Home::new(&sim, &format!("[[alert]]\n{alert}\n"));
         let output = home.command(&["check"]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(64), "{alert}: {said}");
-        assert!(said.contains(key) && said.contains(word), "{alert}: {said}");
-        assert!(!said.contains("not base64 at all"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(64), "{alert}: {printed}");
+        assert!(printed.contains(key) && printed.contains(word), "{alert}: {printed}");
+        assert!(!printed.contains("not base64 at all"), "{printed}");
     }
     let home = Home::new(&sim, "[[alert]]\nurl = \"http://alerts.internal/a\"\nformat = \"slack\"\n");
     let output = home.command(&["check"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("plain http") && said.contains("server.admin_url"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("plain http") && printed.contains("server.admin_url"), "{printed}");
 }

@@ -21,10 +21,10 @@ fn json(output: &Output) -> Value {
 #[test]
 fn the_demo_succeeds_and_says_what_happened_to_everybody() {
     let output = Command::new(env!("CARGO_BIN_EXE_scim-bridge")).arg("demo").output().unwrap();
-    let said = text(&output);
-    assert!(output.status.success(), "{said}");
+    let printed = text(&output);
+    assert!(output.status.success(), "{printed}");
     for line in ["Ada King", "SCIM-409-ELSEWHERE", "duplicate", "401", "Katherine Johnson", "0 over Postman's limits"] {
-        assert!(said.contains(line), "{line} is missing:\n{said}");
+        assert!(printed.contains(line), "{line} is missing:\n{printed}");
     }
     let output = Command::new(env!("CARGO_BIN_EXE_scim-bridge")).args(["demo", "--json"]).output().unwrap();
     let report = json(&output);
@@ -39,15 +39,15 @@ fn the_stand_in_does_not_print_its_key() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
         command.args(["postman-sim", "--listen", "127.0.0.1:0", "--key", key]).args(format);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        let mut told = BufReader::new(child.stdout.take().unwrap());
+        let mut printed = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
         // It prints everything when it is ready, and nothing more until it ends.
-        assert_ne!(told.read_line(&mut said).unwrap(), 0);
+        assert_ne!(stdout.read_line(&mut printed).unwrap(), 0);
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-        told.read_to_string(&mut said).unwrap();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        stdout.read_to_string(&mut printed).unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
         assert!(child.wait().unwrap().success());
-        assert!(said.contains("/scim/v2") && !said.contains(key), "{said}");
+        assert!(printed.contains("/scim/v2") && !printed.contains(key), "{printed}");
     }
 }
 
@@ -60,9 +60,9 @@ fn wrong_arguments_and_wrong_configuration_have_exit_codes_of_their_own() {
     for command in [&["check"][..], &["serve"], &["status"]] {
         let output = wrong.command(command).output().unwrap();
         assert_eq!(output.status.code(), Some(64), "{}", text(&output));
-        let said = text(&output);
+        let printed = text(&output);
         for key in ["server.listen", "server.listen_port", "worker.concurrency"] {
-            assert!(said.contains(key), "{key} is missing:\n{said}");
+            assert!(printed.contains(key), "{key} is missing:\n{printed}");
         }
     }
     let output = wrong.command(&["check", "--json"]).output().unwrap();
@@ -101,14 +101,17 @@ fn check_fails_if_all_secrets_have_expired_or_one_is_a_variables_name() {
         (output.status.code(), text(&output))
     };
     let expired = format!("{{ value = '{SECRET}', not_after = '2020-01-01T00:00:00Z' }}");
-    let (code, said) = with(&expired);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("FAIL") && said.contains("source `hr`: the last one expired at 2020-01-01"), "{said}");
-    let (code, said) = with(&format!("{expired}, '{SECRET}'"));
-    assert_eq!(code, Some(0), "one of them is valid: {said}");
-    let (code, said) = with("'${HR_SECRET_OF_MINE}'");
-    assert_eq!(code, Some(64), "{said}");
-    assert!(said.contains("source[0].secrets[0]") && said.contains("env = \"HR_SECRET_OF_MINE\""), "{said}");
+    let (code, printed) = with(&expired);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(
+        printed.contains("FAIL") && printed.contains("source `hr`: the last one expired at 2020-01-01"),
+        "{printed}"
+    );
+    let (code, printed) = with(&format!("{expired}, '{SECRET}'"));
+    assert_eq!(code, Some(0), "one of them is valid: {printed}");
+    let (code, printed) = with("'${HR_SECRET_OF_MINE}'");
+    assert_eq!(code, Some(64), "{printed}");
+    assert!(printed.contains("source[0].secrets[0]") && printed.contains("env = \"HR_SECRET_OF_MINE\""), "{printed}");
 }
 
 /// `serve` does not start with these, so `check` must not pass them.
@@ -215,10 +218,10 @@ fn a_delivery_is_explained_from_every_form_in_which_it_may_be_captured() {
         command.env_clear().current_dir(home.path()).args(arguments).output().unwrap()
     };
     for (name, text, more) in [("a.http", &raw, &[][..]), ("a.txt", &curl, &[]), ("a.har", &har, &["--entry", "1"])] {
-        let told = explain(name, text, more);
-        assert!(told.status.success(), "{name}: {}", self::text(&told));
-        assert!(self::text(&told).contains("=> leave of hr/E-7"), "{name}: {}", self::text(&told));
-        assert!(self::text(&told).contains("also has: /data/team"), "{name}: {}", self::text(&told));
+        let output = explain(name, text, more);
+        assert!(output.status.success(), "{name}: {}", self::text(&output));
+        assert!(self::text(&output).contains("=> leave of hr/E-7"), "{name}: {}", self::text(&output));
+        assert!(self::text(&output).contains("also has: /data/team"), "{name}: {}", self::text(&output));
     }
     let both = explain("a.har", &har, &["--json"]);
     assert_eq!(both.status.code(), Some(1), "the second one is not signed like that");
@@ -334,10 +337,10 @@ fn the_environment_alone_is_configuration_enough() {
         .arg("check")
         .output()
         .unwrap();
-    let said = text(&output);
-    assert!(said.contains("ok   configuration  sources: hr"), "{said}");
-    assert!(said.contains("FAIL postman"), "{said}");
-    assert!(!said.contains(SECRET));
+    let printed = text(&output);
+    assert!(printed.contains("ok   configuration  sources: hr"), "{printed}");
+    assert!(printed.contains("FAIL postman"), "{printed}");
+    assert!(!printed.contains(SECRET));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

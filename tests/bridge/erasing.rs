@@ -48,7 +48,7 @@ fn found(folder: &Path) -> Vec<String> {
 /// erases the person.
 async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
     let client = http();
-    let said = async |id: &str, body: &str| {
+    let send = async |id: &str, body: &str| {
         assert_eq!(post(&client, &bridge.listen, id, body).await.unwrap().0, 200, "{id}");
     };
     let run = |arguments: &[&str]| {
@@ -56,18 +56,18 @@ async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
     };
     assert!(run(&["capture", "on", "--source", "hr", "--keep", "50"]).status.success());
     until("something is captured", async || {
-        said("before", &payload("employee.hired", "E-0", "Ada", "Lovelace")).await;
+        send("before", &payload("employee.hired", "E-0", "Ada", "Lovelace")).await;
         !bridge.api("/api/v1/captures").await["captures"].as_array().unwrap().is_empty()
     })
     .await;
     for n in 0..60 {
-        said(&format!("other-{n}"), &payload("employee.hired", &format!("E-{n}"), "Ada", "Lovelace")).await;
+        send(&format!("other-{n}"), &payload("employee.hired", &format!("E-{n}"), "Ada", "Lovelace")).await;
         if n == 30 {
             let hire = payload("employee.hired", "xylophon", "Zerlinda", "Quartzheimer");
-            said("hire", &hire).await;
-            said("rename", &hire.replace("hired", "renamed").replace("Zerlinda", "Perpetua")).await;
-            said("moved", &hire.replace("hired", "renamed").replace("@example", "@mail.example")).await;
-            said("broken", &hire.replace("@example.com", "#example.com")).await;
+            send("hire", &hire).await;
+            send("rename", &hire.replace("hired", "renamed").replace("Zerlinda", "Perpetua")).await;
+            send("moved", &hire.replace("hired", "renamed").replace("@example", "@mail.example")).await;
+            send("broken", &hire.replace("@example.com", "#example.com")).await;
         }
     }
     bridge.settled().await;

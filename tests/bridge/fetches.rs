@@ -55,7 +55,7 @@ impl Stage {
         command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &self.bridge.admin).output().unwrap()
     }
 
-    fn said(&self, arguments: &[&str]) -> Value {
+    fn ran(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
         let texts = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{texts:?}\n{}", self.bridge.log());
@@ -63,7 +63,7 @@ impl Stage {
     }
 
     fn fetch(&self) -> Value {
-        self.said(&["import", "--source", "hr", "--fetch"])
+        self.ran(&["import", "--source", "hr", "--fetch"])
     }
 
     /// The error of a fetch that must fail.
@@ -117,9 +117,9 @@ async fn every_listing_system_brings_its_people_into_the_team() {
         let imported = stage.fetch();
         assert_eq!((&imported["rows"], &imported["staged"]), (&json!(6), &json!(6)), "{preset}: {imported}");
         assert_eq!(stage.team(), Vec::<String>::new(), "{preset}: no calls before it is applied");
-        let plan = stage.said(&["plan"]);
+        let plan = stage.ran(&["plan"]);
         assert_eq!(plan["create"].as_array().unwrap().len(), 5, "{preset}: {plan}");
-        stage.said(&["apply", "--yes"]);
+        stage.ran(&["apply", "--yes"]);
         stage.bridge.settled().await;
         let expected: Vec<_> = (0..5).map(|n| format!("{} No{n} true", email(n))).collect();
         assert_eq!(stage.team(), expected, "{preset}");
@@ -134,7 +134,7 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
     stage.postman.add_member(serde_json::from_value::<Person>(stranger).unwrap());
     stage.put(0..6);
     stage.fetch();
-    stage.said(&["apply", "--yes"]);
+    stage.ran(&["apply", "--yes"]);
     stage.bridge.settled().await;
     let team = stage.team();
     assert_eq!(team.len(), 7);
@@ -161,11 +161,11 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
         for fault in faults {
             stage.hr.order(fault, 1);
         }
-        let told = stage.refused(&[]);
-        assert!(told.contains(expected) && told.contains("nothing is staged"), "{expected}: {told}");
+        let error = stage.refused(&[]);
+        assert!(error.contains(expected) && error.contains("nothing is staged"), "{expected}: {error}");
         stage.hr.clear_faults();
         assert_eq!(stage.problems(), ["ROSTER-UNLISTED"], "{expected}");
-        let plan = stage.said(&["plan", "--strangers", "deactivate"]);
+        let plan = stage.ran(&["plan", "--strangers", "deactivate"]);
         assert_eq!(plan["deactivate"], json!([]), "{expected}: {plan}");
         let applied = stage.run(&["apply", "--yes", "--strangers", "deactivate"]);
         assert_eq!(applied.status.code(), Some(1), "{expected}: {applied:?}");
@@ -178,7 +178,7 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
     stage.hr.order(HrFault::Status(429, vec![("retry-after", "1".to_owned())]), 1);
     assert_eq!(stage.fetch()["staged"], 6);
     assert_eq!(stage.problems(), Vec::<String>::new());
-    let plan = stage.said(&["plan", "--strangers", "deactivate"]);
+    let plan = stage.ran(&["plan", "--strangers", "deactivate"]);
     assert_eq!(plan["deactivate"].as_array().unwrap().len(), 1, "{plan}");
 }
 
@@ -200,10 +200,10 @@ async fn a_list_that_changes_during_the_read_is_read_again_and_is_never_complete
     for fault in again.iter().cycle().take(6) {
         stage.hr.order(fault.clone(), 1);
     }
-    let told = stage.refused(&[]);
-    assert!(told.contains("FETCH-LIST: a page repeats somebody from an earlier page"), "{told}");
+    let error = stage.refused(&[]);
+    assert!(error.contains("FETCH-LIST: a page repeats somebody from an earlier page"), "{error}");
     assert_eq!(stage.problems(), ["ROSTER-UNLISTED"]);
-    stage.said(&["plan"]);
+    stage.ran(&["plan"]);
     let applied = stage.run(&["apply", "--yes", "--strangers", "deactivate"]);
     assert_eq!(applied.status.code(), Some(1), "{applied:?}");
 }
@@ -212,9 +212,9 @@ async fn a_list_that_changes_during_the_read_is_read_again_and_is_never_complete
 async fn a_hold_in_the_middle_of_a_list_is_waited_for() {
     let stage = Stage::new("deel");
     stage.put(0..4);
-    stage.said(&["hold", "set", "--scope", "fetch:hr"]);
+    stage.ran(&["hold", "set", "--scope", "fetch:hr"]);
     assert!(stage.refused(&[]).contains("HOLD-FETCH"), "the command fails immediately");
-    stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
+    stage.ran(&["hold", "lift", "--scope", "fetch:hr"]);
     let reads = stage.hr.reads();
     // Slow enough that the hold is set before the page arrives.
     stage.hr.order(HrFault::Slow(3_000), 1);
@@ -222,10 +222,10 @@ async fn a_hold_in_the_middle_of_a_list_is_waited_for() {
     command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &stage.bridge.admin).stdout(std::process::Stdio::piped());
     let import = command.spawn().unwrap();
     until("a page is read", async || stage.hr.reads() > reads).await;
-    stage.said(&["hold", "set", "--scope", "fetch:hr"]);
+    stage.ran(&["hold", "set", "--scope", "fetch:hr"]);
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     assert_eq!(stage.hr.reads(), reads + 1, "no requests while it is held");
-    stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
+    stage.ran(&["hold", "lift", "--scope", "fetch:hr"]);
     let output = import.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let imported: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -237,7 +237,7 @@ async fn bad_rows_are_named_and_only_changed_people_are_staged() {
     let stage = Stage::new("kombo");
     stage.put(0..3);
     assert_eq!(stage.fetch()["staged"], 3);
-    stage.said(&["apply", "--yes"]);
+    stage.ran(&["apply", "--yes"]);
     stage.bridge.settled().await;
 
     let changed = json!({"data": {"results": [
@@ -246,14 +246,14 @@ async fn bad_rows_are_named_and_only_changed_people_are_staged() {
         {"first_name": "No", "last_name": "Id"},
     ], "next": null}});
     stage.hr.order(HrFault::Body("application/json", changed.to_string()), 1);
-    let imported = stage.said(&["import", "--source", "hr", "--fetch", "--since", "2026-11-01"]);
+    let imported = stage.ran(&["import", "--source", "hr", "--fetch", "--since", "2026-11-01"]);
     assert_eq!((&imported["rows"], &imported["staged"]), (&json!(3), &json!(1)), "{imported}");
     let refused = imported["refused"].as_array().unwrap();
     assert_eq!((&refused[0]["row"], &refused[1]["row"]), (&json!(2), &json!(3)));
     assert!(refused[0]["reason"].as_str().unwrap().starts_with("status:"), "{refused:?}");
     assert!(refused[1]["reason"].as_str().unwrap().contains("employee_id"), "{refused:?}");
     assert!(stage.hr.journal().last().unwrap().target.contains("updated_after=2026-11-01T00%3A00%3A00Z"));
-    stage.said(&["apply", "--yes"]);
+    stage.ran(&["apply", "--yes"]);
     stage.bridge.settled().await;
     assert_eq!(stage.team(), ["p0@example.com No0 true", "p1@example.com King true", "p2@example.com No2 true"]);
 }
@@ -261,11 +261,11 @@ async fn bad_rows_are_named_and_only_changed_people_are_staged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_system_without_a_list_gets_the_advice_to_export_a_file() {
     let stage = Stage::new("lever");
-    let told = stage.refused(&[]);
-    assert!(told.contains("cannot be listed") && told.contains("--file"), "{told}");
+    let error = stage.refused(&[]);
+    assert!(error.contains("cannot be listed") && error.contains("--file"), "{error}");
     let stage = Stage::new("deel");
-    let told = stage.refused(&["--since", "2026-11-01"]);
-    assert!(told.contains("leave `--since` away"), "{told}");
+    let error = stage.refused(&["--since", "2026-11-01"]);
+    assert!(error.contains("leave `--since` away"), "{error}");
     let neither = stage.run(&["import", "--source", "hr"]);
     assert_eq!(neither.status.code(), Some(2), "{neither:?}");
 }

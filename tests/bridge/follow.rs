@@ -77,15 +77,15 @@ async fn following_a_dead_letter_fails_with_its_code_and_advice() {
     assert_eq!(json(&unmapped)["jobs"][0]["code"], "MAP-FIELD");
 
     fs::write(home.path().join("hire.json"), payload("employee.hired", "E-1", "Ada", "Lovelace")).unwrap();
-    let said = home
+    let printed = home
         .command(&["send", "--source", "hr", "--file", "hire.json", "--follow"])
         .env("SCIM_BRIDGE__SERVER__LISTEN", &bridge.listen)
         .env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&said.stdout);
-    assert!(said.contains("hire of hr/E-1 dead: SCIM-409-ELSEWHERE"), "{said}");
-    assert!(said.contains("what to do:"), "{said}");
+    let printed = String::from_utf8_lossy(&printed.stdout);
+    assert!(printed.contains("hire of hr/E-1 dead: SCIM-409-ELSEWHERE"), "{printed}");
+    assert!(printed.contains("what to do:"), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

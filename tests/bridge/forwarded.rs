@@ -29,11 +29,11 @@ async fn a_source_is_bound_to_addresses_named_by_trusted_proxies() {
         let refused = eventually(async || {
             let mut status = home.command(&["status", "--json"]);
             let output = status.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap();
-            let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-            let problems = told["problems"].as_array().unwrap();
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let problems = report["problems"].as_array().unwrap();
             let refused = problems.iter().find(|problem| problem["code"] == "SOURCE-REFUSED");
             assert!(refused.is_none() || output.status.code() == Some(3), "{output:?}");
-            refused.filter(|refused| refused["count"] == 2).cloned().ok_or_else(|| format!("{trust}: {told}"))
+            refused.filter(|refused| refused["count"] == 2).cloned().ok_or_else(|| format!("{trust}: {report}"))
         })
         .await;
         let text = refused.to_string();

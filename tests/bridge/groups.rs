@@ -16,7 +16,7 @@ const GROUPS: &str = "
     fact = 'department'
 ";
 
-async fn tell(bridge: &Bridge, n: u32, kind: &str, employee: &str, department: Option<&str>) {
+async fn send(bridge: &Bridge, n: u32, kind: &str, employee: &str, department: Option<&str>) {
     let mut data = json!({
         "employee_id": employee,
         "email": format!("{}@example.com", employee.to_lowercase()),
@@ -65,14 +65,14 @@ async fn people_follow_their_department_even_many_at_once() {
     let bridge = home.serve();
     let people: Vec<String> = (10..40).map(|n| format!("E-{n}")).collect();
     for (n, employee) in (0_u32..).zip(&people) {
-        tell(&bridge, n, "employee.hired", employee, Some("Engineering")).await;
+        send(&bridge, n, "employee.hired", employee, Some("Engineering")).await;
     }
     bridge.settled().await;
     let all: Vec<String> = people.iter().map(|employee| employee.to_lowercase()).collect();
     assert_eq!(groups(&sim).await, [("Engineering".to_owned(), all.clone())], "one group, and everybody in it");
-    tell(&bridge, 100, "employee.updated", "E-10", Some("Sales")).await;
-    tell(&bridge, 101, "employee.updated", "E-11", None).await;
-    tell(&bridge, 102, "employee.left", "E-12", None).await;
+    send(&bridge, 100, "employee.updated", "E-10", Some("Sales")).await;
+    send(&bridge, 101, "employee.updated", "E-11", None).await;
+    send(&bridge, 102, "employee.left", "E-12", None).await;
     bridge.settled().await;
     let rest: Vec<&str> = all.iter().map(String::as_str).filter(|who| !matches!(*who, "e-10" | "e-12")).collect();
     assert_eq!(groups(&sim).await, [group("Engineering", &rest), group("Sales", &["e-10"])]);
@@ -81,6 +81,6 @@ async fn people_follow_their_department_even_many_at_once() {
         (&person["groups"], &person["record"]["facts"]["department"]["values"]),
         (&json!(["Sales"]), &json!(["Sales"]))
     );
-    let told = bridge.api("/api/v1/status").await;
-    assert_eq!(told["problems"], json!([]), "{told}");
+    let status = bridge.api("/api/v1/status").await;
+    assert_eq!(status["problems"], json!([]), "{status}");
 }

@@ -64,8 +64,8 @@ fn without_a_server_it_fails_and_says_what_to_check() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = healthcheck(&closed.to_string(), &[]);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("cannot be reached") && said.contains("what to do:"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("cannot be reached") && printed.contains("what to do:"), "{printed}");
     assert_eq!(healthcheck("nowhere", &[]).status.code(), Some(64));
 }
 

@@ -59,9 +59,9 @@ async fn a_stalled_log_reader_stops_nothing_and_dropped_lines_are_counted() {
 fn a_process_that_cannot_start_ends_even_if_nobody_reads_its_log() {
     let home = Home::at("http://127.0.0.1:9/scim/v2", "");
     let (_reader, writer) = std::io::pipe().unwrap();
-    let (mut full, (told, is_full)) = (writer.try_clone().unwrap(), std::sync::mpsc::channel());
+    let (mut full, (writes, is_full)) = (writer.try_clone().unwrap(), std::sync::mpsc::channel());
     // The pipe is full and stays full.
-    std::thread::spawn(move || while full.write_all(&[b'x'; 4096]).is_ok() && told.send(()).is_ok() {});
+    std::thread::spawn(move || while full.write_all(&[b'x'; 4096]).is_ok() && writes.send(()).is_ok() {});
     while is_full.recv_timeout(Duration::from_millis(500)).is_ok() {}
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let _taken = TcpListener::bind(&taken).unwrap();

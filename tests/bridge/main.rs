@@ -65,10 +65,10 @@ mod store_trouble;
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 mod supervision;
 #[cfg(test)]
-mod told;
-#[cfg(test)]
 #[cfg(feature = "otlp")]
 mod traces;
+#[cfg(test)]
+mod unusable;
 #[cfg(test)]
 #[path = "../chaos/words.rs"]
 mod words;

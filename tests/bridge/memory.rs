@@ -161,8 +161,8 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
 fn talkative_target(row: &'static str, at_once: usize) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
-    let told = Arc::new(AtomicUsize::new(0));
-    let (asked, answered) = (Arc::new(AtomicUsize::new(0)), told.clone());
+    let replies = Arc::new(AtomicUsize::new(0));
+    let (asked, answered) = (Arc::new(AtomicUsize::new(0)), replies.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (asked, answered) = (asked.clone(), answered.clone());
@@ -170,7 +170,7 @@ fn talkative_target(row: &'static str, at_once: usize) -> (String, Arc<AtomicUsi
             std::thread::spawn(move || answer(stream.unwrap(), row, at_once, &asked, &answered));
         }
     });
-    (url, told)
+    (url, replies)
 }
 
 fn answer(
@@ -222,7 +222,7 @@ fn answer(
 async fn eight_replies_of_4_mib_at_once_stay_under_128_mib_above_idle() {
     const REPLIES: usize = 8;
     for row in [r#"{"":0},"#, r#"{"id":1,"userName":"bob@example.com"},"#] {
-        let (url, told) = talkative_target(row, REPLIES);
+        let (url, replies) = talkative_target(row, REPLIES);
         let home = Home::at(&url, "[postman]\ntimeout_s = 280\n[worker]\nlease_s = 300\nconcurrency = 8");
         let bridge = home.serve();
         let idle = resident_mib(&bridge);
@@ -230,7 +230,7 @@ async fn eight_replies_of_4_mib_at_once_stay_under_128_mib_above_idle() {
             assert!(is_taken(&bridge, &format!("E-{n}")).await);
         }
         until("all replies are sent and read", async || {
-            told.load(Ordering::SeqCst) >= REPLIES && bridge.jobs(&["running"]).await == 0
+            replies.load(Ordering::SeqCst) >= REPLIES && bridge.jobs(&["running"]).await == 0
         })
         .await;
         let peak = peak_mib(&bridge);

@@ -35,14 +35,14 @@ fn copy(home: &Home, from: &str, to: &str, more: &[&str]) -> Output {
     home.command(&arguments).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// The report of a copy that succeeded.
 fn copied(home: &Home, from: &str, to: &str, more: &[&str]) -> Value {
     let output = copy(home, from, to, more);
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["ok"], true);
     report
@@ -101,7 +101,7 @@ async fn a_growing_company_takes_everything_to_redis() {
     until("all is held", is_held).await;
     let refused = copy(&home, &old, &new, &[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(said(&refused).contains("in use"), "the store is being served");
+    assert!(printed(&refused).contains("in use"), "the store is being served");
     stop(bridge);
 
     let counted = copied(&home, &old, &new, &["--dry-run"]);
@@ -145,10 +145,10 @@ async fn a_growing_company_takes_everything_to_redis() {
     the_newest_facts_took_effect_once(&sim, &accepted);
 
     // A second copy fails, both while the new bridge runs and afterwards.
-    assert!(said(&copy(&home, &old, &new, &[])).contains("in use"));
+    assert!(printed(&copy(&home, &old, &new, &[])).contains("in use"));
     stop(bridge);
     let refused = copy(&home, &old, &new, &[]);
-    assert!(!refused.status.success() && said(&refused).contains("was served since"), "{}", said(&refused));
+    assert!(!refused.status.success() && printed(&refused).contains("was served since"), "{}", printed(&refused));
     the_newest_facts_took_effect_once(&sim, &accepted);
 
     // As a backup: the source may continue.
@@ -179,12 +179,12 @@ async fn a_backup_is_taken_while_serving_and_is_a_complete_store() {
     let file = restored.join("store.db");
     let backup = || home.command(&["store", "backup", "--json", file.to_str().unwrap()]).output().unwrap();
     let taken = backup();
-    assert!(taken.status.success(), "{}", said(&taken));
+    assert!(taken.status.success(), "{}", printed(&taken));
     let report: Value = serde_json::from_slice(&taken.stdout).unwrap();
     assert_eq!(report["bytes"].as_u64().unwrap(), std::fs::metadata(&file).unwrap().len());
     let again = backup();
     assert_eq!(again.status.code(), Some(1));
-    assert!(said(&again).contains("is there already"), "{}", said(&again));
+    assert!(printed(&again).contains("is there already"), "{}", printed(&again));
     // The disk is lost, with everything since the backup.
     bridge.signal(Signal::KILL);
     bridge.ended();
@@ -198,7 +198,7 @@ async fn a_backup_is_taken_while_serving_and_is_a_complete_store() {
     let mut of_redis = home.command(&["store", "backup", "elsewhere"]);
     let of_redis = of_redis.env("SCIM_BRIDGE__STORE__URL", "redis://127.0.0.1:9").output().unwrap();
     assert_eq!(of_redis.status.code(), Some(1));
-    assert!(said(&of_redis).contains("docs/redis.md"), "{}", said(&of_redis));
+    assert!(printed(&of_redis).contains("docs/redis.md"), "{}", printed(&of_redis));
 }
 
 fn open(home: &Home, url: &str) -> Arc<dyn Transfer> {
@@ -385,19 +385,23 @@ fn an_invalid_or_identical_store_is_refused_without_showing_a_secret() {
     let (old, url) = (embedded(&home), redis.url());
     let nothing_there = copy(&home, &old, &url, &[]);
     assert_eq!(nothing_there.status.code(), Some(1));
-    assert!(said(&nothing_there).contains("no store in this directory"), "{}", said(&nothing_there));
+    assert!(printed(&nothing_there).contains("no store in this directory"), "{}", printed(&nothing_there));
     assert!(!home.path().join("data").exists(), "none is made");
     let empty = copy(&home, &url, &old, &["--dry-run"]);
-    assert!(said(&empty).contains("there is nothing in the store"), "{}", said(&empty));
+    assert!(printed(&empty).contains("there is nothing in the store"), "{}", printed(&empty));
     assert!(!home.path().join("data").exists(), "none is made");
     let wrong = copy(&home, "redis://user:tell-nobody@host:port", &url, &[]);
-    assert!(said(&wrong).contains("--from") && !said(&wrong).contains("tell-nobody"), "{}", said(&wrong));
+    assert!(printed(&wrong).contains("--from") && !printed(&wrong).contains("tell-nobody"), "{}", printed(&wrong));
     let login = url.replace("redis://", "redis://user:tell-nobody@");
     let refused = copy(&home, &login, &old, &[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(said(&refused).contains("STORE-AUTH") && !said(&refused).contains("tell-nobody"), "{}", said(&refused));
+    assert!(
+        printed(&refused).contains("STORE-AUTH") && !printed(&refused).contains("tell-nobody"),
+        "{}",
+        printed(&refused)
+    );
     // Another prefix is another store.
     let other = copy(&home, &url, &url, &["--to-prefix", "other"]);
-    assert!(said(&other).contains("there is nothing"), "{}", said(&other));
+    assert!(printed(&other).contains("there is nothing"), "{}", printed(&other));
     assert_eq!(home.command(&["store", "copy", "--from", &url]).output().unwrap().status.code(), Some(2));
 }

@@ -23,8 +23,8 @@ async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
         let rename = payload("employee.renamed", &person, "Perpetua", family);
         let moved = rename.replace("@example.com", ".wolpertinger@example.com");
         let leave = json!({ "type": "employee.left", "data": { "employee_id": person } }).to_string();
-        for (said, body) in [hire.clone(), rename, moved, leave, hire].iter().enumerate() {
-            let (status, _) = post(&client, &bridge.listen, &format!("{person}-{said}"), body).await.unwrap();
+        for (event, body) in [hire.clone(), rename, moved, leave, hire].iter().enumerate() {
+            let (status, _) = post(&client, &bridge.listen, &format!("{person}-{event}"), body).await.unwrap();
             assert_eq!(status, 200);
         }
     }

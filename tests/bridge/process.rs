@@ -145,14 +145,14 @@ impl Home {
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (told, serving) = std::sync::mpsc::channel();
+        let (addresses, serving) = std::sync::mpsc::channel();
         let kept = log.clone();
         let reader = std::thread::spawn(move || {
             for line in stderr.lines() {
                 let Ok(line) = line else { return };
                 let parsed: Value = serde_json::from_str(&line).unwrap_or_default();
                 if parsed["message"] == "serving" {
-                    let _ = told.send(parsed);
+                    let _ = addresses.send(parsed);
                 }
                 let mut log = kept.lock().unwrap();
                 log.push_str(&line);
@@ -240,12 +240,12 @@ impl Bridge {
 
     /// The admin API's answer to a GET.
     pub(crate) async fn api(&self, path: &str) -> Value {
-        self.api_if_told(path).await.unwrap_or_else(|| panic!("{path}: the store is away"))
+        self.api_if_answered(path).await.unwrap_or_else(|| panic!("{path}: the store is away"))
     }
 
     /// The same; none while its store cannot be reached. Versions before 0.2 do not say whether the store could be
     /// read.
-    async fn api_if_told(&self, path: &str) -> Option<Value> {
+    async fn api_if_answered(&self, path: &str) -> Option<Value> {
         let request = http().get(format!("http://{}{path}", self.admin)).bearer_auth(&self.token);
         let response = request.send().await.unwrap();
         if response.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE {
@@ -277,14 +277,14 @@ impl Bridge {
 
     /// How many people with open jobs are in certain states; `dead`: how many dead letters there are.
     pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
-        self.jobs_if_told(states).await.expect("the store is there")
+        self.jobs_if_known(states).await.expect("the store is there")
     }
 
     /// The same; none while its store cannot be reached. Versions before 0.2 do not say whether the store could be
     /// read.
-    pub(crate) async fn jobs_if_told(&self, states: &[&str]) -> Option<u64> {
-        let told = self.api_if_told("/api/v1/status").await.filter(|told| told["readable"] != false)?;
-        Some(states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum())
+    pub(crate) async fn jobs_if_known(&self, states: &[&str]) -> Option<u64> {
+        let status = self.api_if_answered("/api/v1/status").await.filter(|status| status["readable"] != false)?;
+        Some(states.iter().map(|state| status["jobs"][state].as_u64().unwrap()).sum())
     }
 
     /// Waits until this many people are in a state and nobody is being worked on.

@@ -11,7 +11,7 @@ use crate::redis_server::RedisServer;
 fn lines(bridge: &Bridge, message: &str) -> Vec<Value> {
     let log = bridge.log();
     let all = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    all.filter(|line| line["message"].as_str().is_some_and(|told| told.starts_with(message))).collect()
+    all.filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with(message))).collect()
 }
 
 /// How many events these lines account for.
@@ -20,7 +20,7 @@ fn counted(lines: &[Value]) -> u64 {
 }
 
 /// Repeats an action until the log accounts for every time, and checks that there is at most one line a second.
-async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl AsyncFn() -> u16, answered: u16) {
+async fn is_logged_at_most_once_a_second(bridge: &Bridge, message: &str, again: impl AsyncFn() -> u16, answered: u16) {
     // Heartbeats may have failed at the same store before, and are logged as well.
     let before = lines(bridge, message).len();
     let began = Instant::now();
@@ -34,12 +34,12 @@ async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl Async
     assert_eq!(again().await, answered);
     times += 1;
     until("the log accounts for every time", async || counted(&lines(bridge, message)[before..]) >= times).await;
-    let told = lines(bridge, message);
+    let logged = lines(bridge, message);
     let seconds = began.elapsed().as_secs() + 1;
-    let told = &told[before..];
-    assert!(counted(told) <= times + seconds, "{} of {times} in {seconds} s", counted(told));
-    assert!(told.len() as u64 <= seconds, "{} lines in {seconds} s", told.len());
-    assert!(told.len() < 61, "a line each");
+    let logged = &logged[before..];
+    assert!(counted(logged) <= times + seconds, "{} of {times} in {seconds} s", counted(logged));
+    assert!(logged.len() as u64 <= seconds, "{} lines in {seconds} s", logged.len());
+    assert!(logged.len() < 61, "a line each");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,7 +48,7 @@ async fn refused_signatures_log_one_line_a_second_with_a_count() {
     let bridge = Home::new(&sim, "").serve();
     let (client, url) = (http(), format!("http://{}/webhooks/hr", bridge.listen));
     let forge = async || client.post(&url).body("{}").send().await.unwrap().status().as_u16();
-    is_told_once_a_second(&bridge, "delivery refused", forge, 401).await;
+    is_logged_at_most_once_a_second(&bridge, "delivery refused", forge, 401).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,10 +65,10 @@ async fn without_redis_deliveries_and_requests_log_one_line_a_second_with_a_coun
     assert_eq!(post(&client, &bridge.listen, "m1", &body).await.unwrap().0, 200);
     redis.kill();
     let deliver = async || post(&client, &bridge.listen, "m2", &body).await.unwrap().0;
-    is_told_once_a_second(&bridge, "delivery not stored", deliver, 503).await;
+    is_logged_at_most_once_a_second(&bridge, "delivery not stored", deliver, 503).await;
     let people = format!("http://{}/api/v1/people", bridge.admin);
     let ask = async || client.get(&people).bearer_auth(&bridge.token).send().await.unwrap().status().as_u16();
-    is_told_once_a_second(&bridge, "the admin listener could not use the store", ask, 503).await;
+    is_logged_at_most_once_a_second(&bridge, "the admin listener could not use the store", ask, 503).await;
     // Nothing else fills the log in the meantime, such as workers or other users of the store.
     let before = bridge.log().lines().count();
     tokio::time::sleep(Duration::from_secs(5)).await;

@@ -50,8 +50,8 @@ async fn without_redis_a_process_answers_503_and_recovers_when_redis_is_back() {
     assert_eq!(bridge.get("/livez").await.0, 200);
     // `status` answers, and lists it as a problem like any other.
     comes_to(&bridge, "/api/v1/status", 200, "\"code\":\"STORE-UNREACHABLE\"").await;
-    let told: serde_json::Value = serde_json::from_str(&bridge.get("/api/v1/status").await.1).unwrap();
-    assert_eq!((&told["readable"], &told["problems"][0]["subject"]), (&false.into(), &"store".into()), "{told}");
+    let status: serde_json::Value = serde_json::from_str(&bridge.get("/api/v1/status").await.1).unwrap();
+    assert_eq!((&status["readable"], &status["problems"][0]["subject"]), (&false.into(), &"store".into()), "{status}");
     // So does the console, for sessions from before and for new ones. A page that needs the store says that it failed.
     console.shows("/", 200, "STORE-UNREACHABLE").await;
     console.log_in(&bridge).await;
@@ -102,8 +102,8 @@ async fn starting_and_running_processes_leave_a_newer_store_alone() {
 
     let refused = tokio::task::block_in_place(|| home.command(&["serve"]).output().unwrap());
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("schema version 99"), "{said}");
+    let printed = String::from_utf8_lossy(&refused.stderr);
+    assert!(printed.contains("schema version 99"), "{printed}");
 
     assert_eq!(hire(&bridge, "m2").await, 503);
     comes_to(&bridge, "/readyz", 503, "STORE-NEWER-SCHEMA").await;

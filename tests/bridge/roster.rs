@@ -24,7 +24,7 @@ fn run(home: &Home, bridge: &Bridge, arguments: &[&str]) -> Output {
     home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
 }
 
-fn said(home: &Home, bridge: &Bridge, arguments: &[&str]) -> Value {
+fn ran(home: &Home, bridge: &Bridge, arguments: &[&str]) -> Value {
     let output = run(home, bridge, &[arguments, &["--json"]].concat());
     let texts = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{texts:?}");
@@ -33,7 +33,7 @@ fn said(home: &Home, bridge: &Bridge, arguments: &[&str]) -> Value {
 
 fn import(home: &Home, bridge: &Bridge, file: &str) -> Value {
     fs::write(home.path().join("roster"), file).unwrap();
-    said(home, bridge, &["import", "--source", "hr", "--file", "roster"])
+    ran(home, bridge, &["import", "--source", "hr", "--file", "roster"])
 }
 
 fn counts(plan: &Value, lists: &[&str]) -> Vec<usize> {
@@ -60,14 +60,14 @@ async fn import_and_plan_name_unused_columns() {
                 \"E-2\",p2@example.com,Bob,\"King\",no,\n";
     let imported = import(&home, &bridge, file);
     assert_eq!((&imported["staged"], &imported["not_followed"]), (&json!(2), &json!(["Department", "active"])));
-    let plan = said(&home, &bridge, &["plan"]);
+    let plan = ran(&home, &bridge, &["plan"]);
     assert!(
         plan["warnings"][0].as_str().unwrap().contains("nothing follows these columns: Department, active"),
         "{plan}"
     );
     let imported = import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
     assert_eq!(imported["not_followed"], json!([]));
-    assert_eq!(said(&home, &bridge, &["plan"])["warnings"], json!([]));
+    assert_eq!(ran(&home, &bridge, &["plan"])["warnings"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,10 +79,10 @@ async fn a_plan_refused_by_the_target_shows_the_answer_and_advice() {
     sim.set_key("another");
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let refused = run(&home, &bridge, command);
-        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert_eq!(refused.status.code(), Some(1), "{told}");
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{error}");
         for word in ["answered 401", "HOLD-KEY", "Put a valid SCIM key where `[postman] key` points"] {
-            assert!(told.contains(word), "{word}: {told}");
+            assert!(error.contains(word), "{word}: {error}");
         }
     }
 }
@@ -96,19 +96,19 @@ async fn a_roster_is_applied_in_parts_and_strangers_only_on_request() {
     member(&sim, "stranger@example.com", "Moor");
     assert_eq!(import(&home, &bridge, &format!("{HEADER}{}", rows(0..3)))["staged"], 3);
     let lists = ["create", "rename", "strangers", "deactivate", "blocked"];
-    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &lists), [2, 1, 1, 0, 0]);
+    assert_eq!(counts(&ran(&home, &bridge, &["plan"]), &lists), [2, 1, 1, 0, 0]);
 
-    assert_eq!(said(&home, &bridge, &["apply", "--yes", "--only", "names"])["applied"], 1);
+    assert_eq!(ran(&home, &bridge, &["apply", "--yes", "--only", "names"])["applied"], 1);
     bridge.settled().await;
     assert_eq!(named(&sim), ["p0@example.com No0 true", "stranger@example.com Moor true"]);
 
     fs::write(home.path().join("people"), "p1@example.com\nE-9\n").unwrap();
-    let applied = said(&home, &bridge, &["apply", "--yes", "--people", "people"]);
+    let applied = ran(&home, &bridge, &["apply", "--yes", "--people", "people"]);
     assert_eq!((&applied["applied"], &applied["not_found"]), (&json!(1), &json!(["E-9"])));
     bridge.settled().await;
-    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &lists), [1, 0, 1, 0, 0]);
+    assert_eq!(counts(&ran(&home, &bridge, &["plan"]), &lists), [1, 0, 1, 0, 0]);
 
-    fs::write(home.path().join("plan"), said(&home, &bridge, &["plan"]).to_string()).unwrap();
+    fs::write(home.path().join("plan"), ran(&home, &bridge, &["plan"]).to_string()).unwrap();
     let moved = json!({"type": "employee.updated", "data": {"employee_id": "E-2", "last_name": "Newer"}}).to_string();
     post(&http(), &bridge.listen, "m1", &moved).await.unwrap();
     bridge.settled().await;
@@ -116,16 +116,16 @@ async fn a_roster_is_applied_in_parts_and_strangers_only_on_request() {
     assert_eq!(stale.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&stale.stderr).contains("out of date"), "{stale:?}");
     assert_eq!(named(&sim).len(), 3);
-    fs::write(home.path().join("plan"), said(&home, &bridge, &["plan"]).to_string()).unwrap();
-    assert_eq!(said(&home, &bridge, &["apply", "--yes", "--plan", "plan"])["applied"], 1);
+    fs::write(home.path().join("plan"), ran(&home, &bridge, &["plan"]).to_string()).unwrap();
+    assert_eq!(ran(&home, &bridge, &["apply", "--yes", "--plan", "plan"])["applied"], 1);
     bridge.settled().await;
     assert!(named(&sim).contains(&"p2@example.com Newer true".to_owned()), "{:?}", named(&sim));
 
-    assert_eq!(counts(&said(&home, &bridge, &["plan", "--strangers", "deactivate"]), &lists), [0, 0, 1, 1, 0]);
-    assert_eq!(said(&home, &bridge, &["apply", "--yes", "--strangers", "deactivate"])["strangers"], 1);
+    assert_eq!(counts(&ran(&home, &bridge, &["plan", "--strangers", "deactivate"]), &lists), [0, 0, 1, 1, 0]);
+    assert_eq!(ran(&home, &bridge, &["apply", "--yes", "--strangers", "deactivate"])["strangers"], 1);
     bridge.settled().await;
     assert!(named(&sim).contains(&"stranger@example.com Moor false".to_owned()), "{:?}", named(&sim));
-    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &lists), [0, 0, 1, 0, 0]);
+    assert_eq!(counts(&ran(&home, &bridge, &["plan"]), &lists), [0, 0, 1, 0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,16 +136,16 @@ async fn a_second_import_replaces_the_first_and_a_truncated_file_changes_nobody(
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..9)));
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..4)));
     fs::write(home.path().join("more"), format!("{HEADER}{}", rows(4..6))).unwrap();
-    said(&home, &bridge, &["import", "--source", "hr", "--file", "more", "--add"]);
-    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &["create", "blocked"]), [6, 0]);
-    said(&home, &bridge, &["apply", "--yes"]);
+    ran(&home, &bridge, &["import", "--source", "hr", "--file", "more", "--add"]);
+    assert_eq!(counts(&ran(&home, &bridge, &["plan"]), &["create", "blocked"]), [6, 0]);
+    ran(&home, &bridge, &["apply", "--yes"]);
     bridge.settled().await;
     let team = named(&sim);
     assert_eq!(team.len(), 6);
 
     let cut = import(&home, &bridge, &format!("{HEADER}{}E-3,p3@example.com,Ada,\"No", rows(0..3)));
     assert_eq!((&cut["staged"], &cut["refused"][0]["row"]), (&json!(3), &json!(4)));
-    said(&home, &bridge, &["apply", "--yes"]);
+    ran(&home, &bridge, &["apply", "--yes"]);
     bridge.settled().await;
     assert_eq!(named(&sim), team);
     let status: Value = serde_json::from_slice(&run(&home, &bridge, &["status", "--json"]).stdout).unwrap();
@@ -158,16 +158,16 @@ async fn a_roster_withdraws_no_announced_leave() {
     let home = Home::new(&sim, "");
     let bridge = home.serve();
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
-    said(&home, &bridge, &["apply", "--yes"]);
+    ran(&home, &bridge, &["apply", "--yes"]);
     bridge.settled().await;
     let far = json!({"employee_id": "E-0", "effective_at": "2999-01-01T00:00:00Z"});
     let leave = json!({"type": "employee.left", "data": far}).to_string();
     post(&http(), &bridge.listen, "m1", &leave).await.unwrap();
     bridge.settled().await;
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
-    said(&home, &bridge, &["apply", "--yes"]);
+    ran(&home, &bridge, &["apply", "--yes"]);
     bridge.settled().await;
-    let person = said(&home, &bridge, &["person", "hr/E-0"]);
+    let person = ran(&home, &bridge, &["person", "hr/E-0"]);
     assert_eq!(bridge.jobs(&["scheduled"]).await, 1, "{person}");
     assert_eq!(named(&sim), ["p0@example.com No0 true"]);
 }
@@ -178,10 +178,10 @@ async fn drift_is_reported_and_repaired_as_configured_and_removals_stay() {
     let home = Home::new(&sim, "[drift]\nevery_h = 24\nrepair = [\"names\"]");
     let bridge = home.serve();
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..3)));
-    said(&home, &bridge, &["apply", "--yes"]);
+    ran(&home, &bridge, &["apply", "--yes"]);
     bridge.settled().await;
     member(&sim, "stranger@example.com", "Moor");
-    let agreed = said(&home, &bridge, &["drift", "--now"]);
+    let agreed = ran(&home, &bridge, &["drift", "--now"]);
     let report = &agreed["report"];
     assert_eq!((&report["different"], &report["strangers"], &agreed["every_h"]), (&json!(0), &json!(1), &json!(24)));
 
@@ -214,7 +214,7 @@ async fn drift_is_reported_and_repaired_as_configured_and_removals_stay() {
     // Reads may be a second behind the bridge's writes.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
 
-    let report = said(&home, &bridge, &["drift", "--now"])["report"].clone();
+    let report = ran(&home, &bridge, &["drift", "--now"])["report"].clone();
     assert_eq!((&report["different"], &report["repaired"]), (&json!(2), &json!(1)), "{report}");
     assert_eq!((&report["rename"]["count"], &report["switched_off"]["count"]), (&json!(1), &json!(1)), "{report}");
     bridge.settled().await;
@@ -224,7 +224,7 @@ async fn drift_is_reported_and_repaired_as_configured_and_removals_stay() {
     let status: Value = serde_json::from_slice(&run(&home, &bridge, &["status", "--json"]).stdout).unwrap();
     let problem = status["problems"].as_array().unwrap().iter().find(|problem| problem["code"] == "DRIFT-DIFFERENT");
     assert_eq!(problem.unwrap()["count"], 1, "{status}");
-    assert_eq!(said(&home, &bridge, &["drift"])["report"], report);
+    assert_eq!(ran(&home, &bridge, &["drift"])["report"], report);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -275,7 +275,7 @@ async fn apply_waits_for_nobody_outside_it() {
     post(&http(), &bridge.listen, "m1", &payload("employee.hired", "E-99", "Ada", "Lovelace")).await.unwrap();
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
     let began = Instant::now();
-    let applied = said(&home, &bridge, &["apply", "--yes"]);
+    let applied = ran(&home, &bridge, &["apply", "--yes"]);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!((&applied["applied"], &applied["people"]), (&json!(1), &Value::Null));
     assert_eq!(named(&sim), ["p0@example.com No0 true"], "whoever is in it was waited for");
@@ -290,7 +290,7 @@ async fn an_incomplete_apply_is_refused_with_advice() {
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
     fs::write(home.path().join("other"), r#"{"ok":true}"#).unwrap();
     fs::write(home.path().join("nobody"), "# nobody\n\n").unwrap();
-    for (arguments, code, told) in [
+    for (arguments, code, advice) in [
         (&["apply", "--yes", "--plan", "other"][..], 1, "plan --json"),
         (&["apply", "--yes", "--people", "nobody"], 1, "names nobody"),
         (&["apply", "--json"], 2, "--yes"),
@@ -307,7 +307,7 @@ async fn an_incomplete_apply_is_refused_with_advice() {
         let texts = [&refused.stdout[..], &refused.stderr].concat();
         let texts = String::from_utf8_lossy(&texts);
         assert_eq!(refused.status.code(), Some(code), "{arguments:?}: {texts}");
-        assert!(texts.contains(told), "{arguments:?}: {texts}");
+        assert!(texts.contains(advice), "{arguments:?}: {texts}");
     }
     assert_eq!(sim.members().len(), 0);
     assert_eq!(run(&home, &bridge, &["capture", "off", "--source", "hr"]).status.code(), Some(0));

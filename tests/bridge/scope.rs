@@ -17,14 +17,14 @@ const RULES: &str = "
 /// Whether they are active after each of: hired in Sales, moved to another department, renamed there, moved back.
 async fn story(bridge: &Bridge, sim: &PostmanSim) -> Vec<bool> {
     let hire = json!({"employee_id": "E-1", "email": "e-1@example.com", "first_name": "Ada", "last_name": "Lovelace"});
-    let told = [
+    let events = [
         ("employee.hired", hire, Some("Sales")),
         ("employee.updated", json!({"employee_id": "E-1"}), Some("Engineering")),
         ("employee.updated", json!({"employee_id": "E-1", "last_name": "King"}), None),
         ("employee.updated", json!({"employee_id": "E-1"}), Some("Sales")),
     ];
     let mut active = Vec::new();
-    for (n, (kind, mut data, department)) in told.into_iter().enumerate() {
+    for (n, (kind, mut data, department)) in events.into_iter().enumerate() {
         if let Some(department) = department {
             data["department"] = json!(department);
         }
@@ -67,13 +67,13 @@ async fn with_out_of_scope_records_ignored_only_people_formerly_in_scope_leave()
         let email = format!("{}@example.com", id.to_lowercase());
         json!({"employee_id": id, "email": email, "first_name": "Ada", "last_name": "King", "department": department})
     };
-    let told = [
+    let records = [
         ("employee.hired", of("E-1", "Sales"), "accepted"),
         ("employee.updated", of("E-1", "Engineering"), "ignored"),
         ("employee.left", of("E-1", "Engineering"), "accepted"),
         ("employee.left", of("E-2", "Engineering"), "accepted"),
     ];
-    for (n, (kind, data, answered)) in told.into_iter().enumerate() {
+    for (n, (kind, data, answered)) in records.into_iter().enumerate() {
         let body = json!({"type": kind, "data": data}).to_string();
         let (status, answer) = post(&http(), &bridge.listen, &format!("m{n}"), &body).await.unwrap();
         assert_eq!((status, &answer["status"]), (200, &json!(answered)), "{answer}");

@@ -54,8 +54,8 @@ fn asked(connection: &mut BufReader<TcpStream>, path: &str) -> String {
     while !head.ends_with("\r\n\r\n") {
         let begin = head.len();
         assert_ne!(connection.read_line(&mut head).unwrap(), 0, "closed without an answer: {head}");
-        if let Some(told) = head[begin..].to_ascii_lowercase().strip_prefix("content-length:") {
-            length = told.trim().parse().unwrap();
+        if let Some(value) = head[begin..].to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
         }
     }
     connection.read_exact(&mut vec![0; length]).unwrap();
@@ -141,6 +141,6 @@ async fn a_second_process_that_waits_too_long_says_so_and_stops() {
     let _first = home.serve();
     let second = tokio::task::block_in_place(|| home.command(&["serve"]).output().unwrap());
     assert_eq!(second.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&second.stderr);
-    assert!(said.contains("in use by another process"), "{said}");
+    let printed = String::from_utf8_lossy(&second.stderr);
+    assert!(printed.contains("in use by another process"), "{printed}");
 }

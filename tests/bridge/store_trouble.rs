@@ -46,7 +46,9 @@ async fn damaged(home: &Home, name: &str) -> Bridge {
 
 /// Whether an alert mentions this.
 fn says(change: &'static str) -> impl Fn(&[crate::alerts::Received]) -> bool {
-    move |all| all.iter().any(|one| one.is_genuine && one.changes().iter().any(|told| told.starts_with(change)))
+    move |all| {
+        all.iter().any(|one| one.is_genuine && one.changes().iter().any(|one_change| one_change.starts_with(change)))
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,13 +69,13 @@ async fn deliveries_that_a_damaged_store_refuses_are_reported_everywhere() {
     assert!(problem["what"].as_str().unwrap().contains("5 deliveries were answered 503"), "{problem}");
     let metrics = bridge.get("/metrics").await.1;
     for line in ["scim_bridge_store_errors_total{code=\"STORE-DAMAGED\"} 5", "scim_bridge_problems 1"] {
-        assert!(metrics.lines().any(|told| told == line), "{line}: {metrics}");
+        assert!(metrics.lines().any(|shown| shown == line), "{line}: {metrics}");
     }
     receiver.until(&bridge, says("opened STORE-DAMAGED")).await;
 
     let checked = home.command(&["check"]).output().unwrap();
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(!checked.status.success() && said.contains("FAIL store file"), "{said}");
+    let printed = String::from_utf8_lossy(&checked.stdout);
+    assert!(!checked.status.success() && printed.contains("FAIL store file"), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,8 +123,8 @@ async fn an_unreadable_index_hides_nothing_else_and_a_copy_repairs_it() {
     std::fs::rename(home.path().join("data"), home.path().join("before")).unwrap();
     std::fs::rename(home.path().join("copy"), home.path().join("data")).unwrap();
     let checked = home.command(&["check"]).output().unwrap();
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success() && said.contains("read whole, and nothing is damaged"), "{said}");
+    let printed = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && printed.contains("read whole, and nothing is damaged"), "{printed}");
     let bridge = home.serve();
     assert_eq!(hire(&bridge, "E-2").await, 200);
     bridge.settled().await;
@@ -172,8 +174,8 @@ async fn receivers_are_alerted_to_a_hung_redis_and_its_end() {
     let bridge = home.serve();
     assert_eq!(hire(&bridge, "E-1").await, 200);
     bridge.settled().await;
-    let told = redis.command(&["INFO", "server"]);
-    let pid = told.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap().trim().parse().unwrap();
+    let info = redis.command(&["INFO", "server"]);
+    let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap().trim().parse().unwrap();
     let server = Pid::from_raw(pid).unwrap();
     kill_process(server, Signal::STOP).unwrap();
     let stopped_at = Instant::now();

@@ -74,7 +74,7 @@ async fn a_panicking_store_check_counts_as_failed_and_is_repeated() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve_with(&[("FAILPOINTS", "check=panic")]);
-    until("it is told", async || {
+    until("it is reported", async || {
         let (_, status) = bridge.get("/api/v1/status").await;
         status.contains("STORE-UNWRITABLE")
     })
@@ -161,8 +161,8 @@ async fn a_stalled_loop_is_named_and_the_process_is_not_alive() {
         });
         for (_home, bridge, task) in bridges.collect::<Vec<_>>() {
             // A listener that stands still cannot report that itself.
-            let told_by = if *task == "admin listener" { &bridge.listen } else { &bridge.admin };
-            is_named(told_by, task).await;
+            let address = if *task == "admin listener" { &bridge.listen } else { &bridge.admin };
+            is_named(address, task).await;
         }
     }
 }

@@ -125,7 +125,7 @@ async fn chaos(amount: Amount) {
     let mut stopped: Option<(Instant, usize)> = None;
     while sending.iter().any(|sender| !sender.is_finished())
         || stopped.is_some()
-        || (kills < amount.kills && fleet.intakes[0].jobs_if_told(&MOVING).await != Some(0))
+        || (kills < amount.kills && fleet.intakes[0].jobs_if_known(&MOVING).await != Some(0))
     {
         assert!(began.elapsed() < amount.patience, "it does not end");
         tokio::time::sleep(Duration::from_millis(chance.u64(amount.pause_ms.clone()))).await;
@@ -161,7 +161,7 @@ async fn chaos(amount: Amount) {
         sent.add(sender.await.unwrap());
     }
     let watch = &fleet.intakes[0];
-    while watch.jobs_if_told(&MOVING).await != Some(0) {
+    while watch.jobs_if_known(&MOVING).await != Some(0) {
         assert!(began.elapsed() < amount.patience, "{}", watch.api("/api/v1/status").await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

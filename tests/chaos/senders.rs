@@ -34,7 +34,7 @@ pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, in
     let client = http();
     // The people's next words in random order, so that many lanes are busy at once.
     let mut open: Vec<(String, Vec<u32>)> = (0..people).map(|n| still_to_say(number, n, words, &mut chance)).collect();
-    let mut said: Vec<(String, u32)> = Vec::new();
+    let mut posted: Vec<(String, u32)> = Vec::new();
     let mut sent = Sent::default();
     while !open.is_empty() {
         let index = chance.usize(..open.len());
@@ -46,10 +46,10 @@ pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, in
         let answer = send(&client, &mut chance, &intakes, &person, n).await;
         sent.jobs.extend(answer["jobs"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()));
         sent.accepted.insert(person.clone(), words);
-        said.push((person, n));
+        posted.push((person, n));
         // One in ten is delivered again, sometimes much later.
         if chance.u8(..) < 25 {
-            let (person, n) = said[chance.usize(..said.len())].clone();
+            let (person, n) = posted[chance.usize(..posted.len())].clone();
             let again = send(&client, &mut chance, &intakes, &person, n).await;
             assert_eq!(again["status"], "duplicate", "{person}-{n}");
         }

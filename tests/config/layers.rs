@@ -33,8 +33,8 @@ fn a_variable_with_one_underscore_instead_of_two_is_reported() {
         ("SCIM_BRIDGE_SOURCE_0_NAME", "SCIM_BRIDGE__SOURCE__0__NAME"),
     ] {
         let errors = load("", &[(name, "1")]).unwrap_err();
-        let told = errors.0.iter().find(|error| error.key == name).unwrap_or_else(|| panic!("{name}: {errors}"));
-        assert!(told.code == ConfigCode::UnknownKey && told.advice.contains(right), "{told}");
+        let error = errors.0.iter().find(|error| error.key == name).unwrap_or_else(|| panic!("{name}: {errors}"));
+        assert!(error.code == ConfigCode::UnknownKey && error.advice.contains(right), "{error}");
     }
     // Kubernetes derives the first three from a service's name.
     let strangers = [
@@ -180,12 +180,16 @@ fn a_gap_in_a_list_a_name_twice_and_no_source_at_all_are_errors() {
 #[test]
 fn keys_without_effect_are_accepted_and_reported() {
     let config = load("[store]\nfinished_keep_days = 30\n[retry]\nnot_found_tries = 'any'\n[[source]]\nname = 'a'\npreset = 'humaans'\nsecrets = ['0123456789abcdef']", &[]).unwrap();
-    for told in [
+    for notice_start in [
         "store.finished_keep_days has no effect any more",
         "retry.not_found_tries has no effect any more",
         "source[0] (`a`): its preset is a guess",
     ] {
-        assert!(config.notices.iter().any(|notice| notice.starts_with(told)), "{told}: {:?}", config.notices);
+        assert!(
+            config.notices.iter().any(|notice| notice.starts_with(notice_start)),
+            "{notice_start}: {:?}",
+            config.notices
+        );
     }
     assert!(load("", &[]).unwrap().notices.is_empty());
 }
@@ -194,21 +198,21 @@ fn keys_without_effect_are_accepted_and_reported() {
 fn a_file_that_cannot_be_read_is_the_only_error_reported() {
     let folder = Folder::with("[postman\nkey = \"PMAK-1\"\n");
     let nothing_set = || Config::load(Some(&folder.path("c.toml")), std::iter::empty()).unwrap_err().0;
-    let told = nothing_set();
-    assert_eq!((told.len(), told[0].code), (1, ConfigCode::Syntax), "{told:?}");
+    let errors = nothing_set();
+    assert_eq!((errors.len(), errors[0].code), (1, ConfigCode::Syntax), "{errors:?}");
     let utf_16: Vec<u8> = "\u{feff}[postman]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(folder.path("c.toml"), utf_16).unwrap();
-    let told = nothing_set();
-    assert_eq!(told.len(), 1);
-    assert!(told[0].to_string().contains("it is UTF-16. Save it as UTF-8."), "{}", told[0]);
+    let errors = nothing_set();
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].to_string().contains("it is UTF-16. Save it as UTF-8."), "{}", errors[0]);
     fs::remove_file(folder.path("c.toml")).unwrap();
-    let told = nothing_set();
-    assert_eq!((told.len(), told[0].code), (1, ConfigCode::File), "{told:?}");
+    let errors = nothing_set();
+    assert_eq!((errors.len(), errors[0].code), (1, ConfigCode::File), "{errors:?}");
 }
 
 #[test]
 fn a_single_bracket_is_reported_with_the_sources_other_errors() {
-    let told = load("[source]\nname = \"hr\"\nsecrets = [{ env = \"NOT_SET\" }]\n", &[]).unwrap_err().0;
-    assert_eq!(told.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(), ["source", "source[0].secrets[0]"]);
-    assert!(told[0].to_string().contains("Write [[source]], with two brackets."), "{}", told[0]);
+    let errors = load("[source]\nname = \"hr\"\nsecrets = [{ env = \"NOT_SET\" }]\n", &[]).unwrap_err().0;
+    assert_eq!(errors.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(), ["source", "source[0].secrets[0]"]);
+    assert!(errors[0].to_string().contains("Write [[source]], with two brackets."), "{}", errors[0]);
 }

@@ -53,9 +53,9 @@ fn the_reference_file_has_the_defaults_and_nothing_else() {
         !in_example
     };
     let in_force = text.lines().filter(is_example).filter(shown).collect::<Vec<_>>().join("\n");
-    let told = load(&in_force, &[]).unwrap();
+    let loaded = load(&in_force, &[]).unwrap();
     let default = load("", &[]).unwrap();
-    assert_eq!(format!("{told:?}"), format!("{default:?}"));
+    assert_eq!(format!("{loaded:?}"), format!("{default:?}"));
     // As shipped, everything is commented out.
     assert_eq!(format!("{:?}", load(REFERENCE, &[]).unwrap()), format!("{default:?}"));
 }

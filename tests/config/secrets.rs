@@ -137,15 +137,15 @@ fn a_secret_file_that_goes_wrong_delays_nothing_and_is_reported() {
         ("is a device", &|| std::os::unix::fs::symlink("/dev/zero", folder.path("key")).unwrap()),
         ("is larger than", &|| fs::write(folder.path("key"), vec![b'a'; 70_000]).unwrap()),
     ];
-    for (told, replace) in replaced {
+    for (reason, replace) in replaced {
         let _ = fs::remove_file(folder.path("key")).or_else(|_| fs::remove_dir(folder.path("key")));
         replace();
-        fs::write(folder.path("api"), format!("a-value-while-the-other-{told}")).unwrap();
+        fs::write(folder.path("api"), format!("a-value-while-the-other-{reason}")).unwrap();
         let Refreshed { changed, failing, .. } = config.secret_files.refresh();
-        assert_eq!(changed, ["server.admin_token"], "{told}: others are read");
-        let [(key, problem)] = &failing[..] else { panic!("{told}: {failing:?}") };
-        assert!(key == "postman.key" && problem.contains(told) && problem.contains(&file("key")), "{problem}");
-        assert!(load(&toml, &[]).unwrap_err().to_string().contains(told), "{told}: at the start, too");
+        assert_eq!(changed, ["server.admin_token"], "{reason}: others are read");
+        let [(key, problem)] = &failing[..] else { panic!("{reason}: {failing:?}") };
+        assert!(key == "postman.key" && problem.contains(reason) && problem.contains(&file("key")), "{problem}");
+        assert!(load(&toml, &[]).unwrap_err().to_string().contains(reason), "{reason}: at the start, too");
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(4), "nothing was waited for");
     assert_eq!(config.postman.key.current().expose_secret(), "the-first-value-of-the-file-key");
@@ -178,7 +178,7 @@ fn a_secret_file_is_read_again_when_it_changes_however_it_is_replaced() {
     fs::write(folder.path("v2").join("key"), "").unwrap();
     let failed = config.secret_files.refresh();
     assert_eq!((failed.changed.len(), failed.failed[0].0.as_str()), (0, "postman.key"));
-    assert!(config.secret_files.refresh().failed.is_empty(), "told once");
+    assert!(config.secret_files.refresh().failed.is_empty(), "reported once");
     assert_eq!(value(&config), "second");
 
     fs::write(folder.path("v2").join("key"), "third").unwrap();

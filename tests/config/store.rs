@@ -35,14 +35,14 @@ fn redis_on_another_host_needs_tls_or_allow_plain() {
         Ok(_) => Vec::new(),
         Err(errors) => errors.0.into_iter().map(|error| (error.key, error.code.as_str())).collect(),
     };
-    let told = [("store.url".to_owned(), "CONFIG-VALUE")];
+    let expected = [("store.url".to_owned(), "CONFIG-VALUE")];
     for url in [
         "redis://cache",
         "redis://10.0.0.7:6379/0",
         "redis+sentinel://127.0.0.1,b/main",
         "redis-cluster://localhost,[2001:db8::1]:7",
     ] {
-        assert_eq!(refused(url, ""), told, "{url}");
+        assert_eq!(refused(url, ""), expected, "{url}");
         assert_eq!(refused(url, "allow_plain = true"), [], "{url}");
         assert_eq!(refused(&url.replacen("redis", "rediss", 1), ""), [], "{url}");
     }

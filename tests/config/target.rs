@@ -104,10 +104,10 @@ fn no_two_alerts_go_to_one_receiver_in_one_format() {
     ];
     for (alerts, expected) in cases {
         let toml: String = alerts.iter().copied().map(alert).collect();
-        let told = load(&toml, &[("WHERE", "https://a.example.com/x\n")]);
-        let told = told.err().map(|errors| errors.0).unwrap_or_default();
-        assert_eq!(told.len(), expected.len(), "{toml}{told:?}");
-        for (error, (key, other)) in told.iter().zip(expected) {
+        let errors = load(&toml, &[("WHERE", "https://a.example.com/x\n")]);
+        let errors = errors.err().map(|errors| errors.0).unwrap_or_default();
+        assert_eq!(errors.len(), expected.len(), "{toml}{errors:?}");
+        for (error, (key, other)) in errors.iter().zip(expected) {
             assert_eq!((error.key.as_str(), error.code.as_str()), (*key, "CONFIG-VALUE"), "{toml}");
             assert!(error.problem.contains(other) && !error.problem.contains("example"), "{}", error.problem);
         }

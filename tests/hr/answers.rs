@@ -37,9 +37,9 @@ fn read_of(preset: &str, id: &str, answers: &[Value]) -> String {
         state.learn(&api, &HrReply::Http { status, headers: Vec::new(), body, body_complete: true }, NOW);
     }
     match state.next(&api) {
-        NextRead::Done(ReadEnd::Told(told)) => {
+        NextRead::Done(ReadEnd::Told(found)) => {
             let mut line = Vec::new();
-            for facts in told.events.iter().map(|event| &event.facts) {
+            for facts in found.events.iter().map(|event| &event.facts) {
                 line.extend(facts.employment.map(|(state, from)| {
                     let word = if state == EmploymentState::Employed { "employed" } else { "left" };
                     from.map_or(word.to_owned(), |from| format!("{word} from {from}"))
@@ -53,7 +53,7 @@ fn read_of(preset: &str, id: &str, answers: &[Value]) -> String {
                 }
             }
             line.extend(
-                told.lost.map(|(code, detail)| format!("{code} {}", detail.split(':').next().unwrap_or_default())),
+                found.lost.map(|(code, detail)| format!("{code} {}", detail.split(':').next().unwrap_or_default())),
             );
             line.join(", ")
         }

@@ -106,11 +106,11 @@ async fn an_unlisted_status_is_kept_and_the_rest_takes_effect() {
     assert_eq!(rig.member("E-1"), Some(("Ada King".to_owned(), true)), "nobody is switched off on a guess");
     let all = scim_bridge::store::Page { rows_max: 10, after: None };
     let dead = rig.store.dead(&scim_bridge::store::DeadFilter::default(), &all).await.unwrap().rows;
-    let mut told: Vec<_> =
+    let mut letters: Vec<_> =
         dead.iter().map(|row| (row.person.as_ref().unwrap().employee_id.clone(), &row.code)).collect();
-    told.sort();
+    letters.sort();
     let code = Code::MapField.to_string();
-    assert_eq!(told, [("E-1".to_owned(), &code), ("E-2".to_owned(), &code)]);
+    assert_eq!(letters, [("E-1".to_owned(), &code), ("E-2".to_owned(), &code)]);
     assert!(dead.iter().all(|row| row.detail.contains("status:") && !row.detail.contains("SABBATICAL")), "{dead:?}");
 }
 

@@ -18,13 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Sends `drip` again and again until the peer closes; returns what it sent.
 fn until_closed(mut socket: TcpStream, drip: &[u8]) -> String {
     socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    let (since, mut said) = (Instant::now(), Vec::new());
+    let (since, mut received) = (Instant::now(), Vec::new());
     loop {
-        assert!(since.elapsed() < PATIENCE, "still open: {}", String::from_utf8_lossy(&said));
+        assert!(since.elapsed() < PATIENCE, "still open: {}", String::from_utf8_lossy(&received));
         let mut buffer = [0; 4096];
         match socket.read(&mut buffer) {
             Ok(0) => break,
-            Ok(bytes) => said.extend_from_slice(&buffer[..bytes]),
+            Ok(bytes) => received.extend_from_slice(&buffer[..bytes]),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
                 if socket.write_all(drip).is_err() {
                     break;
@@ -33,7 +33,7 @@ fn until_closed(mut socket: TcpStream, drip: &[u8]) -> String {
             Err(_) => break,
         }
     }
-    String::from_utf8(said).unwrap()
+    String::from_utf8(received).unwrap()
 }
 
 fn begun(bridge: &Bridge, first: &str) -> TcpStream {
@@ -78,8 +78,8 @@ fn an_answered_request_with_an_endless_body_is_closed() {
         (&format!("POST {source}"), "content-type: text/plain\r\n", 415),
     ] {
         let socket = begun(&bridge, &format!("{line} HTTP/1.1\r\n{chunked}{more}\r\n"));
-        let said = until_closed(socket, b"1\r\na\r\n");
-        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {said}");
+        let received = until_closed(socket, b"1\r\na\r\n");
+        assert!(received.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {received}");
     }
 }
 
@@ -88,11 +88,11 @@ fn every_head_is_bounded_in_time_and_size_even_on_a_reused_connection() {
     let bridge = Bridge::start();
     for first in ["", "GET /livez HTTP/1.1\r\nhost: b\r\n\r\n"] {
         let since = Instant::now();
-        let said = until_closed(begun(&bridge, &format!("{first}POST /webhooks/hr HTTP/1.1\r\nx-a: ")), b"a");
-        assert!(said.contains("HTTP/1.1 408 ") && since.elapsed() < Duration::from_secs(4), "{said}");
+        let received = until_closed(begun(&bridge, &format!("{first}POST /webhooks/hr HTTP/1.1\r\nx-a: ")), b"a");
+        assert!(received.contains("HTTP/1.1 408 ") && since.elapsed() < Duration::from_secs(4), "{received}");
         let long = format!("{first}POST /webhooks/hr HTTP/1.1\r\nx-a: {}", "a".repeat(17_000));
-        let said = until_closed(begun(&bridge, &long), b"a");
-        assert!(said.contains("HTTP/1.1 431 "), "{said}");
+        let received = until_closed(begun(&bridge, &long), b"a");
+        assert!(received.contains("HTTP/1.1 431 "), "{received}");
     }
     assert!(is_genuine_taken(&bridge, "msg_1"));
 }
@@ -123,8 +123,8 @@ fn ambiguous_requests_are_refused_and_the_connection_closed() {
     ] {
         let request =
             format!("POST {} HTTP/1.1\r\nhost: b\r\n{fields}\r\n0\r\n\r\nGET /livez HTTP/1.1\r\n\r\n", bridge.path());
-        let said = until_closed(begun(&bridge, &request), b"");
-        assert!(said.starts_with("HTTP/1.1 400 ") && !said.contains(" 200 "), "{fields}: {said}");
+        let received = until_closed(begun(&bridge, &request), b"");
+        assert!(received.starts_with("HTTP/1.1 400 ") && !received.contains(" 200 "), "{fields}: {received}");
     }
 }
 
@@ -136,8 +136,12 @@ fn a_bare_line_feed_ends_no_line_and_no_head_and_no_second_request_is_hidden_beh
         format!("{post}\ncontent-length: 3\r\n\r\nabcGET /livez HTTP/1.1\r\nhost: b\r\n\r\n"),
         format!("GET /livez HTTP/1.1\r\nhost: b\n\n{post}\r\n\r\n"),
     ] {
-        let said = until_closed(begun(&bridge, &request), b"");
-        assert_eq!((said.starts_with("HTTP/1.1 400 "), said.matches("HTTP/1.1 ").count()), (true, 1), "{said}");
+        let received = until_closed(begun(&bridge, &request), b"");
+        assert_eq!(
+            (received.starts_with("HTTP/1.1 400 "), received.matches("HTTP/1.1 ").count()),
+            (true, 1),
+            "{received}"
+        );
     }
 }
 
@@ -172,7 +176,7 @@ fn a_handshake_that_anybody_can_send_hides_no_refusals_and_a_signed_one_ends_the
     assert_eq!(bridge.request("GET", &format!("{}?echo=a", bridge.path()), &[], b"").status, 200);
     assert_eq!(bridge.request("POST", &bridge.path(), &json, b"Ping test").status, 200);
     let is_refused = |seen: &SourceTally| {
-        let refused = seen.troubles(bridge.clock.now()).into_iter().any(|told| told.kind == TroubleKind::Refused);
+        let refused = seen.troubles(bridge.clock.now()).into_iter().any(|trouble| trouble.kind == TroubleKind::Refused);
         (seen.good_at(), refused)
     };
     let seen = bridge.seen(|seen| seen.unsigned_handshakes.count == 2);
@@ -194,18 +198,18 @@ fn a_peer_with_only_busy_connections_gets_503_and_is_counted() {
         socket
     };
     let mut waiting: Vec<_> = (0..CONNECTIONS_PER_PEER).map(at_work).collect();
-    let mut told = None;
-    eventually("one more is told", || {
+    let mut refusal = None;
+    eventually("one more is refused", || {
         let answer = bridge.request("GET", "/livez", &[], b"");
-        let is_told = answer.status == 503;
-        told = is_told.then_some(answer);
+        let is_refused = answer.status == 503;
+        refusal = is_refused.then_some(answer);
         // The request may have cut off one that was not yet being worked on.
-        waiting.extend((!is_told).then(|| at_work(waiting.len())));
-        is_told
+        waiting.extend((!is_refused).then(|| at_work(waiting.len())));
+        is_refused
     });
-    let told = told.unwrap();
-    assert_eq!((told.word("bound").as_str(), told.header("connection")), ("peer", Some("close")));
-    assert!(told.header("retry-after").is_some());
+    let refusal = refusal.unwrap();
+    assert_eq!((refusal.word("bound").as_str(), refusal.header("connection")), ("peer", Some("close")));
+    assert!(refusal.header("retry-after").is_some());
     let counted = bridge.metrics.render();
     let counted = counted.lines().find(|line| line.starts_with("scim_bridge_connections_refused_total ")).unwrap();
     assert!(!counted.ends_with(" 0"), "{counted}");
@@ -225,12 +229,14 @@ fn unfinished_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound
     for n in 0..10 {
         assert!(is_genuine_taken(&bridge, &format!("msg_{n}")));
     }
-    let told = strangers.iter_mut().any(|socket| {
-        let mut said = String::new();
-        let _ = socket.read_to_string(&mut said);
-        said.contains("HTTP/1.1 503 ") && said.contains("\"bound\":\"large_bodies\"") && said.contains("retry-after")
+    let is_named = strangers.iter_mut().any(|socket| {
+        let mut received = String::new();
+        let _ = socket.read_to_string(&mut received);
+        received.contains("HTTP/1.1 503 ")
+            && received.contains("\"bound\":\"large_bodies\"")
+            && received.contains("retry-after")
     });
-    assert!(told, "no answer named the limit");
+    assert!(is_named, "no answer named the limit");
 }
 
 #[test]
@@ -284,8 +290,9 @@ fn a_peer_that_never_waits_for_answers_gets_a_few_and_is_closed() {
         let mut socket = bridge.connect();
         // It may close before it has taken everything.
         let _ = socket.write_all(&requests);
-        let said = until_closed(socket, b"");
-        let (answers, closing) = (said.matches("HTTP/1.1 404 ").count(), said.matches("connection: close").count());
+        let received = until_closed(socket, b"");
+        let (answers, closing) =
+            (received.matches("HTTP/1.1 404 ").count(), received.matches("connection: close").count());
         assert!(closing == 1 && (8..100).contains(&answers), "{}: {answers} answers, {closing} closing", path.len());
         assert!(is_genuine_taken(&bridge, &format!("msg_{}", path.len())));
     }

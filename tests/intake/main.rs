@@ -249,7 +249,7 @@ impl Bridge {
     /// The same for deliveries to this name.
     fn seen_of(&self, source: &str, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
         let mut seen = SourceTally::default();
-        eventually("it is told", || {
+        eventually("it is listed", || {
             let stored = self.runtime.block_on(self.store.shared(DOCUMENT)).unwrap();
             seen = Ledger::from_bytes(&stored.bytes).by_source().remove(source).unwrap_or_default();
             is_there(&seen)

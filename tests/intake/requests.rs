@@ -34,16 +34,16 @@ fn each_deliverys_outcome_is_listed_under_its_answers_id() {
     let forged = bridge.request("POST", &bridge.path(), &headers, body.as_bytes());
     let misnamed = bridge.request("POST", "/webhooks/hibbob", &[], b"{}");
     let all = listed(&bridge, &bridge.source, 5);
-    let told = |reply: &Reply| {
+    let row = |reply: &Reply| {
         let one = all.iter().find(|one| one.request == id(reply)).unwrap();
         assert_eq!(one.peer, "127.0.0.1");
         (one.answered, one.reason.as_deref(), one.event_id.as_deref(), one.types.join(","), one.jobs_all)
     };
-    assert_eq!(told(&accepted), (Answered::Accepted, None, Some("msg_1"), "hire".to_owned(), 1));
-    assert_eq!(told(&again), (Answered::Duplicate, None, Some("msg_1"), "hire".to_owned(), 1));
-    assert_eq!(told(&ignored), (Answered::Ignored, Some("not_named"), Some("msg_2"), "payroll.run".to_owned(), 0));
-    assert_eq!(told(&unmapped), (Answered::Unmapped, None, Some("msg_3"), String::new(), 1));
-    assert_eq!(told(&forged), (Answered::Refused, Some("mismatch"), None, String::new(), 0));
+    assert_eq!(row(&accepted), (Answered::Accepted, None, Some("msg_1"), "hire".to_owned(), 1));
+    assert_eq!(row(&again), (Answered::Duplicate, None, Some("msg_1"), "hire".to_owned(), 1));
+    assert_eq!(row(&ignored), (Answered::Ignored, Some("not_named"), Some("msg_2"), "payroll.run".to_owned(), 0));
+    assert_eq!(row(&unmapped), (Answered::Unmapped, None, Some("msg_3"), String::new(), 1));
+    assert_eq!(row(&forged), (Answered::Refused, Some("mismatch"), None, String::new(), 0));
     let misled = &listed(&bridge, "", 1)[0];
     assert_eq!((misled.request.clone(), misled.types.join(",")), (id(&misnamed), "hibbob".to_owned()));
 }

@@ -22,11 +22,11 @@ fn unknown_types_and_unusable_fields_are_reported_by_name() {
     assert_eq!(bridge.post("msg_t", &body).word("status"), "accepted");
     let seen = bridge.seen(|seen| seen.accepted.count == 1);
     assert_eq!((seen.ignored.count, seen.unnamed_types["employee.created"].count), (3, 3));
-    let told = [
+    let expected = [
         (TroubleKind::UnnamedType, "employee.created".to_owned(), 3),
         (TroubleKind::Dropped, "occurred_at".to_owned(), 1),
     ];
-    assert_eq!(troubles(&seen), told);
+    assert_eq!(troubles(&seen), expected);
 }
 
 #[test]
@@ -47,9 +47,9 @@ fn refusals_are_reported_by_reason_even_before_the_body() {
     let headers = bridge.signed("msg_1", &body);
     assert_eq!(bridge.request("PUT", &bridge.path(), &headers, body.as_bytes()).status, 405);
     assert_eq!(bridge.request("GET", &bridge.path(), &[], b"").status, 405, "a browser's visit is no delivery");
-    let told = ["content_type", "method", "mismatch"].map(|why| (TroubleKind::Refused, why.to_owned()));
-    let told = [1, 1, 2].into_iter().zip(told).map(|(count, (kind, why))| (kind, why, count));
-    assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 3)), told.collect::<Vec<_>>());
+    let expected = ["content_type", "method", "mismatch"].map(|why| (TroubleKind::Refused, why.to_owned()));
+    let expected = [1, 1, 2].into_iter().zip(expected).map(|(count, (kind, why))| (kind, why, count));
+    assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 3)), expected.collect::<Vec<_>>());
 }
 
 #[test]

@@ -18,9 +18,9 @@ async fn every_call_is_recorded_with_request_and_reply() {
     client.try_send(with_key).await.unwrap();
 
     let journal = client.sim.journal();
-    let told: Vec<_> = journal.iter().map(|e| (e.seq, e.operation, e.status, e.applied)).collect();
+    let calls: Vec<_> = journal.iter().map(|e| (e.seq, e.operation, e.status, e.applied)).collect();
     assert_eq!(
-        told,
+        calls,
         [
             (1, Operation::Create, Some(201), true),
             (2, Operation::Find, Some(200), false),

@@ -17,18 +17,18 @@ async fn kills(make: Make, appendfsync: &str, keys: &[(&str, &str)], rounds: u32
     let (mut acknowledged, mut refused) = (0, 0);
     for round in 0..rounds {
         accepts_at_last(store.as_ref()).await;
-        let (told, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let (answered, mut answers) = tokio::sync::mpsc::unbounded_channel();
         let senders: Vec<_> = (0..16)
             .map(|_| {
-                let (store, told) = (store.clone(), told.clone());
+                let (store, answered) = (store.clone(), answered.clone());
                 tokio::spawn(async move {
                     while let Ok(id) = accept(store.as_ref()).await {
-                        told.send(id).unwrap();
+                        answered.send(id).unwrap();
                     }
                 })
             })
             .collect();
-        drop(told);
+        drop(answered);
         let mut ids = Vec::new();
         // A different number in each round, so that the kill hits another moment.
         while ids.len() < 16 + (round as usize * 7) % 64 {

@@ -23,12 +23,12 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Senders and workers, which run until they are stopped.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
-    senders: Vec<JoinHandle<Told>>,
+    senders: Vec<JoinHandle<Sent>>,
     workers: Vec<JoinHandle<u32>>,
 }
 
 /// What a sender knows about one person: this many words were acknowledged, and one more may have been stored.
-struct Told {
+struct Sent {
     person: Person,
     acknowledged: u32,
     refused: u32,
@@ -63,9 +63,9 @@ impl Traffic {
         for worker in self.workers {
             outcome.stale += worker.await.unwrap();
         }
-        let mut told = Vec::new();
+        let mut results = Vec::new();
         for sender in self.senders {
-            told.push(sender.await.unwrap());
+            results.push(sender.await.unwrap());
         }
         let began = Instant::now();
         let mut idle_since: Option<Instant> = None;
@@ -79,7 +79,7 @@ impl Traffic {
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
-        for Told { person, acknowledged, refused } in told {
+        for Sent { person, acknowledged, refused } in results {
             outcome.acknowledged += acknowledged;
             outcome.refused += refused;
             let row = store.person(person.id()).await.unwrap();
@@ -95,24 +95,24 @@ impl Traffic {
 }
 
 /// Sends word after word about one person, each until it is acknowledged.
-async fn send(bridges: Vec<Arc<dyn Store>>, n: usize, stop: Arc<AtomicBool>) -> Told {
+async fn send(bridges: Vec<Arc<dyn Store>>, n: usize, stop: Arc<AtomicBool>) -> Sent {
     let person = person(&format!("P{n}-{}", scim_bridge::clock::new_token()));
-    let (mut told, mut turn) = (Told { person, acknowledged: 0, refused: 0 }, n);
+    let (mut sent, mut turn) = (Sent { person, acknowledged: 0, refused: 0 }, n);
     loop {
-        let delivery = word(&told.person, told.acknowledged);
+        let delivery = word(&sent.person, sent.acknowledged);
         loop {
             if stop.load(Ordering::Acquire) {
-                return told;
+                return sent;
             }
             turn += 1;
             match bridges[turn % bridges.len()].accept(now(), delivery.clone()).await {
                 Ok(Accepted::Stored | Accepted::Duplicate { .. }) => break,
                 Ok(other) => panic!("{other:?}"),
-                Err(_) => told.refused += 1,
+                Err(_) => sent.refused += 1,
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
-        told.acknowledged += 1;
+        sent.acknowledged += 1;
     }
 }
 

@@ -25,8 +25,8 @@ fn sentinels(primary: &Server) -> Vec<Server> {
         sentinel.run();
     }
     let knows_all = |sentinel: &Server| {
-        let told = sentinel.ask(&["SENTINEL", "MASTER", "main"]);
-        let of = |field: &str| told.lines().skip_while(|line| *line != field).nth(1).map(str::to_owned);
+        let master = sentinel.ask(&["SENTINEL", "MASTER", "main"]);
+        let of = |field: &str| master.lines().skip_while(|line| *line != field).nth(1).map(str::to_owned);
         of("num-other-sentinels").as_deref() == Some("2") && of("num-slaves").as_deref() == Some("2")
     };
     assert!(eventually(|| sentinels.iter().all(knows_all)), "the sentinels do not find each other");
@@ -113,19 +113,19 @@ async fn sentinels_and_servers_may_have_passwords_of_their_own() {
 }
 
 /// A sentinel that always announces this port, after a pause; returns its own port.
-fn fixed_sentinel(told: u16, pause: std::time::Duration) -> u16 {
+fn fixed_sentinel(primary: u16, pause: std::time::Duration) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             // Ends when the bridge closes the connection.
-            std::thread::spawn(move || tell(stream.unwrap(), told, pause));
+            std::thread::spawn(move || answer_as_sentinel(stream.unwrap(), primary, pause));
         }
     });
     port
 }
 
-fn tell(stream: TcpStream, told: u16, pause: std::time::Duration) -> std::io::Result<()> {
+fn answer_as_sentinel(stream: TcpStream, primary: u16, pause: std::time::Duration) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -144,8 +144,8 @@ fn tell(stream: TcpStream, told: u16, pause: std::time::Duration) -> std::io::Re
             "HELLO" => "%1\r\n$5\r\nproto\r\n:3\r\n".to_owned(),
             "SENTINEL" => {
                 std::thread::sleep(pause);
-                let told = told.to_string();
-                format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{told}\r\n", told.len())
+                let primary = primary.to_string();
+                format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{primary}\r\n", primary.len())
             }
             _ => "+OK\r\n".to_owned(),
         };
@@ -170,7 +170,7 @@ async fn a_sentinel_that_names_the_former_primary_does_not_override_one_that_kno
         assert!(refused <= 1, "{refused}: the call that was interrupted");
         // No sentinel knows better: the error is about the announced primary.
         let alone = open(&format!("redis+sentinel://127.0.0.1:{quick}/main"), &[]);
-        let told = code(accept(alone.as_ref()).await);
-        assert_eq!(told, if wrong == gone { Code::StoreUnreachable } else { Code::StoreReadOnly });
+        let refusal = code(accept(alone.as_ref()).await);
+        assert_eq!(refusal, if wrong == gone { Code::StoreUnreachable } else { Code::StoreReadOnly });
     }
 }

@@ -45,12 +45,12 @@ async fn settings_changed_during_a_connection_are_found_without_delaying_anybody
         accept(store.as_ref()).await.unwrap();
         store.settings().await.unwrap();
     }
-    for (setting, bad, good, told) in [
+    for (setting, bad, good, expected) in [
         ("maxmemory-policy", "allkeys-lru", "noeviction", Code::StoreEviction),
         ("appendonly", "no", "yes", Code::StoreNoAof),
     ] {
         server.ask(&["CONFIG", "SET", setting, bad]);
-        assert_eq!(code(store.settings().await), told);
+        assert_eq!(code(store.settings().await), expected);
         trial.settings().await.unwrap();
         accept(store.as_ref()).await.unwrap();
         server.ask(&["CONFIG", "SET", setting, good]);

@@ -35,8 +35,8 @@ impl Make {
 /// Where servers keep their files: in memory if there is a gigabyte of it, so that parallel tests do not wait for one
 /// disk. Flushes mean the same there: the files of a killed process survive.
 static FOLDERS: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    let told = Command::new("df").args(["--output=avail", "/dev/shm"]).output().ok()?;
-    let free_kib: u64 = String::from_utf8(told.stdout).ok()?.lines().nth(1)?.trim().parse().ok()?;
+    let output = Command::new("df").args(["--output=avail", "/dev/shm"]).output().ok()?;
+    let free_kib: u64 = String::from_utf8(output.stdout).ok()?.lines().nth(1)?.trim().parse().ok()?;
     (free_kib > 1 << 20).then(|| PathBuf::from("/dev/shm"))
 });
 

@@ -119,8 +119,8 @@ impl Network {
     /// Whether every sentinel knows all servers and sentinels.
     fn is_whole(&self) -> bool {
         let knows_all = |sentinel: &Server| {
-            let told = sentinel.ask(&["SENTINEL", "MASTER", "main"]);
-            let of = |field: &str| told.lines().skip_while(|line| *line != field).nth(1).map(str::to_owned);
+            let master = sentinel.ask(&["SENTINEL", "MASTER", "main"]);
+            let of = |field: &str| master.lines().skip_while(|line| *line != field).nth(1).map(str::to_owned);
             of("num-other-sentinels").as_deref() == Some("2") && of("num-slaves").as_deref() == Some("2")
         };
         self.sentinels.iter().all(knows_all)
@@ -175,8 +175,8 @@ impl Network {
         let is_healed = || {
             let primaries = self.primaries();
             let [primary] = primaries[..] else { return false };
-            let told = self.servers[usize::from(primary)].ask(&["INFO", "replication"]);
-            told.matches("state=online").count() == 2
+            let info = self.servers[usize::from(primary)].ask(&["INFO", "replication"]);
+            info.matches("state=online").count() == 2
         };
         assert!(eventually(is_healed), "the network does not heal: primaries {:?}", self.primaries());
     }

@@ -16,9 +16,9 @@ pub(crate) fn library(folder: &Path) -> PathBuf {
 /// The times of a test's cuts: random, in this range. The seed is printed; `script/soak` sets another one each time,
 /// and asks for more cuts.
 pub(crate) fn moments(what: &str, cuts: usize, from_ms: u64, to_ms: u64) -> Vec<Duration> {
-    let told = |name: &str| std::env::var_os(name)?.to_str()?.parse::<u64>().ok();
-    let seed = told("SCIM_BRIDGE_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let cuts = told("SCIM_BRIDGE_POWER_CUTS").and_then(|cuts| usize::try_from(cuts).ok()).unwrap_or(cuts);
+    let number = |name: &str| std::env::var_os(name)?.to_str()?.parse::<u64>().ok();
+    let seed = number("SCIM_BRIDGE_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let cuts = number("SCIM_BRIDGE_POWER_CUTS").and_then(|cuts| usize::try_from(cuts).ok()).unwrap_or(cuts);
     let mut chance = fastrand::Rng::with_seed(seed);
     let moments: Vec<_> = (0..cuts).map(|_| Duration::from_millis(chance.u64(from_ms..to_ms))).collect();
     println!("{what}: SCIM_BRIDGE_CHAOS_SEED={seed}, power cuts after {moments:?}");

@@ -77,9 +77,9 @@ fn a_hint_can_be_written_beside_a_preset_and_is_a_valid_scheme() {
         ("x-id", "7"),
         ("x-time", "1767000000"),
     ];
-    let told = near(preset, SECRET, &headers, BODY);
+    let hints = near(preset, SECRET, &headers, BODY);
     let off = "timestamp = { past_s = \"off\", future_s = \"off\" }";
-    assert_eq!(told, [format!("signed = \"{{body}}\" and id = \"body_hash\" and {off}")]);
+    assert_eq!(hints, [format!("signed = \"{{body}}\" and id = \"body_hash\" and {off}")]);
     let written = "header = 'x-sig'\nsigned = '{body}'\nid = 'body_hash'\n\
                    timestamp = { from = { header = 'x-time' }, past_s = 'off', future_s = 'off' }";
     assert_eq!(scheme(written).validate(), []);
@@ -162,11 +162,11 @@ fn another_secret_matches_no_neighbour_and_the_right_signature_stays_hidden() {
                 .is_empty()
         );
     }
-    let told =
+    let shown =
         near("header = 'x-sig'", SECRET, &[("x-sig", "1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y=")], BODY).join(" ");
     assert!(
-        !told.contains("d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66")
-            && !told.contains("1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y=")
+        !shown.contains("d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66")
+            && !shown.contains("1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y=")
     );
 }
 
@@ -206,12 +206,12 @@ fn the_time_may_stand_beside_the_signature_and_the_address_may_be_signed_whole()
 fn a_secret_with_something_around_it_is_found() {
     // key SECRET + "\n"
     let value = "7e9d7ea0a80ff9966edc6cf2ae9303cb81a4d85a41b8791649c5a0145d4fa8cc";
-    let told = near("header = 'x-sig'", SECRET, &[("x-sig", value)], BODY);
-    assert_eq!(told, ["the secret with a line break at its end, as the sender has it"]);
+    let hints = near("header = 'x-sig'", SECRET, &[("x-sig", value)], BODY);
+    assert_eq!(hints, ["the secret with a line break at its end, as the sender has it"]);
     // key SECRET
     let value = "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
-    let told = near("header = 'x-sig'", &format!("\"{SECRET}\""), &[("x-sig", value)], BODY);
-    assert_eq!(told, ["the secret without the quotes around it"]);
+    let hints = near("header = 'x-sig'", &format!("\"{SECRET}\""), &[("x-sig", value)], BODY);
+    assert_eq!(hints, ["the secret without the quotes around it"]);
 }
 
 #[test]
@@ -232,8 +232,8 @@ fn bodies_rewritten_by_other_languages_are_found() {
         // data without the line break at the end
         ("{\"a\":1}\n", "without the line break", "d185c6c642845a9597ac06efbb336dd877abcd9ce5cd29e79afe66511e7bd953"),
     ] {
-        let told = near("header = 'x-sig'", SECRET, &[("x-sig", value)], sent);
-        assert!(told.len() == 1 && told[0].contains(signed_as), "{sent}: {told:?}");
+        let hints = near("header = 'x-sig'", SECRET, &[("x-sig", value)], sent);
+        assert!(hints.len() == 1 && hints[0].contains(signed_as), "{sent}: {hints:?}");
     }
 }
 
@@ -250,8 +250,8 @@ fn a_signature_in_place_of_a_secret_is_found_and_vice_versa() {
     );
     // data BODY, in base64url
     let value = "1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y";
-    let told = near("header = 'x-sig'\nencoding = 'base64'", SECRET, &[("x-sig", value)], BODY);
-    assert!(told.is_empty() || told[0].starts_with("encoding = \"base64url\""), "{told:?}");
+    let hints = near("header = 'x-sig'\nencoding = 'base64'", SECRET, &[("x-sig", value)], BODY);
+    assert!(hints.is_empty() || hints[0].starts_with("encoding = \"base64url\""), "{hints:?}");
     // Two signatures, as during a rotation: data BODY, the second with another key
     let value = "v1=48be1929653db19174707f1446eb45ff1f70721eefb6190a0a0e0199a4a7c76c v1=d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
     assert_eq!(

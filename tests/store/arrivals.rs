@@ -40,8 +40,8 @@ pub(crate) fn arrives(steps: Vec<Step>, from: impl Engine + 'static, to: impl En
             assert_eq!(views(&mut to).await, source);
         }
         for sent in known(from) {
-            let told = from.deliver(now, sent.clone()).await;
-            assert_eq!(to.deliver(now, sent).await, told);
+            let answer = from.deliver(now, sent.clone()).await;
+            assert_eq!(to.deliver(now, sent).await, answer);
         }
     });
 }

@@ -233,9 +233,9 @@ async fn deleted_data_leaves_the_file_and_the_file_shrinks() {
     let mut bench = Bench::new(folder, false).await;
     let marks = ["Ada-Lovelace-in-the-inbox", "Ada-Lovelace-in-the-document"];
     for batch in 0..20 {
-        let whom: Vec<_> = (0..500).map(|n| format!("{batch}-{n}")).collect();
+        let people: Vec<_> = (0..500).map(|n| format!("{batch}-{n}")).collect();
         let long = format!("{} {}", marks[0], "x".repeat(2_000));
-        let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), long.as_str())).collect();
+        let entries: Vec<_> = people.iter().map(|who| (who.as_str(), long.as_str())).collect();
         bench.accept(at(0), &entries).await;
     }
     for claimed in bench.claim(at(0), 100).await {
@@ -330,11 +330,11 @@ async fn retries_do_not_wait_for_a_clock_set_back() {
         }
         b.claim_none(at(2 * HOUR - 1_000)).await;
         let claimed = b.claim(at(HOUR), 9).await;
-        let mut whom: Vec<_> = claimed.iter().map(|claimed| claimed.lease.person).collect();
-        whom.sort_unstable();
+        let mut people: Vec<_> = claimed.iter().map(|claimed| claimed.lease.person).collect();
+        people.sort_unstable();
         let mut expected = [person("tried again").id(), person("due").id()];
         expected.sort_unstable();
-        assert_eq!(whom, expected, "what HR announced keeps its date");
+        assert_eq!(people, expected, "what HR announced keeps its date");
         for claimed in claimed {
             let consumed_to = claimed.inbox.last().map(|entry| entry.seq);
             let later = Commit { consumed_to, ..commit("1", retry(at(HOUR + 60_000))) };

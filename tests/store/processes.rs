@@ -29,8 +29,8 @@ fn start(test: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let told = BufReader::new(child.stdout.take().unwrap());
-    (child, told)
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    (child, stdout)
 }
 
 /// The folder that the parent passes; none in any other process.
@@ -39,7 +39,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// Sends the parent something, in one write.
-fn tell(line: &str) {
+fn print(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).unwrap();
     out.flush().unwrap();
@@ -50,7 +50,7 @@ fn tell(line: &str) {
 fn the_owning_process() {
     let Some(folder) = folder() else { return };
     let store = Embedded::open(&folder, options()).unwrap();
-    tell("open");
+    print("open");
     // Until it is killed.
     let _ = std::io::stdin().read_line(&mut String::new());
     drop(store);
@@ -59,8 +59,8 @@ fn the_owning_process() {
 #[tokio::test]
 async fn a_second_process_is_refused_at_once() {
     let folder = TempDir::new().unwrap();
-    let (mut child, told) = start("processes::the_owning_process", folder.path());
-    assert!(told.lines().any(|line| line.unwrap() == "open"));
+    let (mut child, stdout) = start("processes::the_owning_process", folder.path());
+    assert!(stdout.lines().any(|line| line.unwrap() == "open"));
     let refused = Embedded::open(folder.path(), options()).err();
     assert!(matches!(refused, Some(StoreError::InUse { .. })), "{refused:?}");
     child.kill().unwrap();
@@ -93,7 +93,7 @@ async fn the_killed_process() {
                 let entry = NewEntry { job, person, bytes: id.to_string().into() };
                 let stored = store.accept(at(0), delivery(job.0.to_be_bytes(), vec![entry])).await;
                 assert_eq!(stored.unwrap(), Accepted::Stored);
-                tell(&format!("accepted {id}"));
+                print(&format!("accepted {id}"));
             }
         }));
     }
@@ -107,7 +107,7 @@ async fn the_killed_process() {
                     ..commit("x", idle())
                 };
                 assert_eq!(store.commit(at(1), &claimed.lease, folded).await.unwrap(), Committed::Committed);
-                tell(&format!("finished {id}"));
+                print(&format!("finished {id}"));
             }
         }
         assert!(senders.iter().all(|sender| !sender.is_finished()), "a sender failed");
@@ -119,10 +119,10 @@ async fn answered_deliveries_survive_a_kill() {
     let folder = TempDir::new().unwrap();
     let (mut accepted, mut finished) = (Vec::new(), Vec::new());
     for lines in [1, 40, 333, 1_200] {
-        let (mut child, told) = start("processes::the_killed_process", folder.path());
-        let mut told = told.lines();
+        let (mut child, printed) = start("processes::the_killed_process", folder.path());
+        let mut printed = printed.lines();
         let mut heard = 0;
-        while let Some(Ok(line)) = told.next() {
+        while let Some(Ok(line)) = printed.next() {
             if let Some(id) = line.strip_prefix("accepted ") {
                 accepted.push(PersonId::parse(id).unwrap());
             } else if let Some(id) = line.strip_prefix("finished ") {

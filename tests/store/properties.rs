@@ -127,7 +127,7 @@ pub(crate) fn narrow(options: &mut StoreOptions) {
     options.bounds.story_keep_ms = 200_000;
 }
 
-fn whom(who: usize) -> Person {
+fn nth_person(who: usize) -> Person {
     person_of(SOURCES[who % SOURCES.len()], &format!("E-{who}"))
 }
 
@@ -166,10 +166,10 @@ impl Pair {
         T: PartialEq + std::fmt::Debug,
         F: AsyncFn(&dyn Transfer) -> T,
     {
-        let told = ask(self.engine.s().await).await;
+        let actual = ask(self.engine.s().await).await;
         let expected = ask(self.model.s().await).await;
-        assert_eq!(told, expected);
-        told
+        assert_eq!(actual, expected);
+        actual
     }
 
     pub(crate) async fn take(&mut self, step: Step) {
@@ -194,7 +194,7 @@ impl Pair {
                 self.both(async |store| store.release(now, TAGS[tag], people_max).await.unwrap()).await;
             }
             Step::Put(who) => {
-                let entry = self.entry(whom(who));
+                let entry = self.entry(nth_person(who));
                 self.both(async |store| store.put(now, entry.clone()).await.unwrap()).await;
             }
             Step::Token(kind) => {
@@ -218,7 +218,7 @@ impl Pair {
                 }
             }
             Step::Erase(who) => {
-                self.both(async |store| store.erase(now, &whom(who), &[TAGS[0].to_owned()]).await.unwrap()).await;
+                self.both(async |store| store.erase(now, &nth_person(who), &[TAGS[0].to_owned()]).await.unwrap()).await;
             }
             Step::EndLeases => {
                 self.both(async |store| store.end_leases(now).await.unwrap()).await;
@@ -252,11 +252,11 @@ impl Pair {
         for who in people {
             // A source only sends events about its own people.
             let who = who - who % SOURCES.len() + source;
-            delivery.entries.push(self.entry(whom(who)));
+            delivery.entries.push(self.entry(nth_person(who)));
         }
         for (who, bytes) in unmapped {
             let mut record = self.engine.unmapped(self.now, None, &"x".repeat(*bytes));
-            record.row.person = who.map(whom);
+            record.row.person = who.map(nth_person);
             record.row.source = delivery.source.clone();
             delivery.unmapped.push(record);
         }
@@ -273,23 +273,23 @@ impl Pair {
             parked: parked.map(|tag| TAGS[tag].to_owned()),
             ..request(people_max)
         };
-        let told = self.engine.ask(self.now, &ask).await;
+        let actual = self.engine.ask(self.now, &ask).await;
         let expected = self.model.ask(self.now, &ask).await;
-        match (told, expected) {
-            (Claim::People(told), Claim::People(expected)) => {
-                assert_eq!(told.len(), expected.len());
-                for (told, expected) in told.into_iter().zip(expected) {
-                    assert_eq!(seen(&told), seen(&expected));
-                    assert!(told.lease.fence > self.last_fence, "fences grow");
-                    self.last_fence = told.lease.fence;
-                    self.held.push((told, expected));
+        match (actual, expected) {
+            (Claim::People(actual), Claim::People(expected)) => {
+                assert_eq!(actual.len(), expected.len());
+                for (actual, expected) in actual.into_iter().zip(expected) {
+                    assert_eq!(seen(&actual), seen(&expected));
+                    assert!(actual.lease.fence > self.last_fence, "fences grow");
+                    self.last_fence = actual.lease.fence;
+                    self.held.push((actual, expected));
                 }
             }
-            (Claim::Nobody { until: told }, Claim::Nobody { until: expected }) => {
+            (Claim::Nobody { until: actual }, Claim::Nobody { until: expected }) => {
                 // Anything overdue counts as due now.
-                assert_eq!(told.map(|at| at.max(self.now)), expected.map(|at| at.max(self.now)));
+                assert_eq!(actual.map(|at| at.max(self.now)), expected.map(|at| at.max(self.now)));
             }
-            (told, expected) => panic!("{told:?} instead of {expected:?}"),
+            (actual, expected) => panic!("{actual:?} instead of {expected:?}"),
         }
     }
 
@@ -297,10 +297,10 @@ impl Pair {
         if self.held.is_empty() {
             return;
         }
-        let (told, expected) = &self.held[which.index(self.held.len())];
-        let told = self.engine.s().await.renew(self.now, &told.lease, LEASE_MS).await.unwrap();
+        let (actual, expected) = &self.held[which.index(self.held.len())];
+        let actual = self.engine.s().await.renew(self.now, &actual.lease, LEASE_MS).await.unwrap();
         let expected = self.model.s().await.renew(self.now, &expected.lease, LEASE_MS).await.unwrap();
-        assert_eq!(told.map(|lease| lease.until), expected.map(|lease| lease.until));
+        assert_eq!(actual.map(|lease| lease.until), expected.map(|lease| lease.until));
     }
 
     async fn commit(&mut self, which: Index, lane: &Lane, folds: bool, dies: bool, extra: usize) {
@@ -310,8 +310,8 @@ impl Pair {
         // Sometimes the lease is kept, to be used a second time.
         let index = which.index(self.held.len());
         let held = if index % 4 == 3 { self.held[index].clone() } else { self.held.remove(index) };
-        let who = (0..PEOPLE + SOURCES.len()).find(|who| whom(*who).id() == held.0.lease.person).unwrap();
-        let person = whom(who);
+        let who = (0..PEOPLE + SOURCES.len()).find(|who| nth_person(*who).id() == held.0.lease.person).unwrap();
+        let person = nth_person(who);
         let word = self.word();
         let row = scim_bridge::store::DeadRow {
             source: person.source.clone(),
@@ -337,9 +337,9 @@ impl Pair {
             consumed_to: claimed.inbox.last().filter(|_| folds).map(|entry| entry.seq),
             ..plain.clone()
         };
-        let told = self.engine.commit(self.now, &held.0.lease, folded(&held.0)).await;
+        let actual = self.engine.commit(self.now, &held.0.lease, folded(&held.0)).await;
         let expected = self.model.commit(self.now, &held.1.lease, folded(&held.1)).await;
-        assert_eq!(told, expected);
+        assert_eq!(actual, expected);
     }
 
     async fn own(&mut self, which: Index, keys: &[usize], from: Option<(usize, bool, bool)>) {
@@ -347,21 +347,21 @@ impl Pair {
             return;
         }
         let mut former = None;
-        if let Some((who, is_as_read, is_told)) = from {
-            let person = whom(who).id();
+        if let Some((who, is_as_read, is_notified)) = from {
+            let person = nth_person(who).id();
             let row = self.model.s().await.person(person).await.unwrap();
             former = row.map(|row| Former {
                 person,
-                entry: is_told.then(|| self.entry(whom(who))),
+                entry: is_notified.then(|| self.entry(nth_person(who))),
                 document: row.document.filter(|_| is_as_read).unwrap_or_default(),
                 state: row.lane.state,
             });
         }
-        let (told, expected) = self.held[which.index(self.held.len())].clone();
+        let (actual, expected) = self.held[which.index(self.held.len())].clone();
         let own = Own { keys: keys.iter().map(|key| KEYS[*key].to_owned()).collect(), from: former };
-        let told = self.engine.s().await.own(self.now, &told.lease, own.clone()).await.unwrap();
+        let actual = self.engine.s().await.own(self.now, &actual.lease, own.clone()).await.unwrap();
         let expected = self.model.s().await.own(self.now, &expected.lease, own).await.unwrap();
-        assert_eq!(told, expected);
+        assert_eq!(actual, expected);
     }
 
     /// Some dead letter, blocked people's included.
@@ -372,7 +372,7 @@ impl Pair {
 
     async fn replay(&mut self, which: Index, people: &[usize], still: bool) {
         let Some(id) = self.dead(which).await else { return };
-        let entries: Vec<_> = people.iter().map(|who| self.entry(whom(*who))).collect();
+        let entries: Vec<_> = people.iter().map(|who| self.entry(nth_person(*who))).collect();
         let mut rest = self.engine.unmapped(self.now, None, "still");
         rest.row.id = id;
         let rest: Vec<_> = still.then_some(rest).into_iter().collect();
@@ -381,8 +381,8 @@ impl Pair {
     }
 
     pub(crate) async fn compare(&mut self) {
-        let told = views(&mut self.engine).await;
-        assert_eq!(told, views(&mut self.model).await);
+        let actual = views(&mut self.engine).await;
+        assert_eq!(actual, views(&mut self.model).await);
     }
 }
 

@@ -78,14 +78,14 @@ async fn the_layout_of_another_version_is_refused_and_left_alone() {
             let () = keys.keys().ask("SET", b"schema", &[found.as_bytes()]);
             let before: u64 = keys.keys().ask("HGET", b"ctl", &[b"looks"]);
             let store = keys.try_open(StoreClock::Caller, options()).unwrap();
-            for told in [store.check_schema().await, store.check().await] {
+            for answer in [store.check_schema().await, store.check().await] {
                 match found {
-                    "1" => assert!(matches!(told, Err(StoreError::OlderSchema { found: 1 })), "{told:?}"),
-                    _ => assert!(matches!(told, Err(StoreError::NewerSchema { found: 7, known: 2 })), "{told:?}"),
+                    "1" => assert!(matches!(answer, Err(StoreError::OlderSchema { found: 1 })), "{answer:?}"),
+                    _ => assert!(matches!(answer, Err(StoreError::NewerSchema { found: 7, known: 2 })), "{answer:?}"),
                 }
             }
-            let told = store.accept(at(0), delivery([1; 16], Vec::new())).await;
-            assert!(told.is_err_and(|error| !error.is_passing()));
+            let answer = store.accept(at(0), delivery([1; 16], Vec::new())).await;
+            assert!(answer.is_err_and(|error| !error.is_passing()));
             assert_eq!(keys.keys().ask::<u64>("HGET", b"ctl", &[b"looks"]), before);
             assert_eq!(keys.keys().ask::<String>("GET", b"schema", &[]), found);
         }
@@ -144,8 +144,11 @@ async fn an_unreadable_person_is_set_aside_and_delays_nobody() {
                 let entry = b.entry("1", "lost?");
                 let sent = delivery(b.key(), vec![entry]);
                 for _ in 0..2 {
-                    let told = b.s().await.accept(at(5), sent.clone()).await;
-                    assert!(matches!(told, Err(StoreError::Damaged(_))), "neither remembered nor accepted: {told:?}");
+                    let answer = b.s().await.accept(at(5), sent.clone()).await;
+                    assert!(
+                        matches!(answer, Err(StoreError::Damaged(_))),
+                        "neither remembered nor accepted: {answer:?}"
+                    );
                 }
             }
             // Once repaired, it is found again, with all its content.
@@ -182,19 +185,19 @@ async fn a_commit_skips_unreadable_stories_and_entries() {
     for keyspace in both() {
         let mut keys = keyspace.keys();
         let mut b = Bench::new(keyspace, false).await;
-        let told = |who| Commit {
+        let noted = |who| Commit {
             story: vec!["one".into()],
             terms_added: vec!["ada".to_owned()],
             document: Some("doc".into()),
             ..commit(who, idle())
         };
         b.accept(at(0), &[("1", "a")]).await;
-        b.work_off(at(0), "1", told("1")).await;
+        b.work_off(at(0), "1", noted("1")).await;
         for letter in [b's', b'k'] {
             damage(&mut keys, &key_of(letter, "1"), "of another type");
         }
         b.accept(at(1), &[("1", "b")]).await;
-        b.work_off(at(1), "1", told("1")).await;
+        b.work_off(at(1), "1", noted("1")).await;
         assert_eq!(b.row("1").await.inbox_entries, 0);
         assert!(b.s().await.story(person("1").id()).await.unwrap().entries.is_empty());
         assert_eq!(b.s().await.search("ada", &first(9)).await.unwrap().rows.len(), 1);

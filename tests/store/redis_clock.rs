@@ -134,8 +134,8 @@ async fn a_clock_that_leaps_ahead_for_a_minute_makes_nobody_forget() {
     for keys in both() {
         let mut b = Bench::new(AsServer(keys), false).await;
         b.accept(at(LATE), &[("1", "x")]).await;
-        let told = Commit { story: vec!["a note".into()], document: Some("doc".into()), ..commit("1", idle()) };
-        b.work_off(at(LATE), "1", told).await;
+        let noted = Commit { story: vec!["a note".into()], document: Some("doc".into()), ..commit("1", idle()) };
+        b.work_off(at(LATE), "1", noted).await;
         nothing_to_do(&mut b, LATE, LATE + 5_000).await;
         // Either a claim or `tidy` itself is the first to see the new time.
         for leap in [LATE + AHEAD, LATE + 2 * AHEAD] {

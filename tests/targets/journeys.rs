@@ -6,7 +6,7 @@ use crate::process::{Bridge, Home, http, post};
 use crate::providers::{Make, Provider};
 
 /// Posts an event about E-1, and waits until there is nothing left to do.
-async fn tell(bridge: &Bridge, n: u32, kind: &str, email: &str, given: &str, family: &str) {
+async fn send(bridge: &Bridge, n: u32, kind: &str, email: &str, given: &str, family: &str) {
     let body = json!({
         "type": kind,
         "data": { "employee_id": "E-1", "email": email, "first_name": given, "last_name": family },
@@ -30,15 +30,15 @@ async fn a_life(provider: &Provider, bridge: &Bridge) {
         let users = provider.users().await;
         users.into_iter().find(|user| user["externalId"] == "E-1").unwrap_or_default()
     };
-    tell(bridge, 1, "employee.hired", "ada@example.com", "Ada", "Lovelace").await;
+    send(bridge, 1, "employee.hired", "ada@example.com", "Ada", "Lovelace").await;
     assert_eq!(shown(&ada().await), ("ada@example.com", "Ada", "Lovelace", true));
-    tell(bridge, 2, "employee.renamed", "ada@example.com", "Ada", "King").await;
+    send(bridge, 2, "employee.renamed", "ada@example.com", "Ada", "King").await;
     assert_eq!(shown(&ada().await), ("ada@example.com", "Ada", "King", true));
-    tell(bridge, 3, "employee.updated", "ada.king@example.com", "Ada", "King").await;
+    send(bridge, 3, "employee.updated", "ada.king@example.com", "Ada", "King").await;
     assert_eq!(shown(&ada().await), ("ada.king@example.com", "Ada", "King", true));
-    tell(bridge, 4, "employee.left", "ada.king@example.com", "Ada", "King").await;
+    send(bridge, 4, "employee.left", "ada.king@example.com", "Ada", "King").await;
     assert_eq!(shown(&ada().await), ("ada.king@example.com", "Ada", "King", false));
-    tell(bridge, 5, "employee.hired", "ada@example.com", "Ada", "King").await;
+    send(bridge, 5, "employee.hired", "ada@example.com", "Ada", "King").await;
     assert_eq!(shown(&ada().await), ("ada@example.com", "Ada", "King", true));
     assert_eq!(provider.users().await.len(), others + 1);
 }
@@ -48,8 +48,8 @@ async fn lives(make: Make) {
     let home = Home::at(provider.base_url(), &Provider::config());
     let bridge = home.serve();
     a_life(&provider, &bridge).await;
-    let told = bridge.api("/api/v1/status").await;
-    assert_eq!(told["problems"], json!([]), "{told}");
+    let status = bridge.api("/api/v1/status").await;
+    assert_eq!(status["problems"], json!([]), "{status}");
 }
 
 /// A user whom somebody else provisioned is adopted and renamed, and keeps everything that the bridge does not know.
@@ -71,9 +71,9 @@ async fn adopts(make: Make) {
         .await;
     let home = Home::at(provider.base_url(), &Provider::config());
     let bridge = home.serve();
-    tell(&bridge, 1, "employee.hired", "Ada@Example.com", "Ada", "King").await;
-    tell(&bridge, 2, "employee.updated", "ada.king@example.com", "Ada", "King").await;
-    tell(&bridge, 3, "employee.left", "ada.king@example.com", "Ada", "King").await;
+    send(&bridge, 1, "employee.hired", "Ada@Example.com", "Ada", "King").await;
+    send(&bridge, 2, "employee.updated", "ada.king@example.com", "Ada", "King").await;
+    send(&bridge, 3, "employee.left", "ada.king@example.com", "Ada", "King").await;
     let users = provider.users().await;
     assert_eq!(users.len(), 1, "{users:?}");
     assert_eq!(users[0]["id"], made["id"]);

@@ -45,7 +45,7 @@ pub(crate) struct Bench {
     pub(crate) groups: Vec<GroupRule>,
     /// One worker for all steps: it remembers who was refused and who was served.
     pub(crate) worker: std::sync::OnceLock<Worker>,
-    pub(crate) told: AtomicU64,
+    pub(crate) times_asked: AtomicU64,
     /// The folder of the store's files, if it has any.
     pub(crate) _folder: Option<TempDir>,
 }
@@ -67,7 +67,7 @@ impl Bench {
             guard: worker_options().guard,
             groups: Vec::new(),
             worker: std::sync::OnceLock::new(),
-            told: AtomicU64::new(0),
+            times_asked: AtomicU64::new(0),
             _folder: None,
         }
     }
@@ -105,7 +105,7 @@ impl Bench {
 
     /// A time by HR's clock, a second after the previous one.
     fn next_at(&self) -> UnixMs {
-        let n = self.told.fetch_add(1, Ordering::SeqCst);
+        let n = self.times_asked.fetch_add(1, Ordering::SeqCst);
         UnixMs(1_795_000_000_000).plus_ms(n * 1000)
     }
 

@@ -25,7 +25,7 @@ fn worker(store: Arc<dyn Store>, sim: &PostmanSim) -> Worker {
     Worker::new(store, client(sim, key, Duration::from_secs(20)), Clock::System, worker_options())
 }
 
-async fn tell(store: &dyn Store, event: Event) {
+async fn deliver(store: &dyn Store, event: Event) {
     let id = new_job_id(event.person.id());
     accept(store, Clock::System.now(), id, event).await;
 }
@@ -34,7 +34,7 @@ async fn tell(store: &dyn Store, event: Event) {
 async fn a_store_that_is_always_slow_slows_the_worker_and_does_not_starve_it() {
     let sim = PostmanSim::start(SimOptions { writes: 0, reads: 0, ..SimOptions::default() }).unwrap();
     let store = store(Rate { calls: 180, window_ms: 60_000 });
-    tell(store.as_ref(), hire("E-1", "Ada", "Lovelace")).await;
+    deliver(store.as_ref(), hire("E-1", "Ada", "Lovelace")).await;
     // Slower than the time for which a token is valid.
     let slow = Arc::new(Rough::slow(store, Duration::from_millis(700)));
     let worker = worker(slow, &sim);
@@ -50,7 +50,7 @@ async fn a_call_that_was_held_up_on_its_way_is_charged_for_another_one() {
     let watched = Arc::new(Rough::over(store));
     let worker = worker(watched.clone(), &sim);
     for n in 0..21 {
-        tell(watched.as_ref(), hire(&format!("E-{n}"), "Ada", "Lovelace")).await;
+        deliver(watched.as_ref(), hire(&format!("E-{n}"), "Ada", "Lovelace")).await;
         if n == 20 {
             // The second token is the charge.
             watched.tokens.store(0, Ordering::SeqCst);

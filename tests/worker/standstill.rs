@@ -84,13 +84,13 @@ async fn three_who_swap_addresses_are_blocked_and_go_on_through_another_address(
     hired(&bench, 3).await;
     three_change_places(&bench).await;
     until_still(&bench).await;
-    let mut told = 0;
+    let mut named = 0;
     for n in 0..3 {
         let (state, detail) = state_and_detail(&bench, n).await;
         assert_eq!(state, LaneState::Blocked, "E-{n}");
-        told += usize::from(["E-0", "E-1", "E-2", "swap addresses"].iter().all(|word| detail.contains(word)));
+        named += usize::from(["E-0", "E-1", "E-2", "swap addresses"].iter().all(|word| detail.contains(word)));
     }
-    assert!(told >= 1, "all of them are named");
+    assert!(named >= 1, "all of them are named");
     let calls = bench.calls().len();
     until_still(&bench).await;
     assert_eq!(bench.calls().len(), calls, "nobody tries in vain");

@@ -14,8 +14,8 @@ pub(crate) async fn a_delivery_waits_in_the_inbox_of_each_of_its_people(b: &mut 
     let row = b.row("1").await;
     assert_eq!((row.id, row.document, row.inbox_entries), (person("1").id(), None, 3));
     assert!(row.inbox.is_sorted_by_key(|entry| entry.seq));
-    let said: Vec<_> = row.inbox.iter().map(|entry| &entry.bytes[..]).collect();
-    assert_eq!(said, [b"a", b"c", b"d"]);
+    let words: Vec<_> = row.inbox.iter().map(|entry| &entry.bytes[..]).collect();
+    assert_eq!(words, [b"a", b"c", b"d"]);
     assert_eq!((row.lane, row.since), (retry(at(0)), at(0)));
     assert_eq!((b.row("2").await.inbox_entries, b.entries().await), (1, 4));
     assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
@@ -74,29 +74,29 @@ pub(crate) async fn each_delivery_is_forgotten_in_its_own_time(b: &mut Bench) {
     }
     b.s().await.tidy(at(300)).await.unwrap();
     for (n, ms) in (0_u8..).zip(times) {
-        let told = b.deliver(at(300), keep(1, [n; 16])).await;
-        assert_eq!(told == Accepted::Stored, ms <= 300, "{n}");
+        let answer = b.deliver(at(300), keep(1, [n; 16])).await;
+        assert_eq!(answer == Accepted::Stored, ms <= 300, "{n}");
     }
 }
 
 pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_persons_newest(b: &mut Bench) {
-    let tell = async |b: &mut Bench, ms, key, word: &str| {
+    let accept = async |b: &mut Bench, ms, key, word: &str| {
         let sent = body(key, vec![b.entry("1", word)]);
         let id = sent.entries[0].job;
         (b.deliver(at(ms), sent).await, id)
     };
-    let (told, first) = tell(b, 0, 1, "a").await;
-    assert_eq!(told, Accepted::Stored);
-    assert_eq!(tell(b, 1, 1, "a").await.0, Accepted::Duplicate { ids: vec![first] });
-    assert_eq!(tell(b, 2, 2, "b").await.0, Accepted::Stored);
+    let (answer, first) = accept(b, 0, 1, "a").await;
+    assert_eq!(answer, Accepted::Stored);
+    assert_eq!(accept(b, 1, 1, "a").await.0, Accepted::Duplicate { ids: vec![first] });
+    assert_eq!(accept(b, 2, 2, "b").await.0, Accepted::Stored);
     // The value changes back.
-    let (told, back) = tell(b, 3, 1, "a").await;
-    assert_eq!(told, Accepted::Stored);
-    assert_eq!(tell(b, 4, 1, "a").await.0, Accepted::Duplicate { ids: vec![back] });
+    let (answer, back) = accept(b, 3, 1, "a").await;
+    assert_eq!(answer, Accepted::Stored);
+    assert_eq!(accept(b, 4, 1, "a").await.0, Accepted::Duplicate { ids: vec![back] });
     assert_eq!(words(&b.claim_one(at(5)).await), ["a", "b", "a"]);
     // A delivery with an id of its own is newer, too.
     b.accept(at(6), &[("1", "c")]).await;
-    assert_eq!(tell(b, 7, 1, "a").await.0, Accepted::Stored);
+    assert_eq!(accept(b, 7, 1, "a").await.0, Accepted::Stored);
     assert_eq!(b.entries().await, 5);
 }
 

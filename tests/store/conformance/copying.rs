@@ -158,8 +158,8 @@ async fn an_interrupted_copy_is_held_and_continues(from: &mut Bench, to: &mut Be
     let source = views(from).await;
     for steps in [1, 2, 3, 5] {
         let heard = Cell::new(0);
-        let told = |_, _, _| heard.set(heard.get() + 1);
-        let mut copying = Box::pin(copy(from.s().await, to.s().await, || LATER, OPTIONS, told));
+        let count = |_, _, _| heard.set(heard.get() + 1);
+        let mut copying = Box::pin(copy(from.s().await, to.s().await, || LATER, OPTIONS, count));
         poll_fn(|context| {
             let ended = copying.as_mut().poll(context).is_ready();
             if ended || heard.get() >= steps { Poll::Ready(()) } else { Poll::Pending }
@@ -231,8 +231,8 @@ async fn a_store_of_another_team_is_refused(from: &mut Bench, to: &mut Bench) {
 }
 
 async fn an_empty_store_is_left_alone(from: &mut Bench, to: &mut Bench) {
-    let told = copied(from, to).await.unwrap();
-    assert!(told.is_empty(), "{told:?}");
+    let tallies = copied(from, to).await.unwrap();
+    assert!(tallies.is_empty(), "{tallies:?}");
     assert_eq!((hold(from).await, hold(to).await), (None, None));
     assert_eq!(from.s().await.shared("identity").await.unwrap().version, 0);
 }
@@ -241,20 +241,21 @@ async fn a_dry_run_counts_and_writes_nothing(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     for with_target in [false, true] {
         let target = if with_target { Some(to.s().await) } else { None };
-        let told = dry_run(from.s().await, target.map(|to| to as &dyn Transfer), || LATER, |_, _, _| {}).await.unwrap();
-        let people = told.0.iter().find(|(section, _)| *section == Section::People).unwrap().1;
+        let tallies =
+            dry_run(from.s().await, target.map(|to| to as &dyn Transfer), || LATER, |_, _, _| {}).await.unwrap();
+        let people = tallies.0.iter().find(|(section, _)| *section == Section::People).unwrap().1;
         assert_eq!((people.all, people.copied, people.known), (6, 6, 0));
     }
     assert_eq!(to.s().await.stats().await.unwrap().people, 0);
     copied_whole(from, to).await;
-    let told = dry_run(from.s().await, Some(to.s().await), || LATER, |_, _, _| {}).await.unwrap();
-    assert!(told.0.iter().all(|(_, tally)| tally.copied == 0), "{told:?}");
+    let tallies = dry_run(from.s().await, Some(to.s().await), || LATER, |_, _, _| {}).await.unwrap();
+    assert!(tallies.0.iter().all(|(_, tally)| tally.copied == 0), "{tallies:?}");
 }
 
 async fn many_pages_arrive_complete_despite_the_bounds(from: &mut Bench, to: &mut Bench) {
     for batch in 0..3 {
-        let whom: Vec<_> = (0..700).map(|n| (batch * 700 + n).to_string()).collect();
-        let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), "x")).collect();
+        let names: Vec<_> = (0..700).map(|n| (batch * 700 + n).to_string()).collect();
+        let entries: Vec<_> = names.iter().map(|who| (who.as_str(), "x")).collect();
         from.accept(at(batch), &entries).await;
     }
     let long: Vec<_> = (0..1_500).map(|_| ("long", "y")).collect();

@@ -55,18 +55,18 @@ async fn all(b: &mut Bench, rows_max: usize, listing: Read<'_>) -> Vec<PersonId>
     }
 }
 
-fn sorted(whom: &[String]) -> Vec<PersonId> {
-    let mut ids: Vec<_> = whom.iter().map(|who| person(who).id()).collect();
+fn sorted(names: &[String]) -> Vec<PersonId> {
+    let mut ids: Vec<_> = names.iter().map(|who| person(who).id()).collect();
     ids.sort_unstable();
     ids
 }
 
 pub(crate) async fn people_are_listed_by_number_page_by_page(b: &mut Bench) {
-    let whom: Vec<_> = (0..25).map(|n| n.to_string()).collect();
-    let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), "x")).collect();
+    let names: Vec<_> = (0..25).map(|n| n.to_string()).collect();
+    let entries: Vec<_> = names.iter().map(|who| (who.as_str(), "x")).collect();
     b.accept(at(0), &entries).await;
     for rows_max in [1, 7, 25, 100] {
-        assert_eq!(all(b, rows_max, &People).await, sorted(&whom), "{rows_max}");
+        assert_eq!(all(b, rows_max, &People).await, sorted(&names), "{rows_max}");
     }
     let row = b.s().await.people(&first(1)).await.unwrap().rows.remove(0);
     assert_eq!((row.document, row.inbox_entries, row.inbox.len()), (None, 1, 1));
@@ -93,12 +93,12 @@ pub(crate) async fn lanes_are_listed_by_state_longest_first(b: &mut Bench) {
 }
 
 pub(crate) async fn lanes_of_one_instant_are_each_listed_once(b: &mut Bench) {
-    let whom: Vec<_> = (0..12).map(|n| n.to_string()).collect();
-    let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), "x")).collect();
+    let names: Vec<_> = (0..12).map(|n| n.to_string()).collect();
+    let entries: Vec<_> = names.iter().map(|who| (who.as_str(), "x")).collect();
     b.accept(at(0), &entries).await;
     let mut found = all(b, 5, &Lanes(LaneState::Waiting)).await;
     found.sort_unstable();
-    assert_eq!(found, sorted(&whom));
+    assert_eq!(found, sorted(&names));
 }
 
 pub(crate) async fn people_are_found_by_the_beginning_of_any_of_their_words(b: &mut Bench) {
@@ -131,18 +131,18 @@ pub(crate) async fn people_are_found_by_the_beginning_of_any_of_their_words(b: &
 }
 
 pub(crate) async fn pages_are_bounded_in_bytes_and_the_listing_is_complete(b: &mut Bench) {
-    let whom: Vec<_> = (0..5).map(|n| n.to_string()).collect();
-    for who in &whom {
+    let names: Vec<_> = (0..5).map(|n| n.to_string()).collect();
+    for who in &names {
         b.accept(at(0), &[(who, "x")]).await;
         let large = Bytes::from(vec![b'x'; PAGE_BYTES_MAX / 2 - 100]);
         b.work_off(at(0), who, Commit { document: Some(large), ..commit(who, held("all")) }).await;
     }
     let listed = b.s().await.people(&first(5)).await.unwrap();
     assert!(listed.rows.len() < 5 && listed.next.is_some(), "{}", listed.rows.len());
-    assert_eq!(all(b, 5, &People).await, sorted(&whom));
+    assert_eq!(all(b, 5, &People).await, sorted(&names));
     let mut held = all(b, 5, &Lanes(LaneState::Held)).await;
     held.sort_unstable();
-    assert_eq!(held, sorted(&whom));
+    assert_eq!(held, sorted(&names));
 }
 
 pub(crate) async fn a_long_inbox_is_shown_by_its_beginning(b: &mut Bench) {

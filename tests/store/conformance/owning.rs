@@ -64,19 +64,19 @@ pub(crate) async fn keys_are_taken_from_a_person_who_is_notified_once(b: &mut Be
     own(b, &one, &["id:7", "address:a@x"], None).await;
     own(b, &three, &["address:c@x"], None).await;
     b.commit(at(1), &one, folded("1")).await;
-    let told = |b: &mut Bench| Some(former(b, "1"));
+    let former_of = |b: &mut Bench| Some(former(b, "1"));
     // Not if one of the keys is a third person's.
-    let from = told(b);
+    let from = former_of(b);
     assert_eq!(own(b, &two, &["id:7", "address:c@x"], from).await, Owned::By(three.person));
     assert_eq!((owner(b, "id:7").await, b.row("1").await.inbox_entries), (Some(one.person), 0));
-    let from = told(b);
+    let from = former_of(b);
     assert_eq!(own(b, &two, &["id:7", "address:a@x", "id:new"], from).await, Owned::Yes);
     for key in ["id:7", "address:a@x", "id:new"] {
         assert_eq!(owner(b, key).await, Some(two.person), "{key}");
     }
     assert_eq!(b.lane("1").await, retry(at(1)));
     // Repeated because the answer was lost: the handover is not announced twice.
-    let from = told(b);
+    let from = former_of(b);
     assert_eq!(own(b, &two, &["id:7", "address:a@x", "id:new"], from).await, Owned::Yes);
     assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
 }
@@ -85,8 +85,8 @@ pub(crate) async fn unused_keys_are_taken_without_notice(b: &mut Bench) {
     let (one, two) = (leased(b, "1").await, leased(b, "2").await);
     own(b, &one, &["id:7", "address:a@x"], None).await;
     b.commit(at(1), &one, folded("1")).await;
-    let untold = Some(Former { entry: None, ..former(b, "1") });
-    assert_eq!(own(b, &two, &["address:a@x"], untold).await, Owned::Yes);
+    let unnotified = Some(Former { entry: None, ..former(b, "1") });
+    assert_eq!(own(b, &two, &["address:a@x"], unnotified).await, Owned::Yes);
     assert_eq!((owner(b, "address:a@x").await, owner(b, "id:7").await), (Some(two.person), Some(one.person)));
     assert_eq!((b.lane("1").await, b.row("1").await.inbox_entries), (idle(), 0));
 }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::process::{Bridge, Home, KEY, eventually, http, post, sim};
 
-async fn tell(bridge: &Bridge, id: &str, kind: &str, told_at: Value, data: Value) -> Value {
+async fn send(bridge: &Bridge, id: &str, kind: &str, sent_at: Value, data: Value) -> Value {
     let mut body = json!({"type": kind, "data": data});
-    if !told_at.is_null() {
-        body["timestamp"] = told_at;
+    if !sent_at.is_null() {
+        body["timestamp"] = sent_at;
     }
     let (status, answer) = post(&http(), &bridge.listen, id, &body.to_string()).await.unwrap();
     assert_eq!(status, 200, "{answer}");
@@ -43,10 +43,10 @@ async fn a_leave_with_an_impossible_time_takes_effect_and_is_reported() {
     let home = Home::new(&sim, "");
     let bridge = home.serve();
     for (n, never) in [json!("0001-01-01T00:00:00Z"), json!("1970-01-01T00:00:00Z"), json!(0)].into_iter().enumerate() {
-        tell(&bridge, &format!("hire-{n}"), "employee.hired", json!(null), ada("ada@example.com")).await;
+        send(&bridge, &format!("hire-{n}"), "employee.hired", json!(null), ada("ada@example.com")).await;
         assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)], "{never}");
         let leaves = json!({"employee_id": "E-1", "effective_at": "0001-01-01T00:00:00Z"});
-        tell(&bridge, &format!("leave-{n}"), "employee.left", never.clone(), leaves).await;
+        send(&bridge, &format!("leave-{n}"), "employee.left", never.clone(), leaves).await;
         assert_eq!(team(&sim), [("ada@example.com".to_owned(), false)], "{never}");
     }
     let dropped = bridge.problem("SOURCE-DROPPED").await;
@@ -58,7 +58,7 @@ async fn a_hire_under_an_unusable_address_outlives_its_dead_letter() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
-    let answer = tell(&bridge, "m1", "employee.hired", json!(null), ada("Ada <ada@example.com>")).await;
+    let answer = send(&bridge, "m1", "employee.hired", json!(null), ada("Ada <ada@example.com>")).await;
     assert_eq!((answer["status"].as_str(), answer["jobs"].as_array().map(Vec::len)), (Some("accepted"), Some(2)));
     assert_eq!(team(&sim), []);
     let person = bridge.api("/api/v1/people/hr/E-1").await;
@@ -72,15 +72,15 @@ async fn a_hire_under_an_unusable_address_outlives_its_dead_letter() {
         .output()
         .unwrap();
     assert!(discard.status.success(), "{discard:?}");
-    tell(&bridge, "m2", "employee.updated", json!(null), ada("ada@example.com")).await;
+    send(&bridge, "m2", "employee.updated", json!(null), ada("ada@example.com")).await;
     assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)]);
 
     // A rehire under an invalid address is not switched on under the previous one.
-    tell(&bridge, "m3", "employee.left", json!(null), json!({"employee_id": "E-1"})).await;
-    let answer = tell(&bridge, "m4", "employee.hired", json!(null), ada("ada@example.com; a.l@example.com")).await;
+    send(&bridge, "m3", "employee.left", json!(null), json!({"employee_id": "E-1"})).await;
+    let answer = send(&bridge, "m4", "employee.hired", json!(null), ada("ada@example.com; a.l@example.com")).await;
     assert_eq!(answer["status"], "accepted");
     assert_eq!(team(&sim), [("ada@example.com".to_owned(), false)]);
-    tell(&bridge, "m5", "employee.updated", json!(null), ada("a.l@example.com")).await;
+    send(&bridge, "m5", "employee.updated", json!(null), ada("a.l@example.com")).await;
     assert_eq!(team(&sim), [("a.l@example.com".to_owned(), true)]);
     assert_eq!(bridge.jobs(&["dead"]).await, 1, "somebody must still look at the mapping or the address");
 }
@@ -90,13 +90,13 @@ async fn a_leave_with_an_unreadable_date_waits_for_a_corrected_mapping() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
-    tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
+    send(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
     let next =
         json!({"employee_id": "E-2", "email": "grace@example.com", "first_name": "Grace", "last_name": "Hopper"});
-    tell(&bridge, "m2", "employee.hired", json!(null), next).await;
+    send(&bridge, "m2", "employee.hired", json!(null), next).await;
     for (id, employee, day) in [("m3", "E-1", "31/12/2199"), ("m4", "E-2", "31/12/2025")] {
         let leaves = json!({"employee_id": employee, "effective_at": day});
-        let answer = tell(&bridge, id, "employee.left", json!(null), leaves).await;
+        let answer = send(&bridge, id, "employee.left", json!(null), leaves).await;
         assert_eq!(answer["status"], "unmapped", "{answer}");
     }
     let is_on = |name: &str, active| (format!("{name}@example.com"), active);
@@ -119,8 +119,8 @@ async fn a_leave_with_an_unreadable_date_waits_for_a_corrected_mapping() {
     assert_eq!(sorted(), [is_on("ada", true), is_on("grace", false)]);
     let person = bridge.api("/api/v1/people/hr/E-1").await;
     let words = person["record"]["employment"].as_array().unwrap();
-    let told: Vec<_> = words.iter().map(|word| word["state"].as_str().unwrap()).collect();
-    assert_eq!(told, ["employed", "left"], "{person}");
+    let states: Vec<_> = words.iter().map(|word| word["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["employed", "left"], "{person}");
     assert_eq!(words[1]["from"], "2200-01-01T00:00:00Z", "{person}");
 }
 
@@ -129,9 +129,9 @@ async fn a_source_with_times_on_only_some_events_is_reported() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
-    tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
+    send(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
     assert_eq!(bridge.api("/api/v1/status").await["problems"], json!([]));
-    tell(&bridge, "m2", "employee.left", json!("2026-03-02T10:00:00Z"), json!({"employee_id": "E-1"})).await;
+    send(&bridge, "m2", "employee.left", json!("2026-03-02T10:00:00Z"), json!({"employee_id": "E-1"})).await;
     let untimed = bridge.problem("SOURCE-UNTIMED").await;
     assert!(untimed["what"].as_str().unwrap().contains("1 event carries no time"), "{untimed}");
 }
@@ -154,16 +154,16 @@ async fn an_unusable_secret_file_is_a_problem_until_it_is_usable() {
     ];
     for (spoil, reason) in reasons {
         spoil();
-        let told = bridge.problem("SECRET-UNUSABLE").await;
-        let what = told["what"].as_str().unwrap();
-        assert!(what.contains("`postman.key`") && what.contains(reason), "{told}");
-        assert!(told["action"].as_str().unwrap().contains("usable value"), "{told}");
+        let problem = bridge.problem("SECRET-UNUSABLE").await;
+        let what = problem["what"].as_str().unwrap();
+        assert!(what.contains("`postman.key`") && what.contains(reason), "{problem}");
+        assert!(problem["action"].as_str().unwrap().contains("usable value"), "{problem}");
         fs::write(&key, KEY).unwrap();
         no_problems(&bridge).await;
     }
     // The previous value stays in use until then.
     fs::remove_file(&key).unwrap();
     bridge.problem("SECRET-UNUSABLE").await;
-    tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
+    send(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
     assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)]);
 }
