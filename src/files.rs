@@ -154,7 +154,7 @@ mod tests {
         let pipe = path("pipe");
         mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let began = Instant::now();
-        for (file, told) in [
+        for (file, expected) in [
             (path("file"), "too large: more than 4 bytes"),
             (pipe, "it is a pipe"),
             (folder.path().to_owned(), "it is a directory"),
@@ -162,7 +162,7 @@ mod tests {
             (path("none"), "No such file"),
         ] {
             let error = read(&file, 4).unwrap_err().to_string();
-            assert!(error.contains(told) && error.contains(&file.display().to_string()), "{error}");
+            assert!(error.contains(expected) && error.contains(&file.display().to_string()), "{error}");
         }
         assert!(began.elapsed() < PATIENCE, "no read ran into the time limit");
     }

@@ -68,8 +68,8 @@ pub fn listen_for_signals(life: &Lifecycle) -> std::io::Result<()> {
         // A terminal that is closed, or somebody who means a reload: secrets and mappings are read again by themselves.
         hang_up: signal(SignalKind::hangup())?,
     };
-    let (signals, told) = (Arc::new(Mutex::new(signals)), life.clone());
-    tokio::spawn(watched(life.loops(), "signals", move || hear(signals.clone(), told.clone())));
+    let (signals, heard_by) = (Arc::new(Mutex::new(signals)), life.clone());
+    tokio::spawn(watched(life.loops(), "signals", move || hear(signals.clone(), heard_by.clone())));
     Ok(())
 }
 

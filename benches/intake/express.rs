@@ -27,9 +27,9 @@ impl Express {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("node does not start: {error}"))?;
-        let mut told = String::new();
-        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut told)?;
-        let port = told.trim().parse().map_err(|_| "Express does not start: npm install, see above")?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        let port = line.trim().parse().map_err(|_| "Express does not start: npm install, see above")?;
         Ok(Self { child, address: (Ipv4Addr::LOCALHOST, port).into() })
     }
 }

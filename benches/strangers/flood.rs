@@ -25,7 +25,7 @@ pub(crate) struct Flood {
 
 /// What the log says about refused requests.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Told {
+pub(crate) struct LogLines {
     pub(crate) lines: u64,
     pub(crate) left_out: u64,
 }
@@ -114,12 +114,12 @@ fn whole(bytes: &[u8]) -> Result<Option<usize>, Failed> {
 }
 
 /// What a JSON log says about them.
-pub(crate) fn told(log: &str) -> Told {
-    let mut told = Told::default();
+pub(crate) fn counted(log: &str) -> LogLines {
+    let mut counted = LogLines::default();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     for left_out in lines.filter_map(|line| line["left_out"].as_u64()) {
-        told.lines += 1;
-        told.left_out += left_out;
+        counted.lines += 1;
+        counted.left_out += left_out;
     }
-    told
+    counted
 }

@@ -55,9 +55,9 @@ const MIB: u64 = 1 << 20;
 
 fn main() -> Result<(), Failed> {
     // Cargo's own arguments start with dashes.
-    let mut told = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    let strangers = told.next().map_or(Ok(STRANGERS), |told| told.parse())?;
-    let away = Duration::from_secs(told.next().map_or(Ok(AWAY_S), |told| told.parse())?);
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let strangers = arguments.next().map_or(Ok(STRANGERS), |argument| argument.parse())?;
+    let away = Duration::from_secs(arguments.next().map_or(Ok(AWAY_S), |argument| argument.parse())?);
     let descriptors = descriptors::raise_limit();
     if descriptors < strangers + 500 {
         return Err(format!("{strangers} strangers need more than {descriptors} file descriptors: `ulimit -Hn`").into());
@@ -146,7 +146,7 @@ fn logged(sim: &PostmanSim) -> Result<(), Failed> {
     let logged = std::fs::metadata(&path)?.len() - before;
     let most = serving.memory("VmHWM")?;
     serving.end(Signal::TERM)?;
-    let told = flood::told(&std::fs::read_to_string(&path)?);
+    let counted = flood::counted(&std::fs::read_to_string(&path)?);
     let seconds = flood.took.as_secs_f64();
     let per_second = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX)) / seconds;
     println!();
@@ -159,8 +159,8 @@ fn logged(sim: &PostmanSim) -> Result<(), Failed> {
     println!(
         "log: {:.1} KB/s; {} lines about them, which say that {} more were left out; {} were refused",
         per_second(logged) / 1e3,
-        told.lines,
-        told.left_out,
+        counted.lines,
+        counted.left_out,
         flood.answered,
     );
     Ok(())

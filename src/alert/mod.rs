@@ -199,9 +199,9 @@ impl Alerting {
         });
         let due = due.await?.unwrap_or_default();
         let sent = receivers.iter().zip(due).filter_map(|(at, message)| Some((at, message?)));
-        let told: Result<Vec<()>, _> =
+        let results: Result<Vec<()>, _> =
             join_all(sent.map(|(at, message)| self.tell(at, message))).await.into_iter().collect();
-        told.map(|_| ())
+        results.map(|_| ())
     }
 
     /// Sends one message, and records the result.

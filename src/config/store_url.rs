@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_unknown_store_scheme_is_refused_with_the_two_known_ones() {
-        for (url, told) in [
+        for (url, expected) in [
             ("postgres://app:hunter2@db/bridge", "`postgres` is no kind of store"),
             ("http://redis:6379", "`http` is no kind of store"),
             ("/var/lib/scim-bridge", "put `embedded:` before it"),
@@ -219,7 +219,7 @@ mod tests {
             ("hunter2", "no such store"),
         ] {
             let error = StoreUrl::try_from(url.to_owned()).unwrap_err();
-            assert!(error.starts_with(told) || error.contains(told), "{url}: {error}");
+            assert!(error.starts_with(expected) || error.contains(expected), "{url}: {error}");
             assert!(error.contains("`embedded:` and a directory") && error.contains("redis://"), "{url}: {error}");
             assert!(!error.contains("hunter2"), "{url}: {error}");
         }

@@ -663,10 +663,10 @@ mod tests {
             for place in [0, 1] {
                 let mut holds = holds.clone();
                 holds.holds.insert(place, Hold::unreadable(unread.clone()));
-                let told = format!("{by_hand} {of_target} {place}");
-                assert_eq!(holds.due_probe(end).is_some(), is_probed, "{told}");
-                assert_eq!(holds.next_probe_at().is_some(), is_probed, "{told}");
-                assert_eq!(holds.begin_probe(UnixMs(i64::MAX - 1), &of_target, "a", end), is_probed, "{told}");
+                let case = format!("{by_hand} {of_target} {place}");
+                assert_eq!(holds.due_probe(end).is_some(), is_probed, "{case}");
+                assert_eq!(holds.next_probe_at().is_some(), is_probed, "{case}");
+                assert_eq!(holds.begin_probe(UnixMs(i64::MAX - 1), &of_target, "a", end), is_probed, "{case}");
             }
         }
     }

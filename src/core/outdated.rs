@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn several_outdated_events_in_a_row_are_reported_until_one_brings_news() {
-        let (mut streak, mut told) = (Streak::default(), Outdated::default());
+        let (mut streak, mut outdated) = (Streak::default(), Outdated::default());
         assert_eq!(streak.note(1, 0, at(0)), Some(Say::News));
         for n in 1..IN_A_ROW_MIN {
             assert_eq!(streak.note(0, 1, at(n)), None);
@@ -105,12 +105,12 @@ mod tests {
         // A duplicate counts as neither.
         assert_eq!(streak.note(0, 0, at(20)), None);
         let say = streak.note(0, 1, at(21)).unwrap();
-        assert!(told.take_in("hr", say) && !told.take_in("hr", say));
-        assert_eq!(told.of("hr", at(22)).map(|seen| (seen.count, seen.since)), Some((10, at(1))));
+        assert!(outdated.take_in("hr", say) && !outdated.take_in("hr", say));
+        assert_eq!(outdated.of("hr", at(22)).map(|seen| (seen.count, seen.since)), Some((10, at(1))));
         assert_eq!((streak.note(0, 1, at(22)), streak.note(0, 1, at(32)).is_some()), (None, true));
-        assert_eq!((told.of("hr", at(21 + 86_401)), told.of("other", at(22))), (None, None));
+        assert_eq!((outdated.of("hr", at(21 + 86_401)), outdated.of("other", at(22))), (None, None));
         let say = streak.note(1, 5, at(33)).unwrap();
-        assert!(told.take_in("hr", say) && told.of("hr", at(33)).is_none());
+        assert!(outdated.take_in("hr", say) && outdated.of("hr", at(33)).is_none());
         assert_eq!(streak.note(0, 1, at(34)), None, "the count begins again");
     }
 

@@ -178,7 +178,7 @@ impl StoreOperations {
     #[must_use]
     pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
         let failing = self.0.iter().filter_map(|(operation, trouble)| {
-            let code = trouble.told(*operation, now)?.as_str().to_owned();
+            let code = trouble.reported(*operation, now)?.as_str().to_owned();
             Some(FailingOperation { operation: *operation, code, since: trouble.since, lately: trouble.lately(now) })
         });
         failing.collect()
@@ -192,7 +192,7 @@ impl StoreOperations {
         // A successful check proves that the store accepts deliveries again, unless it is damaged.
         let is_refused = trouble.in_a_row >= REFUSED_MIN && (trouble.code == Code::StoreDamaged || !trouble.is_calm);
         let is_so = is_refused && now.ms_since(trouble.at) < LATELY_MS;
-        trouble.told(StoreOperation::Accept, now).filter(|_| is_so)
+        trouble.reported(StoreOperation::Accept, now).filter(|_| is_so)
     }
 }
 
@@ -263,19 +263,19 @@ impl Trouble {
     /// Damage does not heal by itself. It counts as repaired if the operation has succeeded again for a while, or if
     /// nobody has met it for so long that somebody would have.
     fn damage(&self, operation: StoreOperation, now: UnixMs) -> Option<Code> {
-        let told_ms = match operation.suffers() {
+        let shown_ms = match operation.suffers() {
             _ if self.went_well => DAMAGE_MS,
             Suffers::Deliveries | Suffers::People | Suffers::PassedOver => DAMAGE_DAY_MS,
             Suffers::Safety | Suffers::Upkeep => DAMAGE_LOOKED_MS,
         };
-        (now.ms_since(self.damaged_at?) < told_ms).then_some(Code::StoreDamaged)
+        (now.ms_since(self.damaged_at?) < shown_ms).then_some(Code::StoreDamaged)
     }
 
-    fn told(&self, operation: StoreOperation, now: UnixMs) -> Option<Code> {
+    fn reported(&self, operation: StoreOperation, now: UnixMs) -> Option<Code> {
         if let Some(damage) = self.damage(operation, now) {
             return Some(damage);
         }
-        let is_told = if now.ms_since(self.at) >= LATELY_MS {
+        let is_reported = if now.ms_since(self.at) >= LATELY_MS {
             false
         } else if passes_by_itself(self.code) {
             let lately = self.relapses.iter().filter(|at| now.ms_since(**at) < LATELY_MS).count();
@@ -284,7 +284,7 @@ impl Trouble {
             // A delivery that was put off is reported, although others were accepted.
             !self.went_well || operation == StoreOperation::Accept
         };
-        is_told.then_some(self.code)
+        is_reported.then_some(self.code)
     }
 }
 
@@ -318,7 +318,7 @@ mod tests {
         NOW.plus_ms(seconds * 1_000)
     }
 
-    fn told(operations: &StoreOperations, seconds: u64) -> Vec<(StoreOperation, String, u64)> {
+    fn reported(operations: &StoreOperations, seconds: u64) -> Vec<(StoreOperation, String, u64)> {
         let failing = operations.failing(at(seconds)).into_iter();
         failing.map(|failing| (failing.operation, failing.code, failing.lately)).collect()
     }
@@ -329,12 +329,12 @@ mod tests {
         operations.failed(at(0), Own, Code::StoreDamaged);
         operations.checked();
         let damaged = |lately| vec![(Own, "STORE-DAMAGED".to_owned(), lately)];
-        assert_eq!(told(&operations, 0), damaged(1));
+        assert_eq!(reported(&operations, 0), damaged(1));
         // Nobody asked again: it is as damaged as before.
-        assert_eq!(told(&operations, 86_399), damaged(0));
+        assert_eq!(reported(&operations, 86_399), damaged(0));
         operations.succeeded(Own);
-        assert_eq!(told(&operations, 899), damaged(0), "the rows of others can be read; this one perhaps not");
-        assert_eq!(told(&operations, 900), []);
+        assert_eq!(reported(&operations, 899), damaged(0), "the rows of others can be read; this one perhaps not");
+        assert_eq!(reported(&operations, 900), []);
         // A failure after a long silence begins a new series.
         operations.failed(at(4_000), Own, Code::StoreDamaged);
         assert_eq!(operations.failing(at(4_001))[0].since, at(4_000));
@@ -346,8 +346,8 @@ mod tests {
             let mut operations = StoreOperations::default();
             operations.failed(at(0), operation, Code::StoreDamaged);
             operations.checked();
-            assert_eq!(told(&operations, seconds - 1).len(), 1, "{operation:?}");
-            assert_eq!(told(&operations, seconds), [], "{operation:?}");
+            assert_eq!(reported(&operations, seconds - 1).len(), 1, "{operation:?}");
+            assert_eq!(reported(&operations, seconds), [], "{operation:?}");
             operations.failed(at(seconds + 9), operation, Code::StoreDamaged);
             assert_eq!(operations.failing(at(seconds + 9))[0].since, at(seconds + 9), "{operation:?}: met again");
         }
@@ -359,9 +359,9 @@ mod tests {
         for minutes in [0, 10, 20] {
             operations.passed_over(at(minutes * 60));
         }
-        assert_eq!(told(&operations, 34 * 60), [(StoreOperation::PassOver, "STORE-DAMAGED".to_owned(), 0)]);
+        assert_eq!(reported(&operations, 34 * 60), [(StoreOperation::PassOver, "STORE-DAMAGED".to_owned(), 0)]);
         assert_eq!(operations.failing(at(1_200))[0].since, at(0));
-        assert_eq!(told(&operations, 35 * 60), []);
+        assert_eq!(reported(&operations, 35 * 60), []);
     }
 
     #[test]
@@ -370,7 +370,7 @@ mod tests {
         operations.failed(at(0), Commit, Code::StoreDamaged);
         operations.failed(at(5), Commit, Code::StoreLost);
         operations.succeeded(Commit);
-        assert_eq!(told(&operations, 6)[0].1, "STORE-DAMAGED");
+        assert_eq!(reported(&operations, 6)[0].1, "STORE-DAMAGED");
     }
 
     #[test]
@@ -382,17 +382,17 @@ mod tests {
         operations.succeeded(Accept);
         operations.failed(at(31), Stats, Code::StoreUnwritable);
         operations.succeeded(Stats);
-        assert_eq!(told(&operations, 32), [(Accept, "STORE-UNWRITABLE".to_owned(), 4)]);
-        assert_eq!(told(&operations, 61), [(Accept, "STORE-UNWRITABLE".to_owned(), 1)]);
-        assert_eq!(told(&operations, 90), []);
+        assert_eq!(reported(&operations, 32), [(Accept, "STORE-UNWRITABLE".to_owned(), 4)]);
+        assert_eq!(reported(&operations, 61), [(Accept, "STORE-UNWRITABLE".to_owned(), 1)]);
+        assert_eq!(reported(&operations, 90), []);
     }
 
     #[test]
     fn a_failure_of_an_operation_that_is_not_called_again_is_forgotten_after_a_minute() {
         let mut operations = StoreOperations::default();
         operations.failed(at(0), Stats, Code::StoreMemory);
-        assert_eq!(told(&operations, 59).len(), 1);
-        assert_eq!(told(&operations, 60), []);
+        assert_eq!(reported(&operations, 59).len(), 1);
+        assert_eq!(reported(&operations, 60), []);
     }
 
     #[test]
@@ -409,12 +409,12 @@ mod tests {
         for second in 0..20 {
             once.failed(at(second), Accept, Code::StoreReadOnly);
         }
-        assert_eq!(told(&once, 20), [], "the check reports it while it lasts");
+        assert_eq!(reported(&once, 20), [], "the check reports it while it lasts");
         once.checked();
-        assert_eq!((told(&once, 21), once.refuses_deliveries(at(21))), (vec![], None));
-        assert_eq!(told(&operations, 20), [(Accept, "STORE-LOST".to_owned(), 20)]);
+        assert_eq!((reported(&once, 21), once.refuses_deliveries(at(21))), (vec![], None));
+        assert_eq!(reported(&operations, 20), [(Accept, "STORE-LOST".to_owned(), 20)]);
         operations.succeeded(Accept);
-        assert_eq!(told(&operations, 80), []);
+        assert_eq!(reported(&operations, 80), []);
     }
 
     #[test]

@@ -64,8 +64,8 @@ mod tests {
     fn an_instant_of_a_wrong_clock_counts_as_now() {
         assert_eq!(EARLIEST.to_string(), "2026-01-01T00:00:00Z");
         let now = EARLIEST.plus_ms(1_000);
-        for (told, right) in [(now, now), (EARLIEST, EARLIEST), (now.plus_ms(1), now), (UnixMs(0), now)] {
-            assert_eq!(told.set_right(now), right, "{told}");
+        for (shown, right) in [(now, now), (EARLIEST, EARLIEST), (now.plus_ms(1), now), (UnixMs(0), now)] {
+            assert_eq!(shown.set_right(now), right, "{shown}");
         }
         assert_eq!(UnixMs(3).set_right(UnixMs(7)), UnixMs(3), "the same clock told both");
     }

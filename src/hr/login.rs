@@ -110,7 +110,7 @@ async fn refresh(
     source: SourceName,
     used: String,
 ) -> Result<AccessToken, NoToken> {
-    let (tell, told) = oneshot::channel();
+    let (answer, answered) = oneshot::channel();
     tokio::spawn(async move {
         let asked_at = clock.now();
         let reply = system.ask_for_token(Some(&used)).await;
@@ -123,9 +123,9 @@ async fn refresh(
             }
         };
         // The caller may be gone.
-        let _ = tell.send(result);
+        let _ = answer.send(result);
     });
-    told.await.unwrap_or(Err(NoToken::TryAgain { code: Code::FetchUnreachable, not_before: None }))
+    answered.await.unwrap_or(Err(NoToken::TryAgain { code: Code::FetchUnreachable, not_before: None }))
 }
 
 /// Stores the result of a refresh, and does not give up at once.

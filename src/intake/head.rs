@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn fields_are_kept_as_received_and_found_in_any_case() {
         let head = read("GET /a HTTP/1.1\r\nHost: a\r\nX-A:  one \r\nEmpty:\r\nx-a: \u{e9}\r\n\r\n").unwrap();
-        let told: Vec<_> = head.headers.iter().collect();
-        assert_eq!(told, [("Host", &b"a"[..]), ("X-A", b"one"), ("Empty", b""), ("x-a", "\u{e9}".as_bytes())]);
+        let fields: Vec<_> = head.headers.iter().collect();
+        assert_eq!(fields, [("Host", &b"a"[..]), ("X-A", b"one"), ("Empty", b""), ("x-a", "\u{e9}".as_bytes())]);
         assert_eq!(head.headers.all("X-a").collect::<Vec<_>>(), [&b"one"[..], "\u{e9}".as_bytes()]);
         assert_eq!((head.headers.len(), head.headers.all("x-b").count()), (4, 0));
     }

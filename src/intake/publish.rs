@@ -30,7 +30,7 @@ pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>, stop: Cancel
         failpoint::at("series");
         let stops = stop.run_until_cancelled(every.tick()).await.is_none();
         happened(&shared, &mut counted);
-        told(publish_all(&shared).await);
+        note(publish_all(&shared).await);
         if stops {
             return;
         }
@@ -54,7 +54,7 @@ fn happened(shared: &Shared, counted: &mut BTreeMap<String, Counts>) {
 }
 
 /// Counts do not deserve an alarm of their own: a failing store is reported by the code that needs it.
-fn told(written: Result<(), StoreError>) {
+fn note(written: Result<(), StoreError>) {
     if let Err(error) = written {
         debug!(%error, "the tallies of the sources could not be written");
     }

@@ -297,8 +297,8 @@ fn traceparent(head: &Head, shared: &Shared) -> Option<TraceContext> {
     if !shared.services.traces.are_on() {
         return None;
     }
-    let told = single(&head.headers, TRACEPARENT).ok().flatten();
-    told.and_then(TraceContext::parse)
+    let value = single(&head.headers, TRACEPARENT).ok().flatten();
+    value.and_then(TraceContext::parse)
 }
 
 /// Maps and stores a genuine delivery.

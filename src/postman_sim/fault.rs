@@ -379,9 +379,9 @@ mod tests {
         for text in ["get:reset", "create:no-slots:2", "any:spike-503:forever"] {
             faults.order(text.parse().unwrap()).unwrap();
         }
-        let mut told = || strikes(&mut faults, Operation::Create, "");
+        let mut next = || strikes(&mut faults, Operation::Create, "");
         assert_eq!(
-            [told(), told(), told()].map(Option::unwrap),
+            [next(), next(), next()].map(Option::unwrap),
             ["create:no-slots", "create:no-slots", "any:spike-503"]
         );
         assert_eq!(faults.list().iter().map(|o| (o.id, o.struck)).collect::<Vec<_>>(), [(1, 0), (3, 1)]);

@@ -120,7 +120,7 @@ impl Groups {
         rng: &mut fastrand::Rng,
     ) -> Result<Response, ReplyName> {
         let has_joined = |id: &String| team.get(id).is_some_and(|member| member.active);
-        let told = |status, group: &Group| Response::json(status, serde_json::to_vec(group).unwrap_or_default());
+        let reply = |status, group: &Group| Response::json(status, serde_json::to_vec(group).unwrap_or_default());
         match action {
             GroupAction::Create { name, members } => {
                 if !members.iter().all(has_joined) {
@@ -134,7 +134,7 @@ impl Groups {
                     members,
                     meta: Meta { resource_type: "Group" },
                 });
-                self.0.last().map(|group| told(201, group)).ok_or(ReplyName::NoGroup)
+                self.0.last().map(|group| reply(201, group)).ok_or(ReplyName::NoGroup)
             }
             GroupAction::List { name, start, count } => {
                 let fits = |group: &&Group| name.as_ref().is_none_or(|name| group.display_name == *name);
@@ -150,7 +150,7 @@ impl Groups {
                 Ok(Response::json(200, list.to_string().into_bytes()))
             }
             GroupAction::Get => {
-                self.0.iter().find(|group| group.id == id).map(|g| told(200, g)).ok_or(ReplyName::NoGroup)
+                self.0.iter().find(|group| group.id == id).map(|g| reply(200, g)).ok_or(ReplyName::NoGroup)
             }
             GroupAction::Patch(steps) => {
                 let group = self.0.iter_mut().find(|group| group.id == id).ok_or(ReplyName::NoGroup)?;
@@ -172,7 +172,7 @@ impl Groups {
                         Step::Remove(value) => group.members.retain(|place| place.value != *value),
                     }
                 }
-                Ok(told(200, group))
+                Ok(reply(200, group))
             }
         }
     }

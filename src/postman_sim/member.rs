@@ -189,9 +189,9 @@ impl Member {
 
     /// A copy that includes the version.
     pub(super) fn with_version(&self) -> Self {
-        let mut told = self.clone();
-        told.meta.version = Some(self.etag());
-        told
+        let mut shown = self.clone();
+        shown.meta.version = Some(self.etag());
+        shown
     }
 
     /// Records a change.

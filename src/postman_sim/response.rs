@@ -64,9 +64,9 @@ pub(super) fn page(total: usize, start: usize, count: usize, members: &[&Member]
         #[serde(rename = "Resources")]
         resources: &'a [Cow<'a, Member>],
     }
-    let told =
+    let shown =
         members.iter().map(|member| if versions { Cow::Owned(member.with_version()) } else { Cow::Borrowed(*member) });
-    let resources: Vec<_> = told.collect();
+    let resources: Vec<_> = shown.collect();
     let list = List {
         schemas: ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         total_results: total,

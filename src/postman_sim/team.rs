@@ -140,12 +140,12 @@ impl Team {
             version: 1,
         };
         if self.invitable.remove(&key) {
-            let mut told = member.clone();
+            let mut shown = member.clone();
             self.invited.insert(key, member);
             if options.invited_id == InvitedId::Absent {
-                told.id = Box::default();
+                shown.id = Box::default();
             }
-            return Ok(told);
+            return Ok(shown);
         }
         self.insert(member.clone(), now);
         Ok(member)
@@ -278,12 +278,12 @@ mod tests {
         let id = team.create(&user("ada@x.test"), &options, at(10), &mut rng).unwrap().id;
         team.readdress(&id, "lovelace@x.test", &options, at(20)).unwrap();
         team.switch(&id, false, &options, at(30)).unwrap();
-        let told = |ms: u64| -> Vec<(String, bool)> {
+        let shown = |ms: u64| -> Vec<(String, bool)> {
             team.members_at(ms * 1000).iter().map(|m| (m.user_name.to_string(), m.active)).collect()
         };
-        assert_eq!(told(9), []);
-        assert_eq!(told(10), [("ada@x.test".to_owned(), true)]);
-        assert_eq!(told(29), [("lovelace@x.test".to_owned(), true)]);
-        assert_eq!(told(30), [("lovelace@x.test".to_owned(), false)]);
+        assert_eq!(shown(9), []);
+        assert_eq!(shown(10), [("ada@x.test".to_owned(), true)]);
+        assert_eq!(shown(29), [("lovelace@x.test".to_owned(), true)]);
+        assert_eq!(shown(30), [("lovelace@x.test".to_owned(), false)]);
     }
 }

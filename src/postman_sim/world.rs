@@ -188,7 +188,7 @@ impl World {
         let options = &self.options;
         let id = pending.call.id.as_deref().unwrap_or_default();
         let versions = options.versions;
-        let told = |member: &Member| reply(200, member, versions);
+        let shown = |member: &Member| reply(200, member, versions);
         let team = &mut self.team;
         let mut created = None;
         let is_stale = versions
@@ -205,15 +205,15 @@ impl World {
                 created = made.as_ref().ok().map(|m| m.id.clone());
                 made.map(|m| reply(201, &m, versions))
             }
-            Action::Replace(user) => team.replace(id, user, options, now).map(told),
-            Action::Switch(active) => team.switch(id, *active, options, now).map(|m| told(m)),
-            Action::Readdress(user_name) => team.readdress(id, user_name, options, now).map(told),
+            Action::Replace(user) => team.replace(id, user, options, now).map(shown),
+            Action::Switch(active) => team.switch(id, *active, options, now).map(|m| shown(m)),
+            Action::Readdress(user_name) => team.readdress(id, user_name, options, now).map(shown),
             Action::Get => match pending.lag_us() {
                 Some(lag_us) => self.then(now, lag_us).into_iter().find(|m| &*m.id == id),
                 None => self.team.get(id),
             }
             .ok_or(ReplyName::NotMember404)
-            .map(told),
+            .map(shown),
             Action::Find(user_name) => {
                 let found: Vec<&Member> = match pending.lag_us() {
                     Some(lag_us) => {

@@ -276,14 +276,14 @@ impl Roster {
     async fn unlisted(&self, whole: &[(String, Imported)]) -> Result<Vec<String>, StoreError> {
         let imported_at =
             |source: &str| whole.iter().find(|(known, _)| known == source).and_then(|(_, import)| import.whole_at);
-        let told = |(source, fetch): (String, Fetch)| match fetch.failed_after(imported_at(&source)) {
+        let reason = |(source, fetch): (String, Fetch)| match fetch.failed_after(imported_at(&source)) {
             Some((_, failure)) => {
                 Some(format!("the HR system's list of {source} is incomplete ({}: {})", failure.code, failure.detail))
             }
             None if fetch.end.is_none() => Some(format!("the HR system's list of {source} is being read")),
             None => None,
         };
-        Ok(self.fetches().await?.into_iter().filter_map(told).collect())
+        Ok(self.fetches().await?.into_iter().filter_map(reason).collect())
     }
 
     /// The next page of everybody in the store, with the contents of their inboxes folded in; none after the last.

@@ -121,7 +121,7 @@ pub async fn copy(
     to: &dyn Transfer,
     now: impl Fn() -> UnixMs,
     options: CopyOptions,
-    mut told: impl FnMut(Phase, Section, u64),
+    mut progress: impl FnMut(Phase, Section, u64),
 ) -> Result<Copied, CopyError> {
     at_rest(from, now()).await?;
     // Most likely the wrong place: it gets neither an id nor a hold.
@@ -148,12 +148,12 @@ pub async fn copy(
                     Transferred::AlreadyThere => tally.known += 1,
                 }
             }
-            told(Phase::Copying, section, done);
+            progress(Phase::Copying, section, done);
         }
         copied.0.push((section, tally));
     }
     for (section, tally) in &mut copied.0 {
-        (tally.all, tally.verified) = found(from, Some(to), *section, &now, &mut told).await?;
+        (tally.all, tally.verified) = found(from, Some(to), *section, &now, &mut progress).await?;
         tally.surplus = surplus(to, *section, now(), tally.verified).await?;
     }
     at_rest(from, now()).await?;
@@ -178,7 +178,7 @@ pub async fn dry_run(
     from: &dyn Transfer,
     to: Option<&dyn Transfer>,
     now: impl Fn() -> UnixMs,
-    mut told: impl FnMut(Phase, Section, u64),
+    mut progress: impl FnMut(Phase, Section, u64),
 ) -> Result<Copied, CopyError> {
     at_rest(from, now()).await?;
     if is_empty(from, now()).await.map_err(CopyError::From)? {
@@ -186,7 +186,7 @@ pub async fn dry_run(
     }
     let mut copied = Copied::default();
     for section in Section::ALL {
-        let (all, known) = found(from, to, section, &now, &mut told).await?;
+        let (all, known) = found(from, to, section, &now, &mut progress).await?;
         copied.0.push((section, SectionTally { all, copied: all - known, known, surplus: 0, verified: known }));
     }
     Ok(copied)
@@ -249,7 +249,7 @@ async fn one_team(from: &dyn Store, to: &dyn Store) -> Result<(), CopyError> {
 /// Refuses a target that holds anything but an unused copy of this store. Notes whose copy it becomes, and holds it
 /// until it is complete.
 async fn claim_target(to: &dyn Transfer, now: UnixMs, identity: &str, marks: Marks) -> Result<(), CopyError> {
-    let told = async {
+    let claimed = async {
         if to.shared(IDENTITY).await?.bytes == identity.as_bytes() {
             return Ok(Err(CopyError::Same));
         }
@@ -276,7 +276,7 @@ async fn claim_target(to: &dyn Transfer, now: UnixMs, identity: &str, marks: Mar
         change_holds(to, |holds| hold(holds, now)).await?;
         Ok(Ok(()))
     };
-    told.await.map_err(CopyError::To)?
+    claimed.await.map_err(CopyError::To)?
 }
 
 fn hold(holds: &mut Holds, now: UnixMs) {
@@ -307,7 +307,7 @@ async fn found(
     to: Option<&dyn Transfer>,
     section: Section,
     now: &impl Fn() -> UnixMs,
-    told: &mut impl FnMut(Phase, Section, u64),
+    progress: &mut impl FnMut(Phase, Section, u64),
 ) -> Result<(u64, u64), CopyError> {
     let (mut all, mut known) = (0, 0);
     let mut reading = Reading::new(from, section);
@@ -317,7 +317,7 @@ async fn found(
             let fates = to.compare(now(), records).await.map_err(CopyError::To)?;
             known += fates.iter().filter(|fate| **fate == Transferred::AlreadyThere).count() as u64;
         }
-        told(Phase::Comparing, section, all);
+        progress(Phase::Comparing, section, all);
     }
     Ok((all, known))
 }

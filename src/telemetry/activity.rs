@@ -121,9 +121,9 @@ mod tests {
         assert_eq!(log.take().calling_since, Some(UnixMs(5)));
         first.ended(UnixMs(20), Happening::Served);
         second.ended(UnixMs(30), Happening::Unanswered);
-        let told = log.take();
-        assert_eq!(told.counts, Counts::from([(Happening::Served, 1), (Happening::Unanswered, 1)]));
-        assert_eq!((told.calling_since, told.answered_at), (None, Some(UnixMs(20))));
+        let taken = log.take();
+        assert_eq!(taken.counts, Counts::from([(Happening::Served, 1), (Happening::Unanswered, 1)]));
+        assert_eq!((taken.calling_since, taken.answered_at), (None, Some(UnixMs(20))));
         assert!(log.take().counts.is_empty());
         log.call(UnixMs(40), CallKind::Read).not_sent(NoReply::CertificateExpired);
         let unsent = log.take();
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(unsent.counts[&Happening::Unreachable], 1);
         log.call(UnixMs(50), CallKind::Read).ended(UnixMs(60), Happening::Served);
         assert_eq!(log.take().unsent, None);
-        log.add(&told.counts);
-        assert_eq!(log.take().counts, told.counts);
+        log.add(&taken.counts);
+        assert_eq!(log.take().counts, taken.counts);
     }
 }

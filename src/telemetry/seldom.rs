@@ -57,8 +57,8 @@ mod tests {
     fn a_flood_is_logged_as_a_line_a_second_with_how_many_were_left_out() {
         let log = Seldom::new();
         let now = Instant::now();
-        let told = (0..1000).filter_map(|_| log.line_at("mismatch", "hr", now)).collect::<Vec<_>>();
-        assert_eq!(told, [0]);
+        let lines = (0..1000).filter_map(|_| log.line_at("mismatch", "hr", now)).collect::<Vec<_>>();
+        assert_eq!(lines, [0]);
         assert_eq!(log.line_at("mismatch", "hr", now + EVERY), Some(999));
         assert_eq!(log.line_at("mismatch", "hr", now + EVERY * 2), Some(0));
     }

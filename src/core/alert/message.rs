@@ -126,10 +126,10 @@ mod tests {
             Format::StandardWebhooks,
             "https://bridge.example.com",
         );
-        let told: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!((told["type"].as_str(), told["timestamp"].as_str()), (Some(TYPE), Some("1970-01-01T00:00:01Z")));
-        assert_eq!(told["data"]["summary"], "1 opened, 1 closed; 1 needs attention.");
-        let first = &told["data"]["problems"][0];
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!((json["type"].as_str(), json["timestamp"].as_str()), (Some(TYPE), Some("1970-01-01T00:00:01Z")));
+        assert_eq!(json["data"]["summary"], "1 opened, 1 closed; 1 needs attention.");
+        let first = &json["data"]["problems"][0];
         assert_eq!((first["change"].as_str(), first["code"].as_str()), (Some("opened"), Some("HOLD-KEY")));
         assert_eq!(first["link"], "https://bridge.example.com/hold");
     }
@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn a_slack_message_is_one_text_with_its_markup_escaped() {
         let bytes = body(&message(vec![(Change::StillOpen, "HOLD-KEY")]), Format::Slack, "http://b");
-        let told: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!(told.as_object().unwrap().len(), 1);
-        let text = told["text"].as_str().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json.as_object().unwrap().len(), 1);
+        let text = json["text"].as_str().unwrap();
         assert!(
             text.contains("*still open* `HOLD-KEY`: 1 &lt; 2 &amp; so on.\n   Mend it.\n   http://b/hold"),
             "{text}"

@@ -248,14 +248,14 @@ impl Receiver {
     }
 
     fn changes(&self, now: UnixMs, problems: &[Problem], repeat_ms: u64) -> Vec<(Change, Line)> {
-        let told_of = |problem: &Problem| self.told.get(&problem.key());
-        let repeats = problems.iter().filter_map(told_of).any(|told| now.ms_since(told.at) >= repeat_ms);
+        let reported_as = |problem: &Problem| self.told.get(&problem.key());
+        let repeats = problems.iter().filter_map(reported_as).any(|reported| now.ms_since(reported.at) >= repeat_ms);
         let (mut news, mut grown, mut still) = (Vec::new(), Vec::new(), Vec::new());
         for problem in problems {
             let line = Line::from(problem);
-            match told_of(problem) {
+            match reported_as(problem) {
                 None => news.push((Change::Opened, line)),
-                Some(told) if told.has_grown(now, problem.count) => grown.push((Change::Grew, line)),
+                Some(reported) if reported.has_grown(now, problem.count) => grown.push((Change::Grew, line)),
                 Some(_) if repeats => still.push((Change::StillOpen, line)),
                 Some(_) => {}
             }
@@ -263,7 +263,7 @@ impl Receiver {
         let is_there = |key: &String| problems.iter().any(|problem| problem.key() == *key);
         let gone = self.told.iter().filter(|(key, _)| !is_there(key));
         news.extend(grown);
-        news.extend(gone.map(|(_, told)| (Change::Closed, told.line.clone())));
+        news.extend(gone.map(|(_, reported)| (Change::Closed, reported.line.clone())));
         news.extend(still);
         news
     }
@@ -287,7 +287,7 @@ impl Receiver {
                     self.told.remove(&key);
                 }
                 Change::Opened | Change::Grew | Change::StillOpen => {
-                    let first_at = self.told.get(&key).map_or(now, |told| told.first_at);
+                    let first_at = self.told.get(&key).map_or(now, |reported| reported.first_at);
                     self.told.insert(key, ReportedProblem { line, first_at, at: now });
                 }
             }
@@ -347,7 +347,7 @@ mod tests {
     }
 
     /// What the next message says, once it has arrived.
-    fn told(receiver: &mut Receiver, now: i64, problems: &[Problem]) -> Vec<String> {
+    fn reported(receiver: &mut Receiver, now: i64, problems: &[Problem]) -> Vec<String> {
         if !receiver.judge(UnixMs(now), problems, 4 * HOUR, &now.to_string()) {
             return Vec::new();
         }
@@ -359,14 +359,14 @@ mod tests {
     #[test]
     fn a_problem_is_reported_only_when_it_opens_grows_and_closes() {
         let mut receiver = Receiver::default();
-        assert_eq!(told(&mut receiver, 0, &[]), [""; 0]);
-        assert_eq!(told(&mut receiver, 100_000, &[problem("A", 3)]), ["opened A"]);
-        assert_eq!(told(&mut receiver, 115_000, &[problem("A", 4)]), [""; 0], "one more, a moment later");
-        assert_eq!(told(&mut receiver, 121_000, &[problem("A", 4)]), ["grew A"]);
-        assert_eq!(told(&mut receiver, 132_000, &[problem("A", 8)]), ["grew A"], "it doubled");
-        assert_eq!(told(&mut receiver, 200_000, &[problem("A", 2)]), [""; 0], "it shrank");
-        assert_eq!(told(&mut receiver, 300_000, &[]), ["closed A"]);
-        assert_eq!(told(&mut receiver, 900_000, &[]), [""; 0]);
+        assert_eq!(reported(&mut receiver, 0, &[]), [""; 0]);
+        assert_eq!(reported(&mut receiver, 100_000, &[problem("A", 3)]), ["opened A"]);
+        assert_eq!(reported(&mut receiver, 115_000, &[problem("A", 4)]), [""; 0], "one more, a moment later");
+        assert_eq!(reported(&mut receiver, 121_000, &[problem("A", 4)]), ["grew A"]);
+        assert_eq!(reported(&mut receiver, 132_000, &[problem("A", 8)]), ["grew A"], "it doubled");
+        assert_eq!(reported(&mut receiver, 200_000, &[problem("A", 2)]), [""; 0], "it shrank");
+        assert_eq!(reported(&mut receiver, 300_000, &[]), ["closed A"]);
+        assert_eq!(reported(&mut receiver, 900_000, &[]), [""; 0]);
     }
 
     #[test]
@@ -375,7 +375,7 @@ mod tests {
         let mut messages = 0;
         for second in 0..36_000_u32 {
             let grown = [problem("A", 1_000_000 + u64::from(second))];
-            messages += told(&mut receiver, i64::from(second) * 1_000, &grown).len();
+            messages += reported(&mut receiver, i64::from(second) * 1_000, &grown).len();
         }
         assert!((10..30).contains(&messages), "{messages} in ten hours");
     }
@@ -383,14 +383,14 @@ mod tests {
     #[test]
     fn problems_that_open_together_are_reported_together_and_open_ones_are_repeated() {
         let mut receiver = Receiver::default();
-        assert_eq!(told(&mut receiver, 100_000, &[problem("A", 1)]), ["opened A"]);
-        assert_eq!(told(&mut receiver, 105_000, &[problem("A", 1), problem("B", 1)]), [""; 0]);
+        assert_eq!(reported(&mut receiver, 100_000, &[problem("A", 1)]), ["opened A"]);
+        assert_eq!(reported(&mut receiver, 105_000, &[problem("A", 1), problem("B", 1)]), [""; 0]);
         let all = [problem("A", 1), problem("B", 1), problem("C", 1)];
-        assert_eq!(told(&mut receiver, 110_000, &all), ["opened B", "opened C"]);
+        assert_eq!(reported(&mut receiver, 110_000, &all), ["opened B", "opened C"]);
         let later = 100_000 + i64::try_from(4 * HOUR).unwrap();
-        assert_eq!(told(&mut receiver, later - 1, &all), [""; 0]);
-        assert_eq!(told(&mut receiver, later, &all), ["still_open A", "still_open B", "still_open C"]);
-        assert_eq!(told(&mut receiver, later + 20_000, &all[1..]), ["closed A"]);
+        assert_eq!(reported(&mut receiver, later - 1, &all), [""; 0]);
+        assert_eq!(reported(&mut receiver, later, &all), ["still_open A", "still_open B", "still_open C"]);
+        assert_eq!(reported(&mut receiver, later + 20_000, &all[1..]), ["closed A"]);
     }
 
     #[test]
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(receiver.failing.as_ref().unwrap().since, UnixMs(0));
         assert!(receiver.delivered(now, "m1"));
         assert_eq!(receiver.failing, None);
-        assert_eq!(told(&mut receiver, now.0 + 10_000, &[]), ["closed A"], "what it missed comes after");
+        assert_eq!(reported(&mut receiver, now.0 + 10_000, &[]), ["closed A"], "what it missed comes after");
     }
 
     #[test]

@@ -108,7 +108,7 @@ mod tests {
     }
 
     /// What is sent to `a` at this second, once it has arrived, with its id.
-    fn told(outage: &mut Outage, seconds: u64) -> Option<(String, Vec<String>)> {
+    fn reported(outage: &mut Outage, seconds: u64) -> Option<(String, Vec<String>)> {
         let now = NOW.plus_ms(seconds * 1_000);
         let message = outage.due(now, "a", 4 * HOUR)?;
         outage.delivered(now, "a", &message.id);
@@ -120,17 +120,17 @@ mod tests {
     fn every_process_sends_the_same_report_once_and_closes_it() {
         let run = |noticed_after: u64| {
             let mut outage = Outage::default();
-            assert_eq!(told(&mut outage, 0), None);
+            assert_eq!(reported(&mut outage, 0), None);
             let since = NOW.plus_ms(noticed_after * 1_000);
             outage.goes_on(since, &[problem("STORE-LOST", since, 1)]);
-            let opened = told(&mut outage, noticed_after).unwrap();
+            let opened = reported(&mut outage, noticed_after).unwrap();
             // The same in other words, and one more problem.
             outage.goes_on(since, &[problem("STORE-UNREACHABLE", since, 9)]);
-            assert_eq!(told(&mut outage, noticed_after + 30), None);
-            let again = told(&mut outage, 4 * 3_600 + 60).unwrap();
+            assert_eq!(reported(&mut outage, noticed_after + 30), None);
+            let again = reported(&mut outage, 4 * 3_600 + 60).unwrap();
             outage.is_over(&[]);
-            let closed = told(&mut outage, 5 * 3_600).unwrap();
-            assert_eq!(told(&mut outage, 6 * 3_600), None);
+            let closed = reported(&mut outage, 5 * 3_600).unwrap();
+            assert_eq!(reported(&mut outage, 6 * 3_600), None);
             assert!(outage.receivers.is_empty());
             [opened, again, closed]
         };
@@ -149,8 +149,8 @@ mod tests {
         let message = outage.due(NOW, "a", HOUR).unwrap();
         assert_eq!(outage.failed(NOW, "a", &message.id, "no connection", None), Undelivered::Again);
         outage.is_over(&[]);
-        assert_eq!(told(&mut outage, 6).unwrap().1, ["opened STORE-LOST"]);
-        assert_eq!(told(&mut outage, 16).unwrap().1, ["closed STORE-LOST"]);
+        assert_eq!(reported(&mut outage, 6).unwrap().1, ["opened STORE-LOST"]);
+        assert_eq!(reported(&mut outage, 16).unwrap().1, ["closed STORE-LOST"]);
         assert!(outage.receivers.is_empty(), "a receiver that was sent everything is dropped");
     }
 
@@ -158,9 +158,9 @@ mod tests {
     fn a_problem_that_outlives_the_outage_is_not_closed_here() {
         let mut outage = Outage::default();
         outage.goes_on(NOW, &[problem("STORE-LOST", NOW, 1), problem("STORE-DAMAGED", NOW, 1)]);
-        assert_eq!(told(&mut outage, 0).unwrap().1.len(), 2);
+        assert_eq!(reported(&mut outage, 0).unwrap().1.len(), 2);
         outage.is_over(&[problem("STORE-DAMAGED", NOW, 3)]);
-        assert_eq!(told(&mut outage, 20).unwrap().1, ["closed STORE-LOST"]);
+        assert_eq!(reported(&mut outage, 20).unwrap().1, ["closed STORE-LOST"]);
         assert!(outage.receivers.is_empty());
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn of_person(
 ) -> Result<Told, (Code, String)> {
     let other_person =
         || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     let mut lost = Vec::new();
     let (mut records, mut without) = (0, 0);
     for record in read(mapping, &person.source, document) {
@@ -88,26 +88,26 @@ pub(super) fn of_person(
         match record {
             Record::Event { event, .. } if event.person != *person => return Err(other_person()),
             Record::Event { event, dropped } => {
-                told.push(at_the_read(event, mapping, at));
-                lost.extend(lost_status(&dropped, "; the rest of it is in effect", told.len()));
+                events.push(at_the_read(event, mapping, at));
+                lost.extend(lost_status(&dropped, "; the rest of it is in effect", events.len()));
             }
-            Record::Ignored(ignored) => lost.extend(lost_status(&ignored.dropped, "", told.len())),
+            Record::Ignored(ignored) => lost.extend(lost_status(&ignored.dropped, "", events.len())),
             Record::Unmapped { person: Some(whose), .. } if whose != *person => return Err(other_person()),
             Record::Unmapped { code, detail, fields, .. } => {
-                lost.push(Lost { code, detail, fields, after: told.len() });
+                lost.push(Lost { code, detail, fields, after: events.len() });
             }
         }
     }
     let (outdone, lost): (Vec<_>, Vec<_>) = lost
         .into_iter()
-        .partition(|lost| told.get(lost.after..).is_some_and(|later| take_the_place(later, &lost.fields)));
+        .partition(|lost| events.get(lost.after..).is_some_and(|later| take_the_place(later, &lost.fields)));
     let lost = lost.into_iter().next().map(|lost| (lost.code, lost.detail));
     let outdone = outdone.into_iter().next().map(|lost| lost.detail);
     match lost {
-        Some(lost) if told.is_empty() => Err(lost),
+        Some(lost) if events.is_empty() => Err(lost),
         lost => {
             let lacks_employment = records > 0 && without == records && !mapping.status.is_empty();
-            Ok(Told { events: by_end(told, at, mapping.past_end), lost, outdone, lacks_employment })
+            Ok(Told { events: by_end(events, at, mapping.past_end), lost, outdone, lacks_employment })
         }
     }
 }
@@ -152,19 +152,19 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
 
 /// For a person who works here, a past end belongs to an earlier employment; or else they have left, unless a later
 /// record employs them.
-fn by_end(mut told: Vec<Event>, at: UnixMs, past_end: PastEnd) -> Vec<Event> {
+fn by_end(mut events: Vec<Event>, at: UnixMs, past_end: PastEnd) -> Vec<Event> {
     match past_end {
         PastEnd::Former => {
-            let is_employed = told.iter().any(is_employed);
-            told.retain(|event| !(is_employed && is_over(event, at)));
+            let is_employed = events.iter().any(is_employed);
+            events.retain(|event| !(is_employed && is_over(event, at)));
         }
         PastEnd::Left => {
-            let over = told.iter().rposition(|event| is_over(event, at)).unwrap_or(0);
-            let before = told.iter_mut().take(over);
+            let over = events.iter().rposition(|event| is_over(event, at)).unwrap_or(0);
+            let before = events.iter_mut().take(over);
             before.filter(|event| is_employed(event)).for_each(|event| event.facts.employment = None);
         }
     }
-    told
+    events
 }
 
 fn is_employed(event: &Event) -> bool {
@@ -190,30 +190,31 @@ pub(super) fn of_page(
     page: &str,
     at: UnixMs,
 ) -> Result<Vec<Record>, (Code, String)> {
-    let mut told = Vec::new();
+    let mut records = Vec::new();
     for record in read(mapping, source, page) {
         match record {
             // The announced end of somebody who works here is a record of its own, right after theirs.
             Record::Event { event, .. }
-                if is_over(&event, at) && told.last().is_some_and(|last| employs(last, &event.person)) =>
+                if is_over(&event, at) && records.last().is_some_and(|last| employs(last, &event.person)) =>
             {
-                if let (PastEnd::Left, Some(Record::Event { event: beside, .. })) = (mapping.past_end, told.last_mut())
+                if let (PastEnd::Left, Some(Record::Event { event: beside, .. })) =
+                    (mapping.past_end, records.last_mut())
                 {
                     beside.facts.employment = event.facts.employment;
                 }
             }
             Record::Event { event, dropped } => {
                 let event = at_the_read(event, mapping, at);
-                told.push(Record::Event { event, dropped });
+                records.push(Record::Event { event, dropped });
             }
             Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => {
                 return Err((code, detail));
             }
-            unmapped @ Record::Unmapped { .. } => told.push(unmapped),
+            unmapped @ Record::Unmapped { .. } => records.push(unmapped),
             Record::Ignored(_) => {}
         }
     }
-    Ok(told)
+    Ok(records)
 }
 
 fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {

@@ -187,15 +187,15 @@ impl Total {
     }
 
     /// Notes the number that a page with this many records gives.
-    fn note(&mut self, told: Option<u64>, records: u64) -> Result<(), Unlisted> {
+    fn note(&mut self, total: Option<u64>, records: u64) -> Result<(), Unlisted> {
         self.pages += u32::from(records > 0);
-        self.of_themselves += u32::from(records > 0 && told == Some(records));
+        self.of_themselves += u32::from(records > 0 && total == Some(records));
         // A page beyond the last one may give 0.
-        let Some(told) = told.filter(|told| records > 0 || *told > 0) else { return Ok(()) };
-        self.first.get_or_insert(told);
+        let Some(total) = total.filter(|total| records > 0 || *total > 0) else { return Ok(()) };
+        self.first.get_or_insert(total);
         match self.in_all() {
-            Some(before) if before != told => Err(Unlisted::Changed(format!(
-                "the list's total was {before}, and then {told}: it changed while it was read"
+            Some(before) if before != total => Err(Unlisted::Changed(format!(
+                "the list's total was {before}, and then {total}: it changed while it was read"
             ))),
             Some(_) | None => Ok(()),
         }
@@ -234,7 +234,7 @@ impl Pages {
         let again = u64::try_from(page.people.iter().filter(is_known).count()).unwrap_or(u64::MAX);
         let shows_nobody_new = records > 0 && again == records;
         let place = Place { root: page.json, record: page.json, key: None };
-        let told = |path: &Option<Path>| {
+        let text_at = |path: &Option<Path>| {
             let text = path.as_ref()?.find(place)?.scalar()?.trim().to_owned();
             (!text.is_empty()).then_some(text)
         };
@@ -243,7 +243,7 @@ impl Pages {
             let (_, total) = page.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
             Some(total.trim().to_owned())
         };
-        let total: Option<u64> = told(&list.total_at).or_else(in_headers).and_then(|total| total.parse().ok());
+        let total: Option<u64> = text_at(&list.total_at).or_else(in_headers).and_then(|total| total.parse().ok());
         // Some servers show the last page, or the only one, again for every number beyond it.
         if shows_nobody_new && self.is_beyond(list) && total.is_none_or(|total| total == self.shown) {
             return Ok(false);
@@ -254,7 +254,7 @@ impl Pages {
         self.seen.extend(page.people.iter().flatten());
         self.total.note(total, records)?;
         let (cursor, link) = match (list.page_from, list.offset_from) {
-            (None, None) => (told(&list.cursor_at), told(&list.link_at)),
+            (None, None) => (text_at(&list.cursor_at), text_at(&list.link_at)),
             _ if records == 0 => (None, None),
             (Some(from), _) => (Some(u64::from(from).saturating_add(u64::from(self.count)).to_string()), None),
             (None, Some(from)) => (Some(u64::from(from).saturating_add(self.records).to_string()), None),

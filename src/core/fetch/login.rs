@@ -245,8 +245,8 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
     else {
         return Err(NoToken::Refused { detail: "the answer contains no token".to_owned() });
     };
-    let told_s = expires_in.and_then(|told| told.as_u64().or_else(|| told.as_str()?.parse().ok()));
-    let life_ms = told_s.unwrap_or(LIFE_S).saturating_mul(1_000);
+    let lifetime_s = expires_in.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
+    let life_ms = lifetime_s.unwrap_or(LIFE_S).saturating_mul(1_000);
     // For a short-lived token, the last tenth of its life.
     let until = asked_at.plus_ms(life_ms.saturating_sub(MARGIN_MS.min(life_ms / 10)));
     let refresh_token = refresh_token.filter(|token| !token.is_empty());

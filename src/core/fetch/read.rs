@@ -146,7 +146,7 @@ pub struct ReadState {
     /// Answers so far: a step's name, and JSON text; none if a 404 says nothing.
     answers: Vec<(String, String)>,
     /// For a list: what it stated so far, and the position in it; none: at the beginning.
-    told: Vec<Record>,
+    listed: Vec<Record>,
     pages: Option<Pages>,
     /// Which path the present step requests.
     at: StepPath,
@@ -166,7 +166,7 @@ impl ReadState {
             asked,
             began_at,
             answers: Vec::new(),
-            told: Vec::new(),
+            listed: Vec::new(),
             pages: None,
             at: StepPath::First,
             found_first: false,
@@ -239,7 +239,7 @@ impl ReadState {
         self.end = match said {
             Said::Answer(text) => self.learn_answer(api, text, reply.headers()),
             Said::NotFound | Said::Refused { code: Code::FetchRefused, .. } if self.is_beyond(api) => {
-                Some(ReadEnd::Listed(std::mem::take(&mut self.told)))
+                Some(ReadEnd::Listed(std::mem::take(&mut self.listed)))
             }
             Said::NotFound if !at_other_path && step.is_some_and(|step| step.or_path.is_some()) => {
                 self.at = StepPath::Other;
@@ -291,7 +291,7 @@ impl ReadState {
                 }
                 let document = facts::document(&person.employee_id, &self.answers);
                 Some(match facts::of_person(&api.rules().mapping, &person, &document, self.began_at) {
-                    Ok(told) => ReadEnd::Told(told),
+                    Ok(answered) => ReadEnd::Told(answered),
                     Err((code, detail)) => ReadEnd::Refused { code, detail },
                 })
             }
@@ -307,8 +307,8 @@ impl ReadState {
     fn learn_page(&mut self, api: &Api, text: &str, headers: &[(String, String)]) -> Option<ReadEnd> {
         let list = api.rules().list.as_ref()?;
         let unreadable = |detail: String| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail });
-        let told = match facts::of_page(api.list_mapping(), &self.source, text, self.began_at) {
-            Ok(told) => told,
+        let records = match facts::of_page(api.list_mapping(), &self.source, text, self.began_at) {
+            Ok(records) => records,
             Err((code, detail)) => return Some(ReadEnd::Refused { code, detail }),
         };
         let pages = self.pages.get_or_insert_with(|| Pages::new(list));
@@ -317,10 +317,10 @@ impl ReadState {
             pages.turn(list, ShownPage { json: page, headers, people: &people })
         });
         let Ok(has_more) = turned else { return unreadable("the page is not JSON".to_owned()) };
-        self.told.extend(told);
+        self.listed.extend(records);
         match has_more {
-            Ok(false) => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),
-            Ok(true) if self.told.len() > PEOPLE_MAX => unreadable("the list does not end".to_owned()),
+            Ok(false) => Some(ReadEnd::Listed(std::mem::take(&mut self.listed))),
+            Ok(true) if self.listed.len() > PEOPLE_MAX => unreadable("the list does not end".to_owned()),
             Ok(true) => None,
             Err(Unlisted::Changed(detail) | Unlisted::Unusable(detail)) => unreadable(detail),
         }

@@ -164,9 +164,9 @@ impl Judging<'_> {
     fn look(self, answer: &Json<'_>, not_before: Option<UnixMs>, now: UnixMs) -> Option<Said> {
         let step = self.step?;
         let place = Place { root: answer, record: answer, key: None };
-        let told = step.status_at.as_ref().and_then(|path| path.find(place)).and_then(Json::scalar);
+        let stated = step.status_at.as_ref().and_then(|path| path.find(place)).and_then(Json::scalar);
         if let Some(said) =
-            told.and_then(|status| status.parse().ok()).and_then(|status| of_status(status, not_before, now))
+            stated.and_then(|status| status.parse().ok()).and_then(|status| of_status(status, not_before, now))
         {
             return Some(said);
         }

@@ -90,21 +90,21 @@ fn errors_and_an_empty_answer_are_no_success() {
         "[".repeat(200),
         "]".repeat(200)
     );
-    assert!(matches!(read(&reply(200, &odd)), ReadEnd::Told(told) if told.events.len() == 1));
+    assert!(matches!(read(&reply(200, &odd)), ReadEnd::Told(found) if found.events.len() == 1));
     assert!(
-        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(told) if told.events.len() == 1)
+        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(found) if found.events.len() == 1)
     );
 }
 
 #[test]
 fn an_employee_has_no_past_end_and_may_have_a_future_one() {
-    let told = |last_day: &str| {
+    let found = |last_day: &str| {
         let body = format!(r#"{{"data":{{"employee":{{"id":"E-1","status":"active","last_day":"{last_day}"}}}}}}"#);
-        let ReadEnd::Told(told) = read(&reply(200, &body)) else { panic!() };
-        told.events.iter().filter_map(|event| event.facts.employment).collect::<Vec<_>>()
+        let ReadEnd::Told(found) = read(&reply(200, &body)) else { panic!() };
+        found.events.iter().filter_map(|event| event.facts.employment).collect::<Vec<_>>()
     };
-    assert_eq!(told("2026-11-20"), [(EmploymentState::Employed, None)]);
-    let ahead = told("2026-11-24");
+    assert_eq!(found("2026-11-20"), [(EmploymentState::Employed, None)]);
+    let ahead = found("2026-11-24");
     assert_eq!(ahead.len(), 2);
     assert_eq!(ahead[1].1.unwrap().to_string(), "2026-11-25T00:00:00Z");
 }
@@ -118,8 +118,8 @@ fn a_past_end_is_no_leave_for_somebody_who_started_again_later() {
     let last_word = |records: &str| {
         let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
         state.learn(&api, &reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#)), NOW);
-        let NextRead::Done(ReadEnd::Told(told)) = state.next(&api) else { panic!("{records}") };
-        told.events.iter().filter_map(|event| event.facts.employment).next_back().unwrap().0
+        let NextRead::Done(ReadEnd::Told(found)) = state.next(&api) else { panic!("{records}") };
+        found.events.iter().filter_map(|event| event.facts.employment).next_back().unwrap().0
     };
     let record = |more: &str| format!(r#"{{"id":"E-1","status":"active","last_day":"2026-10-31"{more}}}"#);
     let again = r#"{"id":"E-1","status":"active"}"#;
@@ -161,19 +161,19 @@ fn an_unknown_id_is_retried_and_for_a_leaver_it_confirms_the_leave() {
         judge(ReadEnd::NotFound, &ada(), &mut waits, RETRY, seen(false, true)),
         ReadVerdict::Block { code: Code::FetchNotFound, .. }
     ));
-    let ReadVerdict::Fold(told) = judge(ReadEnd::NotFound, &ada(), &mut owed(), RETRY, seen(true, true)) else {
+    let ReadVerdict::Fold(found) = judge(ReadEnd::NotFound, &ada(), &mut owed(), RETRY, seen(true, true)) else {
         panic!()
     };
-    assert_eq!(told.events[0].facts.employment, Some((EmploymentState::Left, None)));
+    assert_eq!(found.events[0].facts.employment, Some((EmploymentState::Left, None)));
 }
 
 #[test]
 fn an_unlisted_status_is_reported_and_the_rest_counts() {
     let body = r#"{"data":{"employee":{"id":"E-1","email":"a@example.com","status":"sabbatical"}}}"#;
-    let ReadEnd::Told(told) = read(&reply(200, body)) else { panic!() };
-    assert_eq!(told.events[0].facts.employment, None);
-    assert!(told.events[0].facts.email.is_some());
-    let (code, detail) = told.lost.unwrap();
+    let ReadEnd::Told(found) = read(&reply(200, body)) else { panic!() };
+    assert_eq!(found.events[0].facts.employment, None);
+    assert!(found.events[0].facts.email.is_some());
+    let (code, detail) = found.lost.unwrap();
     assert!(code == Code::MapField && detail.contains("status") && !detail.contains("sabbatical"), "{detail}");
 }
 
@@ -185,20 +185,20 @@ fn an_answer_without_the_mapped_status_is_reported() {
         (r#"{"id":"E-1","email":"a@example.com","status":"active"}"#, false),
         (r#"{"id":"E-1","email":"a@example.com","status":"sabbatical"}"#, false),
     ] {
-        let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else {
+        let ReadEnd::Told(found) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else {
             panic!("{employee}")
         };
-        assert_eq!(told.lacks_employment, lacks, "{employee}");
+        assert_eq!(found.lacks_employment, lacks, "{employee}");
     }
 }
 
 #[test]
 fn a_record_that_a_later_one_supersedes_is_reported_and_not_lost() {
-    let told = |records: &str| {
-        let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#))) else {
+    let found = |records: &str| {
+        let ReadEnd::Told(found) = read(&reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#))) else {
             panic!("{records}")
         };
-        told
+        found
     };
     let now = r#"{"id":"E-1","status":"active","email":"a@example.com"}"#;
     for former in [
@@ -207,18 +207,18 @@ fn a_record_that_a_later_one_supersedes_is_reported_and_not_lost() {
         r#"{"id":"E-1","status":"active","email":"none"}"#,
         "null",
     ] {
-        let outdone = told(&format!("{former},{now}"));
+        let outdone = found(&format!("{former},{now}"));
         assert_eq!(outdone.lost, None, "{former}");
         assert_eq!(outdone.events.last().unwrap().facts.employment, Some((EmploymentState::Employed, None)));
         let detail = outdone.outdone.unwrap();
         assert!(!["spring", "emeritus", "none"].iter().any(|value| detail.contains(value)), "{detail}");
-        let newest = told(&format!("{now},{former}"));
+        let newest = found(&format!("{now},{former}"));
         assert!(newest.lost.is_some() && newest.outdone.is_none(), "{former}: it may be the newest");
     }
     let unknown = r#"{"id":"E-1","status":"emeritus"}"#;
-    let left = told(&format!(r#"{unknown},{{"id":"E-1","status":"left","last_day":"2026-11-01"}}"#));
+    let left = found(&format!(r#"{unknown},{{"id":"E-1","status":"left","last_day":"2026-11-01"}}"#));
     assert!(left.lost.is_some() && left.outdone.is_none(), "the leave may be the older one");
-    let lost = told(r#"{"id":"E-1","status":"active","email":"none"},{"id":"E-1","status":"active"}"#);
+    let lost = found(r#"{"id":"E-1","status":"active","email":"none"},{"id":"E-1","status":"active"}"#);
     assert!(lost.lost.unwrap().1.contains("email") && lost.outdone.is_none(), "no later record tells an address");
 }
 

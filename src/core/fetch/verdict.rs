@@ -205,7 +205,7 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
     let Circumstances { has_left, others_were_served, now, jitter } = seen;
     owed.removed &= !end.shows_record();
     match end {
-        ReadEnd::Told(told) => ReadVerdict::Fold(told),
+        ReadEnd::Told(found) => ReadVerdict::Fold(found),
         ReadEnd::Listed(records) => ReadVerdict::HandOn(records),
         ReadEnd::NotFound if has_left => ReadVerdict::Fold(Told {
             events: vec![left(person, now)],

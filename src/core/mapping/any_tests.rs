@@ -52,12 +52,12 @@ proptest! {
         let expected = match &body { serde_json::Value::Array(items) => items.len(), _ => 1 };
         let explained = explain(&mapping, &source(), &Bytes::from(body.to_string()), Charset::utf8(), Show::default());
         prop_assert_eq!(explained.records.len().max(usize::from(explained.problem.is_some())), expected);
-        for told in &explained.records {
+        for shown in &explained.records {
             let record = records.next().unwrap();
-            let same = match (&record, &told.result) {
+            let same = match (&record, &shown.result) {
                 (Record::Event { event: a, .. }, RecordResult::Event { event: b, .. }) => a == b,
                 (Record::Ignored(_), RecordResult::Ignored { .. }) => true,
-                (Record::Unmapped { code, .. }, RecordResult::Unmapped { code: told, .. }) => code == told,
+                (Record::Unmapped { code, .. }, RecordResult::Unmapped { code: shown, .. }) => code == shown,
                 _ => false,
             };
             prop_assert!(same);

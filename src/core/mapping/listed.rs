@@ -40,15 +40,15 @@ pub enum Says {
 /// # Errors
 /// What the page is instead; no values.
 pub fn listed(mapping: &Mapping, source: &SourceName, page: &str, is_list: bool) -> Result<Vec<Listed>, String> {
-    let told = |trouble: Trouble| trouble.detail;
+    let detail = |trouble: Trouble| trouble.detail;
     with_json(mapping, page, |read| {
-        let (root, _) = read.map_err(told)?;
+        let (root, _) = read.map_err(detail)?;
         let found = mapping.records.find(Place { root, record: root, key: None });
         if is_list && !matches!(found, Some(Json::List(_))) {
             let found = found.map_or("nothing", Json::type_word);
             return Err(format!("people `{}`: expected an array, found {found}", mapping.records.as_str()));
         }
-        let places = records(mapping, root, usize::MAX).map_err(told)?;
+        let places = records(mapping, root, usize::MAX).map_err(detail)?;
         Ok(places.into_iter().map(|place| one(mapping, source, place)).collect())
     })
 }

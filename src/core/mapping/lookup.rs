@@ -209,8 +209,8 @@ impl Lookup {
         if !options.table.is_empty() {
             let of_any_case =
                 || options.table.iter().find(|(key, _)| key.eq_ignore_ascii_case(&made)).map(|(_, to)| to);
-            let told = options.table.get(&made).or_else(of_any_case).or_else(|| options.table.get(ANYTHING_ELSE));
-            made = told?.clone();
+            let replaced = options.table.get(&made).or_else(of_any_case).or_else(|| options.table.get(ANYTHING_ELSE));
+            made = replaced?.clone();
         }
         if options.lower {
             made = made.to_lowercase();

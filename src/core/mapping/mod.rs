@@ -405,8 +405,8 @@ impl Mapping {
     #[must_use]
     pub fn validate(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        let told: Vec<_> = self.types().into_iter().filter(|(_, types, _)| types.is_told).collect();
-        for (n, (key, types, meaning)) in told.iter().enumerate() {
+        let listed: Vec<_> = self.types().into_iter().filter(|(_, types, _)| types.is_told).collect();
+        for (n, (key, types, meaning)) in listed.iter().enumerate() {
             if types.values.iter().any(|value| value.trim().is_empty()) {
                 problems.push((*key, "a type value is blank".to_owned()));
             }
@@ -414,7 +414,7 @@ impl Mapping {
             if let Some(value) = types.values.iter().find(|value| value.ends_with('*') && !takes_beginnings) {
                 problems.push((*key, format!("`{value}`: only under `notice` and `ignore` may a type end with `*`")));
             }
-            for (earlier, others, _) in told.iter().take(n).filter(|(_, _, means)| means != meaning) {
+            for (earlier, others, _) in listed.iter().take(n).filter(|(_, _, means)| means != meaning) {
                 for both in types.values.iter().filter(|value| others.has(value)) {
                     problems.push((
                         *key,

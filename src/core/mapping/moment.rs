@@ -254,8 +254,8 @@ fn written(text: &str, zone: &Zone) -> Option<Moment> {
         return Some(Moment::Day(day));
     }
     let at = |at: Timestamp| Moment::At(UnixMs(at.as_millisecond()));
-    if let Ok(told) = text.parse::<Timestamp>() {
-        return Some(at(told));
+    if let Ok(parsed) = text.parse::<Timestamp>() {
+        return Some(at(parsed));
     }
     // The last two days of the calendar are not valid instants in every zone, and mean never.
     if let Some((at, _)) = text.split_at_checked(19)
@@ -270,8 +270,8 @@ fn written(text: &str, zone: &Zone) -> Option<Moment> {
     {
         return Some(Moment::Day(day));
     }
-    if let Ok(told) = text.parse::<DateTime>() {
-        return in_zone(told, zone).map(Moment::At);
+    if let Ok(parsed) = text.parse::<DateTime>() {
+        return in_zone(parsed, zone).map(Moment::At);
     }
     rfc2822::parse(text).ok().map(|zoned| at(zoned.timestamp()))
 }

@@ -206,31 +206,31 @@ fn an_impossible_mapping_names_the_key_and_the_reason() {
 fn an_explanation_names_the_path_the_type_and_the_length_of_every_field() {
     let body =
         record("employee.hired", json!({"employee_id": 1001, "email": "@", "first_name": "Zoë", "job/title": "Lead"}));
-    let told = |show| {
+    let shown = |show| {
         let body = Bytes::from(body.to_string());
         serde_json::to_value(explain(&mapping(""), &source(), &body, Charset::utf8(), show)).unwrap()
     };
-    let record = &told(Show::default())["records"][0];
+    let record = &shown(Show::default())["records"][0];
     assert_eq!(record["fields"][1]["found_at"], "/data/employee_id");
     assert_eq!((&record["fields"][1]["json_type"], &record["fields"][1]["length"]), (&json!("number"), &json!(4)));
     assert_eq!(record["fields"][2]["problem"], "not an e-mail address (1 characters, 1 at signs)");
     assert_eq!((&record["fields"][3]["length"], &record["fields"][3]["value"]), (&json!(3), &json!(null)));
-    assert_eq!(told(Show { values: true })["records"][0]["fields"][3]["value"], "Zoë");
+    assert_eq!(shown(Show { values: true })["records"][0]["fields"][3]["value"], "Zoë");
     assert!(record["paths"].as_array().unwrap().contains(&json!("/data/job~1title")));
     assert_eq!(record["result"]["result"], "event");
     assert_eq!(record["result"]["event"]["facts"]["unusable_email"], true);
 
     let batch = mapping("records = \"/data\"\ntype = \"/kind\"");
-    let told = |body: &'static [u8]| {
+    let shown = |body: &'static [u8]| {
         serde_json::to_value(explain(&batch, &source(), &Bytes::from_static(body), Charset::utf8(), Show::default()))
             .unwrap()
     };
-    let record = &told(br#"{"data":[{"kind":"left"}]}"#)["records"][0];
+    let record = &shown(br#"{"data":[{"kind":"left"}]}"#)["records"][0];
     assert_eq!(
         (&record["at"], &record["result"]["type_value"], &record["result"]["why"]),
         (&json!("/data/0"), &json!("left"), &json!("not_named"))
     );
-    assert_eq!(told(b"{")["problem"]["code"], "MAP-NOT-JSON");
+    assert_eq!(shown(b"{")["problem"]["code"], "MAP-NOT-JSON");
 }
 
 #[test]
@@ -238,9 +238,9 @@ fn a_failed_filter_is_reported_beside_what_its_fallback_found() {
     let mapping = mapping("email = [{ jq = '.mails[].value' }, '/data/email']\ngiven_name = { jq = '.mails[]' }");
     let body =
         Bytes::from(record("employee.updated", json!({"employee_id": "1", "email": "a@example.com"})).to_string());
-    let told = serde_json::to_value(explain(&mapping, &source(), &body, Charset::utf8(), Show::default())).unwrap();
+    let shown = serde_json::to_value(explain(&mapping, &source(), &body, Charset::utf8(), Show::default())).unwrap();
     let field = |name: &str| {
-        let fields = told["records"][0]["fields"].as_array().unwrap();
+        let fields = shown["records"][0]["fields"].as_array().unwrap();
         fields.iter().find(|field| field["field"] == name).unwrap().clone()
     };
     let email = field("email");

@@ -85,9 +85,9 @@ fn an_end_that_never_comes_is_no_end_and_its_leave_waits() {
         let left = map_json(&open, &record("employee.left", json!({"employee_id": 1, "end": never})));
         assert_eq!(only_event(&left).facts.employment, Some((Left, None)), "{never}: it says that they left");
         // It may postpone an announced end.
-        let told = map_json(&open, &record("employee.updated", json!({"employee_id": 1, "end": never})));
+        let updated = map_json(&open, &record("employee.updated", json!({"employee_id": 1, "end": never})));
         let waits = map_json(&open, &record("employee.left", json!({"employee_id": 1, "effective_at": never})));
-        for records in [told, waits] {
+        for records in [updated, waits] {
             let Some((Left, Some(from))) = only_event(&records).facts.employment else { panic!("{records:?}") };
             assert!(from.to_string().starts_with("9999-12-3"), "{never}: {from}");
         }
@@ -169,7 +169,7 @@ fn a_date_without_a_time_gives_the_end_of_the_day_and_no_hour() {
     let data = json!({"employee_id": "E-1", "first_name": "Ada", "ends": "2027-01-31", "status": "active"});
     let mapping =
         mapping("zone = 'Europe/Berlin'\nends_at = '/data/ends'\nstatus = '/data/status'\nactive_values = ['active']");
-    let told = |timestamp: &str| {
+    let mapped = |timestamp: &str| {
         let mut body = record("employee.updated", data.clone());
         body["timestamp"] = json!(timestamp);
         let records = map_json(&mapping, &body);
@@ -182,7 +182,7 @@ fn a_date_without_a_time_gives_the_end_of_the_day_and_no_hour() {
         events.collect::<Vec<_>>()
     };
     let day = ("2026-11-27T23:00:00Z".to_owned(), Some("2026-11-28T23:00:00Z".to_owned()));
-    assert_eq!(told("2026-11-28"), [day.clone(), day], "the event, and the end beside it");
+    assert_eq!(mapped("2026-11-28"), [day.clone(), day], "the event, and the end beside it");
     let hour = ("2026-11-27T23:00:00Z".to_owned(), None);
-    assert_eq!(told("2026-11-28T00:00:00+01:00"), [hour.clone(), hour]);
+    assert_eq!(mapped("2026-11-28T00:00:00+01:00"), [hour.clone(), hour]);
 }

@@ -45,7 +45,7 @@ fn with_mark(MarkFigure { mark, count, since, unread }: &MarkFigure) -> Found {
 /// Rows that the last import of a source refused.
 pub(super) fn imports(figures: &Figures) -> Vec<Found> {
     let refused = figures.imports.iter().filter(|import| import.refused > 0);
-    let told = refused.map(|import| {
+    let all = refused.map(|import| {
         let code = ProblemCode::RosterRefused;
         let rows = counted(import.refused, "row", "rows");
         let brief = format!("{rows} of the last roster of {} refused", import.source);
@@ -53,19 +53,19 @@ pub(super) fn imports(figures: &Figures) -> Vec<Found> {
         let found = Found::new(code, what, code.advice(), import.refused).in_brief(format!("{brief}."));
         found.about(&import.source).since(Some(import.at))
     });
-    told.collect()
+    all.collect()
 }
 
 /// Lists of HR systems that were incomplete.
 pub(super) fn fetches(figures: &Figures) -> Vec<Found> {
-    let told = figures.fetches.iter().filter_map(|fetch| {
+    let all = figures.fetches.iter().filter_map(|fetch| {
         let code = ProblemCode::RosterUnlisted;
         let brief = format!("The HR system's list of {} is incomplete", fetch.source);
         let what = format!("{brief}: {}.", fetch.failure.as_ref()?);
         let found = Found::new(code, what, code.advice(), 1).in_brief(format!("{brief}."));
         Some(found.about(&fetch.source).since(Some(fetch.since)).at("/roster"))
     });
-    told.collect()
+    all.collect()
 }
 
 /// What the last comparison of HR and the members showed.
@@ -143,11 +143,11 @@ mod tests {
     fn dead_letters_are_reported_by_code_and_field_most_frequent_first() {
         let dead =
             vec![letters("SCIM-409-ELSEWHERE", 1, ""), letters("MAP-FIELD", 30, "employee_id: missing or blank")];
-        let told = problems(&Figures { dead, ..Figures::default() }, &Seen::default());
-        let counts: Vec<_> = told.iter().map(|problem| (problem.code.as_str(), problem.count)).collect();
+        let reported = problems(&Figures { dead, ..Figures::default() }, &Seen::default());
+        let counts: Vec<_> = reported.iter().map(|problem| (problem.code.as_str(), problem.count)).collect();
         assert_eq!(counts, [("MAP-FIELD", 30), ("SCIM-409-ELSEWHERE", 1)]);
-        assert!(told[0].what.contains("employee_id"), "{told:?}");
-        assert_eq!((told[0].page.as_str(), told[1].since), ("/dead?code=MAP-FIELD", UnixMs(9)));
+        assert!(reported[0].what.contains("employee_id"), "{reported:?}");
+        assert_eq!((reported[0].page.as_str(), reported[1].since), ("/dead?code=MAP-FIELD", UnixMs(9)));
     }
 
     #[test]
@@ -155,8 +155,8 @@ mod tests {
         let mut figures = Figures { missing: [("email".to_owned(), 30)].into(), ..Figures::default() };
         assert_eq!(problems(&figures, &Seen::default()), []);
         figures.people.insert("incomplete".to_owned(), 30);
-        let told = problems(&figures, &Seen::default());
-        assert_eq!(told[0].what, "30 people wait for HR to say more. Missing: `email` of 30.");
+        let reported = problems(&figures, &Seen::default());
+        assert_eq!(reported[0].what, "30 people wait for HR to say more. Missing: `email` of 30.");
     }
 
     #[test]
@@ -164,25 +164,27 @@ mod tests {
         let mut figures = Figures { missing: [("email".to_owned(), 1)].into(), ..Figures::default() };
         figures.people.insert("incomplete".to_owned(), 6);
         figures.leavers = LeaverFigure { recent: 2, since: Some(UnixMs(7)), long_ago: 3, unseen: 0 };
-        let told = problems(&figures, &Seen::default());
-        let counts: Vec<_> = told.iter().map(|problem| (problem.count, problem.since)).collect();
-        assert_eq!(counts, [(1, UnixMs(0)), (2, UnixMs(7))], "{told:?}");
-        assert!(told[0].what.contains("`email` of 1") && told[0].action.contains("complete them in the HR system"));
-        assert!(!told[1].action.contains("complete them"), "nobody completes a leaver: {told:?}");
+        let reported = problems(&figures, &Seen::default());
+        let counts: Vec<_> = reported.iter().map(|problem| (problem.count, problem.since)).collect();
+        assert_eq!(counts, [(1, UnixMs(0)), (2, UnixMs(7))], "{reported:?}");
+        assert!(
+            reported[0].what.contains("`email` of 1") && reported[0].action.contains("complete them in the HR system")
+        );
+        assert!(!reported[1].action.contains("complete them"), "nobody completes a leaver: {reported:?}");
         figures.people.insert("incomplete".to_owned(), 3);
         figures.leavers = LeaverFigure { recent: 0, since: None, long_ago: 3, unseen: 0 };
         assert_eq!(problems(&figures, &Seen::default()), []);
         figures.people.insert("incomplete".to_owned(), 5);
         figures.leavers.unseen = 2;
-        let told = problems(&figures, &Seen::default());
-        assert!(told[0].what.ends_with("2 of them were not examined: some of these may have left."), "{told:?}");
+        let reported = problems(&figures, &Seen::default());
+        assert!(reported[0].what.ends_with("2 of them were not examined: some of these may have left."), "{reported:?}");
     }
 
     #[test]
     fn a_code_of_a_newer_version_is_reported_as_such() {
         let figures = Figures { dead: vec![letters("SCIM-NEW", 2, "")], ..Figures::default() };
-        let told = problems(&figures, &Seen::default());
-        assert!(told[0].what.contains("This version does not know"), "{told:?}");
+        let reported = problems(&figures, &Seen::default());
+        assert!(reported[0].what.contains("This version does not know"), "{reported:?}");
     }
 
     #[test]
@@ -191,12 +193,15 @@ mod tests {
         report.rename.count = 2;
         report.blocked.count = 1;
         let figures = |report: &DriftReport| Figures { drift: Some(report.clone()), ..Figures::default() };
-        let told = problems(&figures(&report), &Seen::default());
-        assert_eq!((told[0].code.as_str(), told[0].count, told[0].since), ("DRIFT-DIFFERENT", 2, UnixMs(7)));
-        assert!(told[0].what.contains("2 of another name"), "{told:?}");
+        let reported = problems(&figures(&report), &Seen::default());
+        assert_eq!(
+            (reported[0].code.as_str(), reported[0].count, reported[0].since),
+            ("DRIFT-DIFFERENT", 2, UnixMs(7))
+        );
+        assert!(reported[0].what.contains("2 of another name"), "{reported:?}");
         report.warnings.push("the list of members lacks 3 of 5".to_owned());
-        let told = problems(&figures(&report), &Seen::default());
-        assert_eq!((told.len(), told[0].code.as_str()), (1, "DRIFT-UNSURE"));
+        let reported = problems(&figures(&report), &Seen::default());
+        assert_eq!((reported.len(), reported[0].code.as_str()), (1, "DRIFT-UNSURE"));
         let repaired = DriftReport { different: 3, repaired: 3, ..DriftReport::default() };
         assert_eq!(problems(&figures(&repaired), &Seen::default()), []);
     }
@@ -217,8 +222,8 @@ mod tests {
             since: None,
             unread: std::collections::BTreeMap::new(),
         });
-        let told = problems(&figures, &Seen::default());
-        let told: Vec<_> = told.iter().map(|problem| (problem.code.as_str(), problem.since)).collect();
-        assert_eq!(told, [("PEOPLE-SWITCHED-OFF", UnixMs(50)), ("PEOPLE-INCOMPLETE", UnixMs(3))]);
+        let reported = problems(&figures, &Seen::default());
+        let reported: Vec<_> = reported.iter().map(|problem| (problem.code.as_str(), problem.since)).collect();
+        assert_eq!(reported, [("PEOPLE-SWITCHED-OFF", UnixMs(50)), ("PEOPLE-INCOMPLETE", UnixMs(3))]);
     }
 }

@@ -92,7 +92,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
     let deliveries = counted(count, "delivery was", "deliveries were");
     let records = counted(count, "record was", "records were");
     let what = &trouble.what;
-    let (code, told) = match trouble.kind {
+    let (code, text) = match trouble.kind {
         TroubleKind::Refused => {
             let code = code_of(what);
             (code, format!("{deliveries} refused ({}). {}", what.replace('_', " "), code.title()))
@@ -113,10 +113,10 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
         }
         TroubleKind::Untimed => {
             let events = counted(count, "event carries", "events carry");
-            let told = format!(
+            let text = format!(
                 "{events} no time, and others have one: another event with a time before their arrival counts as older."
             );
-            (ProblemCode::SourceUntimed, told)
+            (ProblemCode::SourceUntimed, text)
         }
         TroubleKind::Conflict => {
             let what = format!("{deliveries} taken for duplicates by their event id, and said something else.");
@@ -131,7 +131,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
         (TroubleKind::Full, "connections" | "peer") => NO_CONNECTION,
         _ => code.advice(),
     };
-    Found::new(code, format!("Source `{}`: {told}", source.name), advice, count)
+    Found::new(code, format!("Source `{}`: {text}", source.name), advice, count)
         .about(subject.trim_end())
         .since(Some(trouble.seen.since))
         .at(page(source))
@@ -233,7 +233,7 @@ mod tests {
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
-    fn told(change: impl FnOnce(&mut SourceFigures)) -> Vec<Problem> {
+    fn reported(change: impl FnOnce(&mut SourceFigures)) -> Vec<Problem> {
         let mut source = SourceFigures::new(SourceName::parse("hr").unwrap());
         change(&mut source);
         problems(
@@ -247,35 +247,37 @@ mod tests {
         for (bound, advice) in
             [("entries", "high_water_jobs"), ("large_bodies", "smaller batches"), ("peer", "connections_per_peer")]
         {
-            let told = told(|source| source.tally.full(NOW, bound));
-            assert_eq!(told[0].code, "SOURCE-FULL");
-            assert!(told[0].action.contains(advice), "{bound}: {}", told[0].action);
+            let reported = reported(|source| source.tally.full(NOW, bound));
+            assert_eq!(reported[0].code, "SOURCE-FULL");
+            assert!(reported[0].action.contains(advice), "{bound}: {}", reported[0].action);
         }
     }
 
     #[test]
     fn a_rotated_secret_is_reported_with_its_source_and_advice() {
-        let told = told(|source| (0..12).for_each(|n| source.tally.refused(NOW.minus_ms(12 - n), "mismatch")));
-        assert_eq!((told[0].code.as_str(), told[0].count), ("SOURCE-SIGNATURE", 12));
-        assert!(told[0].what.contains("`hr`") && told[0].action.contains("secret"), "{told:?}");
-        assert_eq!(told[0].since, NOW.minus_ms(12));
+        let reported = reported(|source| (0..12).for_each(|n| source.tally.refused(NOW.minus_ms(12 - n), "mismatch")));
+        assert_eq!((reported[0].code.as_str(), reported[0].count), ("SOURCE-SIGNATURE", 12));
+        assert!(reported[0].what.contains("`hr`") && reported[0].action.contains("secret"), "{reported:?}");
+        assert_eq!(reported[0].since, NOW.minus_ms(12));
     }
 
     #[test]
     fn each_reason_has_its_advice() {
-        let told = told(|source| {
+        let reported = reported(|source| {
             for reason in ["too_old", "content_type", "mismatch", "address", tally::UNKNOWN_SOURCE] {
                 source.tally.refused(NOW, reason);
             }
         });
-        let codes: Vec<_> = told.iter().map(|problem| problem.code.as_str()).collect();
+        let codes: Vec<_> = reported.iter().map(|problem| problem.code.as_str()).collect();
         assert_eq!(codes, ["SOURCE-REFUSED", "SOURCE-REFUSED", "SOURCE-SIGNATURE", "SOURCE-TIME", "SOURCE-UNKNOWN"]);
-        assert!(told.iter().any(|problem| problem.what.contains("(address)") && problem.action.contains("allow_from")));
+        assert!(
+            reported.iter().any(|problem| problem.what.contains("(address)") && problem.action.contains("allow_from"))
+        );
     }
 
     #[test]
     fn every_trouble_of_a_source_is_reported_by_name() {
-        let told = told(|source| {
+        let reported = reported(|source| {
             source.tally.unnamed_type(NOW, "worker.onboarded");
             source.tally.dropped(NOW, "first_name");
             source.tally.full(NOW, "dead_letters");
@@ -284,7 +286,7 @@ mod tests {
             source.tally.told(NOW, EventKind::Hire, true);
             source.tally.told(NOW, EventKind::Leave, false);
         });
-        let texts: Vec<_> = told.iter().map(|problem| format!("{} {}", problem.code, problem.what)).collect();
+        let texts: Vec<_> = reported.iter().map(|problem| format!("{} {}", problem.code, problem.what)).collect();
         for (code, word) in [
             ("SOURCE-IGNORED", "`worker.onboarded`"),
             ("SOURCE-DROPPED", "`first_name`"),
@@ -300,7 +302,7 @@ mod tests {
     #[test]
     fn an_unknown_source_name_is_reported_until_its_sender_is_corrected() {
         let minutes = |n: u64| NOW.minus_ms(n * 60_000);
-        let told = |last: u64, name: &str, first: Option<u64>| {
+        let reported = |last: u64, name: &str, first: Option<u64>| {
             let mut astray = SourceFigures::new(SourceName::parse(name).unwrap());
             astray.tally.refused(minutes(last), tally::UNKNOWN_SOURCE);
             let mut hr = SourceFigures::new(SourceName::parse("hr").unwrap());
@@ -311,10 +313,10 @@ mod tests {
             let figures = Figures { now: NOW, up_since: NOW, sources, strangers, ..Figures::default() };
             !problems(&figures, &super::super::Seen::default()).is_empty()
         };
-        assert!(told(5, "h", None) && told(1, "h", Some(0)), "nothing shows it, or it may not last");
-        assert!(told(5, "h", Some(30)), "that source got its own all the time");
-        assert!(!told(5, "h", Some(3)), "corrected in the HR system");
-        assert!(!told(5, "hr", None), "there is a source of that name now");
+        assert!(reported(5, "h", None) && reported(1, "h", Some(0)), "nothing shows it, or it may not last");
+        assert!(reported(5, "h", Some(30)), "that source got its own all the time");
+        assert!(!reported(5, "h", Some(3)), "corrected in the HR system");
+        assert!(!reported(5, "hr", None), "there is a source of that name now");
     }
 
     #[test]
@@ -324,13 +326,13 @@ mod tests {
             (0..deliveries).for_each(|n| stranger.tally.refused(NOW.minus_ms(deliveries - n), tally::UNKNOWN_SOURCE));
             stranger
         };
-        let told = |strangers: Vec<SourceFigures>| {
+        let reported = |strangers: Vec<SourceFigures>| {
             let figures = Figures { now: NOW, up_since: NOW, strangers, ..Figures::default() };
             problems(&figures, &super::super::Seen::default())
         };
-        let one = &told(vec![stranger("hrr", 1)])[0];
+        let one = &reported(vec![stranger("hrr", 1)])[0];
         assert!(one.code == "SOURCE-UNKNOWN" && one.what.contains("`hrr`") && !one.brief.contains("hrr"), "{one:?}");
-        let all = told(vec![stranger("hrr", 200), stranger("s0", 1), stranger("s1", 2)]);
+        let all = reported(vec![stranger("hrr", 200), stranger("s0", 1), stranger("s1", 2)]);
         let counts: Vec<_> = all.iter().map(|problem| (problem.key(), problem.count)).collect();
         assert_eq!(
             counts,
@@ -349,46 +351,46 @@ mod tests {
 
     #[test]
     fn unusual_resending_is_reported_and_usual_resending_is_not() {
-        let told = |again: u64| {
-            told(|source| {
+        let reported = |again: u64| {
+            reported(|source| {
                 (0..10).for_each(|_| source.tally.genuine(NOW, GenuineResult::Accepted));
                 (0..again).for_each(|_| source.tally.genuine(NOW, GenuineResult::Duplicate));
             })
         };
-        assert_eq!(told(10), []);
-        let told = &told(30)[0];
-        assert_eq!((told.key().as_str(), told.count), ("SOURCE-DUPLICATES hr", 30));
-        assert!(told.what.contains("30 of the last 40 deliveries"), "{told:?}");
+        assert_eq!(reported(10), []);
+        let reported = &reported(30)[0];
+        assert_eq!((reported.key().as_str(), reported.count), ("SOURCE-DUPLICATES hr", 30));
+        assert!(reported.what.contains("30 of the last 40 deliveries"), "{reported:?}");
     }
 
     #[test]
     fn a_source_with_only_outdated_events_is_reported() {
         let seen = Seen { count: 12, since: NOW.minus_ms(5_000), last_at: NOW };
-        let told = &told(|source| source.outdated = Some(seen))[0];
-        assert_eq!((told.key().as_str(), told.count, told.since), ("SOURCE-OUTDATED hr", 12, seen.since));
-        assert!(told.what.contains("last 12 events"), "{told:?}");
+        let reported = &reported(|source| source.outdated = Some(seen))[0];
+        assert_eq!((reported.key().as_str(), reported.count, reported.since), ("SOURCE-OUTDATED hr", 12, seen.since));
+        assert!(reported.what.contains("last 12 events"), "{reported:?}");
     }
 
     #[test]
     fn a_removed_source_is_reported_with_what_the_store_has_of_it() {
-        let told = |people, dead| {
+        let reported = |people, dead| {
             let gone = vec![GoneFigure { source: "hr2".to_owned(), people, dead, since: Some(NOW) }];
             problems(&Figures { now: NOW, up_since: NOW, gone, ..Figures::default() }, &super::super::Seen::default())
         };
-        let both = &told(3, 1)[0];
+        let both = &reported(3, 1)[0];
         assert_eq!((both.key().as_str(), both.count, both.since), ("SOURCE-GONE hr2", 3, NOW));
         assert!(
             both.what.contains("3 people and 1 dead letter belong to source `hr2`, which is not configured."),
             "{both:?}"
         );
-        assert!(told(0, 1)[0].what.starts_with("1 dead letter belongs to"));
-        assert_eq!(told(0, 0), []);
+        assert!(reported(0, 1)[0].what.starts_with("1 dead letter belongs to"));
+        assert_eq!(reported(0, 0), []);
     }
 
     #[test]
     fn only_a_source_that_used_to_deliver_can_fall_silent() {
         let quiet = |accepted| {
-            told(|source| {
+            reported(|source| {
                 (0..accepted).for_each(|_| source.tally.genuine(NOW.minus_ms(QUIET_MS), GenuineResult::Accepted));
             })
         };
@@ -398,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_expires_soon_is_reported_two_weeks_ahead() {
-        let ends = |in_ms: u64| told(|source| source.secret_until = Some(NOW.plus_ms(in_ms)));
+        let ends = |in_ms: u64| reported(|source| source.secret_until = Some(NOW.plus_ms(in_ms)));
         assert_eq!(ends(EXPIRES_MS), []);
         assert_eq!(ends(EXPIRES_MS - 1)[0].code, "SOURCE-SECRET-EXPIRES");
     }

@@ -13,11 +13,11 @@ pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
     let failing = |code: &str| figures.store_failing.iter().filter(|failing| failing.code == code).collect::<Vec<_>>();
     let codes: BTreeSet<_> = figures.store_failing.iter().map(|failing| failing.code.as_str()).collect();
     // While nothing can be written, every other failure has the same cause, except damage, which remains.
-    let is_told = |code: &str| match figures.store {
-        Some(told) => code == Code::StoreDamaged.as_str() && code != told.as_str(),
+    let is_reported = |code: &str| match figures.store {
+        Some(whole) => code == Code::StoreDamaged.as_str() && code != whole.as_str(),
         None => true,
     };
-    found.extend(codes.into_iter().filter(|code| is_told(code)).map(|code| fails(code, &failing(code))));
+    found.extend(codes.into_iter().filter(|code| is_reported(code)).map(|code| fails(code, &failing(code))));
     found
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use crate::core::store_health::StoreOperation;
     use crate::core::time::UnixMs;
 
-    fn told(store: Option<Code>, failing: &[(StoreOperation, Code, u64)]) -> Vec<Problem> {
+    fn reported(store: Option<Code>, failing: &[(StoreOperation, Code, u64)]) -> Vec<Problem> {
         let failing = failing.iter().map(|(operation, code, lately)| FailingOperation {
             operation: *operation,
             code: code.as_str().to_owned(),
@@ -82,8 +82,8 @@ mod tests {
         problems(&figures, &Seen::default())
     }
 
-    fn keys(told: &[Problem]) -> Vec<String> {
-        told.iter().map(Problem::key).collect()
+    fn keys(reported: &[Problem]) -> Vec<String> {
+        reported.iter().map(Problem::key).collect()
     }
 
     #[test]
@@ -93,33 +93,37 @@ mod tests {
             (StoreOperation::Own, Code::StoreDamaged, 2),
             (StoreOperation::Stats, Code::StoreUnwritable, 1),
         ];
-        let told = told(None, &failing);
-        assert_eq!(keys(&told), ["STORE-DAMAGED store", "STORE-UNWRITABLE store"]);
-        assert_eq!((told[0].count, told[0].since), (3, UnixMs(7)));
-        assert!(told[0].what.ends_with(
+        let reported = reported(None, &failing);
+        assert_eq!(keys(&reported), ["STORE-DAMAGED store", "STORE-UNWRITABLE store"]);
+        assert_eq!((reported[0].count, reported[0].since), (3, UnixMs(7)));
+        assert!(reported[0].what.ends_with(
             "3 deliveries were answered 503 in the last minute. People do not reach Postman: the workers' calls to the store fail."
-        ), "{}", told[0].what);
-        assert!(told[1].what.ends_with("Some stored data cannot be read or changed."), "{}", told[1].what);
+        ), "{}", reported[0].what);
+        assert!(reported[1].what.ends_with("Some stored data cannot be read or changed."), "{}", reported[1].what);
     }
 
     #[test]
     fn skipped_damage_is_reported() {
-        let told = told(None, &[(StoreOperation::PassOver, Code::StoreDamaged, 4)]);
-        assert!(told[0].what.ends_with("Damaged data is skipped: the log says whom it concerns."), "{}", told[0].what);
-        assert_eq!(told[0].count, 4);
+        let reported = reported(None, &[(StoreOperation::PassOver, Code::StoreDamaged, 4)]);
+        assert!(
+            reported[0].what.ends_with("Damaged data is skipped: the log says whom it concerns."),
+            "{}",
+            reported[0].what
+        );
+        assert_eq!(reported[0].count, 4);
     }
 
     #[test]
     fn damage_is_reported_long_after_the_last_delivery() {
-        let told = told(None, &[(StoreOperation::Accept, Code::StoreDamaged, 0)]);
-        assert_eq!((told[0].count, told[0].code.as_str()), (1, "STORE-DAMAGED"));
-        assert!(told[0].what.ends_with("The last deliveries were answered 503."), "{}", told[0].what);
+        let reported = reported(None, &[(StoreOperation::Accept, Code::StoreDamaged, 0)]);
+        assert_eq!((reported[0].count, reported[0].code.as_str()), (1, "STORE-DAMAGED"));
+        assert!(reported[0].what.ends_with("The last deliveries were answered 503."), "{}", reported[0].what);
     }
 
     #[test]
     fn while_nothing_can_be_written_only_that_and_damage_are_reported() {
         let failing = [(StoreOperation::Accept, Code::StoreTimeout, 9), (StoreOperation::Own, Code::StoreDamaged, 1)];
-        assert_eq!(keys(&told(Some(Code::StoreLost), &failing)), ["STORE-LOST store", "STORE-DAMAGED store"]);
-        assert_eq!(keys(&told(Some(Code::StoreDamaged), &failing)), ["STORE-DAMAGED store"]);
+        assert_eq!(keys(&reported(Some(Code::StoreLost), &failing)), ["STORE-LOST store", "STORE-DAMAGED store"]);
+        assert_eq!(keys(&reported(Some(Code::StoreDamaged), &failing)), ["STORE-DAMAGED store"]);
     }
 }

@@ -83,37 +83,46 @@ mod tests {
         figures.processes.beat(process("a", vec![failing(9)]));
         figures.processes.beat(process("b", vec![failing(7)]));
         figures.processes.beat(process("c", Vec::new()));
-        let told = problems(&figures, &Seen::default());
-        assert_eq!(told.iter().map(super::super::Problem::key).collect::<Vec<_>>(), ["SECRET-UNUSABLE postman.key"]);
-        assert_eq!((told[0].count, told[0].since), (2, UnixMs(7)));
-        assert!(told[0].what.contains("/run/secrets/postman") && !told[0].brief.contains("/run/secrets"), "{told:?}");
+        let reported = problems(&figures, &Seen::default());
+        assert_eq!(
+            reported.iter().map(super::super::Problem::key).collect::<Vec<_>>(),
+            ["SECRET-UNUSABLE postman.key"]
+        );
+        assert_eq!((reported[0].count, reported[0].since), (2, UnixMs(7)));
+        assert!(
+            reported[0].what.contains("/run/secrets/postman") && !reported[0].brief.contains("/run/secrets"),
+            "{reported:?}"
+        );
     }
 
     #[test]
     fn a_certificate_is_reported_from_two_weeks_before_it_expires() {
         let now = UnixMs(1_800_000_000_000);
-        let told = |until| {
+        let reported = |until| {
             let certificates = vec![CertificateFigure { key: "store.cert_file", until }];
             problems(&Figures { now, up_since: now, certificates, ..Figures::default() }, &Seen::default())
         };
-        assert_eq!(told(now.plus_ms(EXPIRES_MS)), []);
+        assert_eq!(reported(now.plus_ms(EXPIRES_MS)), []);
         for until in [now.plus_ms(EXPIRES_MS - 1), now.minus_ms(5)] {
-            let told = &told(until)[0];
-            assert_eq!(told.key(), "CERTIFICATE-EXPIRES store.cert_file");
-            assert_eq!(told.since, until.minus_ms(EXPIRES_MS));
+            let reported = &reported(until)[0];
+            assert_eq!(reported.key(), "CERTIFICATE-EXPIRES store.cert_file");
+            assert_eq!(reported.since, until.minus_ms(EXPIRES_MS));
         }
     }
 
     #[test]
     fn a_receiver_that_stays_unreachable_is_reported_with_the_reason() {
-        let told = |tries| {
+        let reported = |tries| {
             let reason = "answered 500".to_owned();
             let alerts = vec![AlertFigure { host: "hooks.example.com".to_owned(), since: UnixMs(7), tries, reason }];
             problems(&Figures { alerts, ..Figures::default() }, &Seen::default())
         };
-        assert_eq!(told(1), []);
-        let told = &told(2)[0];
-        assert_eq!((told.code.as_str(), told.count, told.since), ("ALERT-FAILING", 2, UnixMs(7)));
-        assert!(told.what.contains("`hooks.example.com`") && told.what.contains("answered 500"), "{told:?}");
+        assert_eq!(reported(1), []);
+        let reported = &reported(2)[0];
+        assert_eq!((reported.code.as_str(), reported.count, reported.since), ("ALERT-FAILING", 2, UnixMs(7)));
+        assert!(
+            reported.what.contains("`hooks.example.com`") && reported.what.contains("answered 500"),
+            "{reported:?}"
+        );
     }
 }

@@ -318,12 +318,12 @@ mod tests {
         figures
     }
 
-    fn told(figures: &Figures) -> Vec<Problem> {
+    fn reported(figures: &Figures) -> Vec<Problem> {
         problems(figures, &Seen::default())
     }
 
     fn codes(figures: &Figures) -> Vec<String> {
-        told(figures).into_iter().map(|problem| problem.code).collect()
+        reported(figures).into_iter().map(|problem| problem.code).collect()
     }
 
     fn happened(figures: &mut Figures, ago_ms: u64, happening: Happening, n: u64) {
@@ -335,7 +335,7 @@ mod tests {
         let mut figures = figures(5_769);
         figures.oldest_due_at = Some(UnixMs(0));
         happened(&mut figures, 5_000, Happening::Served, 3);
-        assert_eq!(told(&figures), []);
+        assert_eq!(reported(&figures), []);
         assert_eq!(codes(&Figures { activity: crate::core::activity::Activity::default(), ..figures }), ["WORK-STUCK"]);
     }
 
@@ -350,7 +350,7 @@ mod tests {
         });
         figures.store = Some(Code::StoreMemory);
         assert_eq!(codes(&figures), ["STORE-MEMORY", "MAP-FIELD"]);
-        assert!(told(&figures)[0].what.contains("503"));
+        assert!(reported(&figures)[0].what.contains("503"));
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
         let mut figures = figures(1);
         happened(&mut figures, 5_000, Happening::Unreadable, 2);
         assert_eq!(codes(&figures), ["SCIM-UNREADABLE"]);
-        assert!(told(&figures)[0].action.contains("base_url"));
+        assert!(reported(&figures)[0].action.contains("base_url"));
     }
 
     #[test]
@@ -385,7 +385,7 @@ mod tests {
         assert!(codes(&figures).is_empty(), "a minute is nothing");
         figures.paused_until = Some(NOW.plus_ms(1_800_000));
         assert_eq!(codes(&figures), ["SCIM-429"]);
-        assert!(told(&figures)[0].what.contains("30 min") && told(&figures)[0].what.contains("3 people wait"));
+        assert!(reported(&figures)[0].what.contains("30 min") && reported(&figures)[0].what.contains("3 people wait"));
         figures.people.clear();
         assert!(codes(&figures).is_empty());
     }
@@ -397,8 +397,11 @@ mod tests {
         figures.people.insert("held".to_owned(), 30);
         let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
         figures.holds.set(UnixMs(7), HoldScope::All, Code::HoldKey, pauses, None);
-        let told = told(&figures);
-        assert_eq!((told.len(), told[0].code.as_str(), told[0].count, told[0].since), (1, "HOLD-KEY", 50, UnixMs(7)));
+        let reported = reported(&figures);
+        assert_eq!(
+            (reported.len(), reported[0].code.as_str(), reported[0].count, reported[0].since),
+            (1, "HOLD-KEY", 50, UnixMs(7))
+        );
     }
 
     #[test]
@@ -409,15 +412,15 @@ mod tests {
         let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
         figures.holds.set(UnixMs(7), HoldScope::Creates, Code::HoldSeats, pauses, None);
         figures.holds.set(UnixMs(7), HoldScope::Deactivations, Code::HoldGuard, pauses, None);
-        assert_eq!(told(&figures).iter().map(|problem| problem.count).collect::<Vec<_>>(), [7, 2]);
+        assert_eq!(reported(&figures).iter().map(|problem| problem.count).collect::<Vec<_>>(), [7, 2]);
     }
 
     #[test]
     fn without_a_worker_the_number_waiting_is_reported() {
         let mut figures = Figures { processes: crate::core::processes::Processes::default(), ..figures(3) };
         figures.processes.beat(process(ProcessRole::Intake));
-        let told = told(&figures);
-        assert_eq!((told[0].code.as_str(), told[0].count), ("WORK-NOBODY", 3));
+        let reported = reported(&figures);
+        assert_eq!((reported[0].code.as_str(), reported[0].count), ("WORK-NOBODY", 3));
         figures.up_since = NOW.minus_ms(STARTING_MS - 1);
         assert_eq!(codes(&figures), [""; 0]);
     }
@@ -429,9 +432,9 @@ mod tests {
         happened(&mut figures, 20_000, Happening::Failed, 9);
         assert_eq!(codes(&figures), [""; 0]);
         happened(&mut figures, 10_000, Happening::Unreachable, 30);
-        let told = told(&figures);
-        assert_eq!((told[0].code.as_str(), told[0].count), ("SCIM-UNREACHABLE", 39));
-        assert_eq!(told[0].since, NOW.minus_ms(20_000));
+        let reported = reported(&figures);
+        assert_eq!((reported[0].code.as_str(), reported[0].count), ("SCIM-UNREACHABLE", 39));
+        assert_eq!(reported[0].since, NOW.minus_ms(20_000));
     }
 
     #[test]
@@ -440,7 +443,7 @@ mod tests {
             let mut figures = figures(1);
             happened(&mut figures, 10_000, Happening::Unreachable, 5);
             figures.processes.beat(Process { unsent: why.map(Unsent::from), ..process(ProcessRole::All) });
-            told(&figures).remove(0)
+            reported(&figures).remove(0)
         };
         let expired = unreachable(Some(NoReply::CertificateExpired));
         assert!(expired.what.ends_with("The last one: the server's certificate has expired."), "{}", expired.what);
@@ -460,9 +463,13 @@ mod tests {
         let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
         figures.holds.set(NOW, scope.clone(), Code::HoldFetch, pauses, None);
         figures.holds.say(&scope, Code::HoldFetch, "the login may not read this (403)");
-        let told = &told(&figures)[0];
-        assert!(told.what.ends_with("The HR system of `hr`: the login may not read this (403)."), "{}", told.what);
-        assert!(told.action.contains("for 403"), "{}", told.action);
+        let reported = &reported(&figures)[0];
+        assert!(
+            reported.what.ends_with("The HR system of `hr`: the login may not read this (403)."),
+            "{}",
+            reported.what
+        );
+        assert!(reported.action.contains("for 403"), "{}", reported.action);
     }
 
     #[test]
@@ -494,7 +501,7 @@ mod tests {
         figures.entries.insert("hr".to_owned(), 399);
         assert_eq!(codes(&figures), [""; 0]);
         figures.entries.insert("hr".to_owned(), 400);
-        assert_eq!(told(&figures)[0].key(), "BOUND-ENTRIES hr");
+        assert_eq!(reported(&figures)[0].key(), "BOUND-ENTRIES hr");
         let dead = DeadFigure { code: "MAP-FIELD".to_owned(), count: 80, newest_at: None, detail: String::new() };
         figures.dead.push(dead);
         assert!(codes(&figures).contains(&"BOUND-DEAD-LETTERS".to_owned()));

@@ -139,8 +139,8 @@ impl Columns {
     /// The further facts of a row. `;` separates several values; an empty column says that there are none.
     fn further(&self, row: &Row) -> FurtherFacts<Vec<Label>> {
         let value = |names: &[String]| names.iter().find_map(|name| row.value(name).ok().flatten());
-        let told = self.facts.iter().filter_map(|(name, columns)| Some((name.clone(), value(columns)?)));
-        told.map(|(name, text)| (name, distinct(text.split(';').filter_map(Label::parse)))).collect()
+        let texts = self.facts.iter().filter_map(|(name, columns)| Some((name.clone(), value(columns)?)));
+        texts.map(|(name, text)| (name, distinct(text.split(';').filter_map(Label::parse)))).collect()
     }
 
     /// What a row says as of `at`, in a file whose rows all lack the `unasked` columns: that the person is employed (or has

@@ -139,15 +139,15 @@ fn an_apply_covers_waiting_rows_and_differing_people() {
 #[test]
 fn members_whose_addresses_differ_only_in_case_are_no_strangers() {
     let people = [staged("E-1", "ada@x.com", "King")];
-    let told = Selection { strangers: true, ..Selection::default() };
+    let selection = Selection { strangers: true, ..Selection::default() };
     // The filter shows the one that is spelled as in HR.
-    let (outcome, all) = planned(&people, list(&["m1 Ada@x.com King true", "m2 ada@x.com King false"]), &told);
+    let (outcome, all) = planned(&people, list(&["m1 Ada@x.com King true", "m2 ada@x.com King false"]), &selection);
     let report = &outcome.report;
     assert_eq!((report.create.len(), report.adopt.len(), report.switch_on.len(), report.blocked.len()), (0, 1, 1, 0));
     assert_eq!((report.strangers.len(), outcome.strangers.len(), all.len()), (0, 0, 1), "{report:?}");
     assert_eq!(all[0].member, None, "the worker looks for itself");
     // Only the list shows these, and the bridge does not guess.
-    let (outcome, _) = planned(&people, list(&["m1 Ada@x.com King true", "m2 aDa@x.com King true"]), &told);
+    let (outcome, _) = planned(&people, list(&["m1 Ada@x.com King true", "m2 aDa@x.com King true"]), &selection);
     let report = &outcome.report;
     let code = report.blocked.first().and_then(|blocked| blocked.code.clone());
     assert_eq!((report.create.len(), code.as_deref()), (0, Some("SCIM-AMBIGUOUS")), "{report:?}");
@@ -164,20 +164,20 @@ fn strangers_are_switched_off_only_if_asked_for_and_if_the_list_is_complete() {
         members.extend(["s1 eve@x.com Moor true", "s2 old@x.com Moor false"]);
         list(&members)
     };
-    let told = Selection { strangers: true, ..Selection::default() };
+    let selection = Selection { strangers: true, ..Selection::default() };
     let (outcome, _) = planned(&people, members(5), &Selection::default());
     assert_eq!((outcome.report.strangers.len(), outcome.report.deactivate.len(), outcome.strangers.len()), (2, 0, 0));
-    let (outcome, _) = planned(&people, members(5), &told);
+    let (outcome, _) = planned(&people, members(5), &selection);
     let off = [Stranger { id: "s1".to_owned(), user_name: "eve@x.com".to_owned() }];
     assert_eq!((outcome.report.deactivate.len(), outcome.strangers), (1, off.to_vec()));
     // Three of five are gone, and the guard would let two go.
-    let (outcome, _) = planned(&people, members(2), &told);
+    let (outcome, _) = planned(&people, members(2), &selection);
     assert_eq!((outcome.is_reliable, outcome.strangers.len()), (false, 0));
     assert!(outcome.report.warnings[0].contains("lacks 3 of 5"), "{:?}", outcome.report.warnings);
-    let (outcome, _) = planned(&[], members(5), &told);
+    let (outcome, _) = planned(&[], members(5), &selection);
     assert_eq!(outcome.strangers, []);
     // Some rows were refused: a person missing in HR's list may be in one of those.
-    let (outcome, _) = planned_with(&people, members(5), &told, false);
+    let (outcome, _) = planned_with(&people, members(5), &selection, false);
     assert_eq!((outcome.is_reliable, outcome.knows_strangers, outcome.strangers.len()), (true, false, 0));
 }
 

@@ -145,7 +145,7 @@ fn answer(
 }
 
 fn meant(when: &When, delivery: &Delivery, body: &[u8]) -> bool {
-    let told = match &when.from {
+    let found = match &when.from {
         WhenFrom::Header(names) => read::header(delivery, names, Role::Signature) == Ok(Some(when.equals.as_bytes())),
         WhenFrom::Json(pointer) => string(pointer, body).is_some_and(|text| text == when.equals),
         WhenFrom::Body => {
@@ -153,7 +153,7 @@ fn meant(when: &When, delivery: &Delivery, body: &[u8]) -> bool {
             body.trim_ascii() == when.equals.as_bytes() || is_quoted()
         }
     };
-    told && when.body_has.as_ref().is_none_or(|pointer| pointer.find(body).is_some())
+    found && when.body_has.as_ref().is_none_or(|pointer| pointer.find(body).is_some())
 }
 
 fn string(pointer: &JsonPointer, body: &[u8]) -> Option<String> {

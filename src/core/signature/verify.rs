@@ -148,8 +148,8 @@ impl Verifier {
                 (value, read::candidates(value, &scheme.value, scheme.encoding)?)
             }
             (Auth::Hmac, Some(field)) => {
-                let told = scalar(field, body).ok_or(Refusal::MissingHeader(Role::Signature))?;
-                (&[][..], read::candidates(told.as_bytes(), &scheme.value, scheme.encoding)?)
+                let stated = scalar(field, body).ok_or(Refusal::MissingHeader(Role::Signature))?;
+                (&[][..], read::candidates(stated.as_bytes(), &scheme.value, scheme.encoding)?)
             }
             (Auth::StaticHeaders, _) => (&[][..], Vec::new()),
             (Auth::StaticHeader, _) => {

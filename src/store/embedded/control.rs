@@ -152,11 +152,11 @@ impl Control {
         if self.tats_moved != 0 && was_set_back(UnixMs(self.tats_moved), now) {
             self.tats.set_back(UnixMs(self.tats_moved).ms_since(now));
         }
-        let told = change(&mut self.tats);
+        let result = change(&mut self.tats);
         if self.tats != before {
             self.tats_moved = now.0;
         }
-        told
+        result
     }
 
     pub(super) fn marks(&self) -> Marks {

@@ -82,12 +82,12 @@ fn forget(work: &Work<'_>, now: UnixMs) -> Result<u64, StoreError> {
         let rows = statement.query_map([idle_since.0, PEOPLE_AT_ONCE], |row| row.get(0))?;
         rows.collect::<Result<_, _>>()?
     };
-    let mut told = 0;
+    let mut entries = 0;
     for person in old {
-        told += work.db.prepare_cached("DELETE FROM story WHERE person = ?1")?.execute([person])?;
+        entries += work.db.prepare_cached("DELETE FROM story WHERE person = ?1")?.execute([person])?;
         work.db.prepare_cached("UPDATE person SET has_story = 0 WHERE id = ?1")?.execute([person])?;
     }
-    Ok((forgotten + told) as u64)
+    Ok((forgotten + entries) as u64)
 }
 
 /// Returns free pages to the file system; the result is their number.

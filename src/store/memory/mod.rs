@@ -55,13 +55,13 @@ impl Memory {
     /// Changes the content, and wakes workers if a person became due.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.look();
-        let told = change(&mut state);
+        let result = change(&mut state);
         if std::mem::take(&mut state.wakes) {
             // Wakes those who wait now, or the next one to wait.
             self.woken.notify_waiters();
             self.woken.notify_one();
         }
-        told
+        result
     }
 }
 

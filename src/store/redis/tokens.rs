@@ -51,11 +51,11 @@ impl Redis {
                 return Ok((judged, server_now));
             }
             let mut tats = before;
-            let told = judge(&mut tats, server_now);
+            let result = judge(&mut tats, server_now);
             if tats == before {
-                return Ok((told, server_now));
+                return Ok((result, server_now));
             }
-            judged = Some(told);
+            judged = Some(result);
             args = [before.writes_us, before.reads_us, tats.writes_us, tats.reads_us].map(Arg::from).into();
         }
     }

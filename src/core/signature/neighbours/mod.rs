@@ -51,8 +51,8 @@ pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Deliver
     // A fix that includes all changes of a smaller fix is of no use.
     let nearest: Vec<BTreeSet<String>> = found.iter().map(|changes| changes.iter().cloned().collect()).collect();
     let is_needless = |n: usize| nearest.iter().take(n).any(|nearer| nearer.is_subset(&nearest[n]));
-    let told: Vec<_> = (0..found.len()).filter(|n| !is_needless(*n)).take(TOLD_MAX).collect();
-    told.into_iter().filter_map(|n| found.get(n).cloned()).collect()
+    let kept: Vec<_> = (0..found.len()).filter(|n| !is_needless(*n)).take(TOLD_MAX).collect();
+    kept.into_iter().filter_map(|n| found.get(n).cloned()).collect()
 }
 
 fn signed_otherwise(

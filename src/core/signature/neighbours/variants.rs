@@ -123,7 +123,7 @@ pub(super) fn times(scheme: &Scheme, delivery: &Delivery) -> Vec<Variant<String>
         if is_configured {
             all.insert(0, Variant::configured(value.to_owned()));
         } else if is_time(value) {
-            all.push(Variant::otherwise(value.to_owned(), told(&format!("header = {name:?}"), value, unit)));
+            all.push(Variant::otherwise(value.to_owned(), described(&format!("header = {name:?}"), value, unit)));
         }
         for (key, inner) in value.split([',', ';', ' ']).filter_map(|pair| pair.split_once('=')) {
             let is_configured = matches!(from, Some(TimestampFrom::Pair(known)) if known == key)
@@ -131,7 +131,7 @@ pub(super) fn times(scheme: &Scheme, delivery: &Delivery) -> Vec<Variant<String>
             if is_configured {
                 all.insert(0, Variant::configured(inner.to_owned()));
             } else if is_time(inner) {
-                all.push(Variant::otherwise(inner.to_owned(), told(&format!("pair = {key:?}"), inner, unit)));
+                all.push(Variant::otherwise(inner.to_owned(), described(&format!("pair = {key:?}"), inner, unit)));
             }
         }
     }
@@ -139,7 +139,7 @@ pub(super) fn times(scheme: &Scheme, delivery: &Delivery) -> Vec<Variant<String>
     all
 }
 
-fn told(from: &str, value: &str, configured: TimeUnit) -> String {
+fn described(from: &str, value: &str, configured: TimeUnit) -> String {
     let unit = match value.len() {
         _ if configured == TimeUnit::Auto => "auto",
         10 => "s",

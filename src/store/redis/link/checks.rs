@@ -106,7 +106,7 @@ async fn check_appendfsync(
     let mut cmd = redis::cmd("CONFIG");
     cmd.arg("GET").arg("appendfsync");
     match ask(connection, &cmd).await {
-        Ok(told) => match last_text(&told) {
+        Ok(answer) => match last_text(&answer) {
             Some(value) if value != "always" => {
                 Ok(Some(LinkError::new(Code::StoreEverysec, format!("appendfsync {value}"))))
             }

@@ -25,7 +25,7 @@ type AddressFuture<'a> = Pin<Box<dyn Future<Output = Result<Address, LinkError>>
 /// the former primary.
 pub(super) struct Candidates<'a> {
     asked: FuturesUnordered<AddressFuture<'a>>,
-    told: Vec<Address>,
+    named: Vec<Address>,
     /// The last failure; any other replaces "unreachable", which says less.
     trouble: LinkError,
 }
@@ -45,13 +45,13 @@ pub(super) fn candidates(options: &LinkOptions) -> Candidates<'_> {
             nodes.iter().map(|node| Box::pin(ask_node(options, node, slot)) as AddressFuture<'_>).collect()
         }
     };
-    Candidates { asked, told: Vec::new(), trouble: LinkError::new(Code::StoreUnreachable, "nobody to ask") }
+    Candidates { asked, named: Vec::new(), trouble: LinkError::new(Code::StoreUnreachable, "nobody to ask") }
 }
 
 impl Candidates<'_> {
     /// The next address that is new; none if no sentinel names another.
     pub(super) async fn next(&mut self) -> Option<Address> {
-        if self.told.is_empty() {
+        if self.named.is_empty() {
             return self.another().await;
         }
         tokio::time::timeout(OTHERS_MAX, self.another()).await.ok().flatten()
@@ -60,9 +60,9 @@ impl Candidates<'_> {
     async fn another(&mut self) -> Option<Address> {
         while let Some(answer) = self.asked.next().await {
             match answer {
-                Ok(address) if self.told.contains(&address) => {}
+                Ok(address) if self.named.contains(&address) => {}
                 Ok(address) => {
-                    self.told.push(address.clone());
+                    self.named.push(address.clone());
                     return Some(address);
                 }
                 Err(trouble) => self.failed(trouble),

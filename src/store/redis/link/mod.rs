@@ -81,7 +81,7 @@ impl Link {
         keys: &[&[u8]],
         args: &[Arg<'_>],
     ) -> Result<redis::Value, StoreError> {
-        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(LinkError::told)
+        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(LinkError::into_store_error)
     }
 
     /// Runs a script, and returns when what it wrote, and what it has read, is as durable as configured.
@@ -98,9 +98,9 @@ impl Link {
         let (done, answer) = oneshot::channel();
         let ended = |()| LinkError::new(Code::StoreLost, "the process is stopping");
         let write = Write { script, call: script.by_hash(keys, args), done };
-        let sent = writes.send(write).await.map_err(|_| ended(()).told());
+        let sent = writes.send(write).await.map_err(|_| ended(()).into_store_error());
         sent?;
-        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::told)
+        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::into_store_error)
     }
 
     /// Checks whether the server is still configured to keep its data.
@@ -108,12 +108,12 @@ impl Link {
     /// # Errors
     /// What a new connection would be refused for.
     pub(super) async fn check_settings(&self) -> Result<(), StoreError> {
-        self.shared.check_settings().await.map_err(LinkError::told)
+        self.shared.check_settings().await.map_err(LinkError::into_store_error)
     }
 
     /// The error when no answer came for this long.
     pub(super) fn silent(after: Duration) -> StoreError {
-        LinkError::silence("Redis", after).told()
+        LinkError::silence("Redis", after).into_store_error()
     }
 
     /// Ready when a script has published on [`LinkOptions::channel`], or may have.

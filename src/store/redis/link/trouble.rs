@@ -61,7 +61,7 @@ impl LinkError {
 
     /// What a failed attempt to connect means.
     pub(super) fn of_dial(error: &RedisError, to: &Address, tls: bool) -> Self {
-        let told = Self::of_server(error).unwrap_or_else(|| {
+        let trouble = Self::of_server(error).unwrap_or_else(|| {
             let text = error.to_string();
             let code = if error.is_timeout() {
                 Code::StoreTimeout
@@ -75,7 +75,7 @@ impl LinkError {
             let hint = if is_perhaps_tls { " (where it speaks TLS only, the URL begins with `rediss`)" } else { "" };
             Self::new(code, format!("{text}{hint}"))
         });
-        Self::new(told.code, format!("{to}: {}", told.detail))
+        Self::new(trouble.code, format!("{to}: {}", trouble.detail))
     }
 
     /// What a missing answer means.
@@ -121,7 +121,7 @@ impl LinkError {
         {
             let quoted = detail.split_once("run the '").and_then(|(_, rest)| rest.split('\'').next());
             let what = quoted.map_or_else(|| line_of(detail), |command| Some(command.to_owned()));
-            return Self::new(Code::StoreNoPerm, told("NOPERM", what));
+            return Self::new(Code::StoreNoPerm, with_subject("NOPERM", what));
         }
         if word == "ERR" && detail.contains("unknown command") {
             let command = detail.split(['\'', '`']).nth(1).unwrap_or_default();
@@ -130,7 +130,7 @@ impl LinkError {
         if word == "ERR" && (detail.contains("DB index") || detail.contains("SELECT is not allowed")) {
             return Self::new(Code::StoreDatabase, "SELECT is refused");
         }
-        Self::new(Code::StoreError, told(word, line_of(detail)))
+        Self::new(Code::StoreError, with_subject(word, line_of(detail)))
     }
 
     /// Whether the connection may be at fault: then the next call gets another one, to the current primary. Trouble
@@ -166,7 +166,7 @@ impl LinkError {
     }
 
     /// As a store error.
-    pub(super) fn told(self) -> StoreError {
+    pub(super) fn into_store_error(self) -> StoreError {
         match self.code {
             Code::StoreDamaged => StoreError::Damaged(self.detail),
             Code::StoreNewerSchema => {
@@ -186,7 +186,7 @@ fn line_of(detail: &str) -> Option<String> {
     Some(format!("script line {}", rest.chars().take_while(char::is_ascii_digit).collect::<String>()))
 }
 
-fn told(word: &str, what: Option<String>) -> String {
+fn with_subject(word: &str, what: Option<String>) -> String {
     what.map_or_else(|| word.to_owned(), |what| format!("{word}, {what}"))
 }
 
@@ -248,19 +248,19 @@ mod tests {
 
     #[test]
     fn a_newer_schema_is_reported_with_both_versions() {
-        let told = LinkError::of_words("NEWER", "99 1").told();
-        assert!(matches!(told, StoreError::NewerSchema { found: 99, known: 1 }), "{told}");
+        let error = LinkError::of_words("NEWER", "99 1").into_store_error();
+        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 1 }), "{error}");
     }
 
     #[test]
     fn no_detail_quotes_what_a_command_was_given() {
-        let told = [
+        let troubles = [
             LinkError::of_words("ERR", "unknown command 'WAITAOF', with args beginning with: 'ada@example.com'"),
             LinkError::of_words("ERR", "value ada@example.com is wrong script: 0, on @user_script:12."),
             LinkError::of_words("NOPERM", "User bridge has no permissions to run the 'evalsha' command"),
             LinkError::of_words("OOM", "ada@example.com"),
         ];
-        let details: Vec<_> = told.iter().map(|trouble| trouble.detail.as_str()).collect();
+        let details: Vec<_> = troubles.iter().map(|trouble| trouble.detail.as_str()).collect();
         assert_eq!(details, ["unknown command WAITAOF", "ERR, script line 12", "NOPERM evalsha", "OOM"]);
     }
 
