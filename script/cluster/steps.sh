@@ -6,10 +6,10 @@ install_prod() {
 }
 
 helm_test() {
-  local told
-  told=$(h test prod --logs)
-  [ "$(grep -c 'POD LOGS' <<<"$told")" = 1 ] || fail "the log is there more than once"
-  grep -q ignored <<<"$told"
+  local logs
+  logs=$(h test prod --logs)
+  [ "$(grep -c 'POD LOGS' <<<"$logs")" = 1 ] || fail "the log is there more than once"
+  grep -q ignored <<<"$logs"
 }
 
 # --- rolling operations: no request fails
@@ -97,12 +97,12 @@ refuse_a_configuration() {
     k --namespace "$ns" delete pod "$pod" --wait
     until_true 60 "two intakes as before" two_are_ready
   done
-  until_true 60 "kubectl tells why" is_told_why
+  until_true 60 "kubectl shows why" refusal_is_shown
   h rollback prod --wait --timeout 4m
 }
 
 # The message of a container that has just ended, or of its predecessor: around a restart only one of them has it.
-is_told_why() {
+refusal_is_shown() {
   k --namespace "$ns" get pods --output json |
     jq --raw-output '.items[].status.containerStatuses[]? | (.lastState.terminated.message, .state.terminated.message) // empty' | grep log.level
 }
@@ -112,7 +112,7 @@ two_are_ready() {
     --output jsonpath='{range .items[*].endpoints[?(@.conditions.ready==true)]}x{end}')" = xx ]
 }
 
-refuse_and_roll_back_by_itself() {
+refuse_and_roll_back_atomically() {
   ! upgrade --atomic --timeout 30s --set-string config.log.level=hyper=warn || fail "it was accepted"
   rolled prod-scim-bridge-intake prod-scim-bridge-worker
 }
@@ -121,7 +121,7 @@ refuse_and_roll_back_by_itself() {
 
 signs_with() { [ "$(k --namespace "$outside" exec "$1" -- cat /secret/token)" = "$2" ]; }
 
-rotate_the_source_s_secret() {
+rotate_the_source_secret() {
   local since pod
   since=$(date --utc +%FT%TZ)
   put_secret load current=token-before-0123456789 next=token-after-0123456789
@@ -263,14 +263,14 @@ install_beside() {
 
 # A process for another target refuses to work on this store: it names both targets, and ends.
 refuse_another_target() {
-  local told name
+  local shown name
   ! h install astray helm --values "$work/prod.yaml" --set serviceMonitor.enabled=false --set prometheusRule.enabled=false --set dashboard.enabled=false \
     --set "config.store.key_prefix=scim-bridge:$ns:prod" --set "config.postman.base_url=http://elsewhere.$outside.svc:9080/scim/v2" --wait --timeout 20s || fail "it was accepted"
-  told=$(k --namespace "$ns" get pods --selector app.kubernetes.io/instance=astray --output json |
+  shown=$(k --namespace "$ns" get pods --selector app.kubernetes.io/instance=astray --output json |
     jq --raw-output '.items[].status.containerStatuses[]? | (.lastState.terminated.message, .state.terminated.message) // empty')
   h uninstall astray --wait
   for name in elsewhere postman; do
-    grep --quiet "//$name.$outside.svc" <<<"$told" || fail "kubectl does not name both: $told"
+    grep --quiet "//$name.$outside.svc" <<<"$shown" || fail "kubectl does not name both: $shown"
   done
 }
 

@@ -277,7 +277,7 @@ impl Trouble {
         }
         let is_reported = if now.ms_since(self.at) >= LATELY_MS {
             false
-        } else if passes_by_itself(self.code) {
+        } else if is_brief(self.code) {
             let lately = self.relapses.iter().filter(|at| now.ms_since(**at) < LATELY_MS).count();
             lately >= RELAPSES_MAX
         } else {
@@ -290,7 +290,7 @@ impl Trouble {
 
 /// What a failover, a restart or a busy server causes for some seconds. While it lasts, every operation fails, and
 /// the check of the whole store reports it.
-fn passes_by_itself(code: Code) -> bool {
+fn is_brief(code: Code) -> bool {
     matches!(
         code,
         Code::StoreUnreachable

@@ -213,12 +213,12 @@ impl SourceTally {
     }
 
     /// An event's time lay too far ahead.
-    pub fn told_ahead(&mut self, now: UnixMs) {
+    pub fn note_ahead(&mut self, now: UnixMs) {
         self.ahead.note(now);
     }
 
-    /// An event that states something has a time, or none.
-    pub fn told(&mut self, now: UnixMs, kind: EventKind, has_time: bool) {
+    /// An event that states something came, with or without a time.
+    pub fn note_event(&mut self, now: UnixMs, kind: EventKind, has_time: bool) {
         let (all, kinds) = if has_time {
             (&mut self.timed, &mut self.timed_kinds)
         } else {
@@ -475,10 +475,10 @@ impl Ledger {
         unknown.sort_unstable_by(|one, other| other.cmp(one));
         let (others, names): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(_, name)| name == OTHERS);
         let seated = names.into_iter().enumerate().map(|(n, ranked)| (n < UNKNOWN_SOURCES_MAX, ranked));
-        for (has_seat, ((is_told, ..), name)) in seated.chain(others.into_iter().map(|ranked| (true, ranked))) {
-            if !is_told || !has_seat {
+        for (has_seat, ((is_reported, ..), name)) in seated.chain(others.into_iter().map(|ranked| (true, ranked))) {
+            if !is_reported || !has_seat {
                 if let Some(displaced) = self.past.remove(&name)
-                    && is_told
+                    && is_reported
                 {
                     self.past.entry(OTHERS.to_owned()).or_default().add_unknown(now, displaced.unknown());
                 }
@@ -548,8 +548,8 @@ mod tests {
     #[test]
     fn distrusted_times_are_reported_until_one_is_trusted() {
         let mut tally = SourceTally::default();
-        tally.told_ahead(at(0));
-        tally.told_ahead(at(1));
+        tally.note_ahead(at(0));
+        tally.note_ahead(at(1));
         assert_eq!(kinds(&tally, at(30)), [(TroubleKind::Ahead, String::new(), 2)]);
         tally.in_time_at = at(31);
         assert_eq!(kinds(&tally, at(31)), []);
@@ -558,10 +558,10 @@ mod tests {
     #[test]
     fn events_without_a_time_are_reported_only_if_others_have_one() {
         let mut tally = SourceTally::default();
-        tally.told(at(0), EventKind::Leave, false);
-        tally.told(at(1), EventKind::Leave, false);
+        tally.note_event(at(0), EventKind::Leave, false);
+        tally.note_event(at(1), EventKind::Leave, false);
         assert_eq!(kinds(&tally, at(30)), []);
-        tally.told(at(31), EventKind::Hire, true);
+        tally.note_event(at(31), EventKind::Hire, true);
         assert_eq!(kinds(&tally, at(50)), [(TroubleKind::Untimed, String::new(), 2)]);
         let mut merged = SourceTally::default();
         merged.add(&tally);
@@ -572,9 +572,9 @@ mod tests {
         assert_eq!(kinds(&tally, at(50)), []);
         // Nothing shows that it is over.
         assert_eq!((kinds(&merged, at(61)).len(), kinds(&merged, at(62))), (1, vec![]));
-        merged.told(at(70), EventKind::Leave, false);
+        merged.note_event(at(70), EventKind::Leave, false);
         assert_eq!(kinds(&merged, at(75)).len(), 1);
-        merged.told(at(76), EventKind::Leave, true);
+        merged.note_event(at(76), EventKind::Leave, true);
         assert_eq!(kinds(&merged, at(76)), [], "the next of that kind has a time");
     }
 
@@ -611,7 +611,7 @@ mod tests {
         assert_eq!(kinds(tally, at(59)), [(TroubleKind::Refused, UNKNOWN_SOURCE.to_owned(), 1)]);
         assert_eq!(kinds(tally, at(61)), []);
         ledger.forget_mended(at(61), |_| None);
-        assert!(ledger.by_source().is_empty(), "what is told no more is kept no more");
+        assert!(ledger.by_source().is_empty(), "what is no longer reported is no longer kept");
     }
 
     #[test]

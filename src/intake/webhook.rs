@@ -115,7 +115,7 @@ async fn end(
         Ok(endpoint) => deliver(endpoint, head, body, place, shot, shared).await,
         Err((result, refusal)) => {
             note_refused(source, endpoint, refusal, &head.method, shared);
-            let reason = told_reason(refusal).unwrap_or(refusal.word());
+            let reason = reported_reason(refusal).unwrap_or(refusal.word());
             let source = endpoint.map(|endpoint| endpoint.name.as_str());
             if let Some(left_out) = shared.seldom.line(reason, source.unwrap_or_default()) {
                 info!(source, result = result.as_str(), left_out, "delivery refused by its head");
@@ -195,7 +195,7 @@ fn note_refused(source: &str, endpoint: Option<&Arc<Endpoint>>, refusal: Refusal
         return;
     }
     let now = shared.services.clock.now();
-    match (endpoint, told_reason(refusal)) {
+    match (endpoint, reported_reason(refusal)) {
         (Some(endpoint), Some(reason)) => endpoint.note(|seen| seen.refused(now, reason)),
         (Some(_), None) => {}
         (None, _) => shared.sources.note_unknown(source, now),
@@ -208,7 +208,7 @@ fn is_delivery(method: &Method) -> bool {
 }
 
 /// The reason under which `status` reports a refusal; none if anybody at all could cause it.
-fn told_reason(refusal: Refusal) -> Option<&'static str> {
+fn reported_reason(refusal: Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::ContentType => Some("content_type"),
         Refusal::Charset => Some("charset"),
@@ -377,13 +377,13 @@ fn no_body(endpoint: &Endpoint, error: BodyError, shared: &Shared) -> End {
         BodyError::Crowded(bound) => (DeliveryResult::Full, Refusal::Crowded { bound, retry_after_s }, Some(bound)),
     };
     let now = shared.services.clock.now();
-    if let Some(reason) = told_reason(refusal) {
+    if let Some(reason) = reported_reason(refusal) {
         endpoint.note(|seen| seen.refused(now, reason));
     }
     if let Some(bound) = bound {
         endpoint.note(|seen| seen.full(now, bound.as_str()));
     }
-    let reason = bound.map(Bound::as_str).or(told_reason(refusal)).unwrap_or(refusal.word());
+    let reason = bound.map(Bound::as_str).or(reported_reason(refusal)).unwrap_or(refusal.word());
     if let Some(left_out) = shared.seldom.line(reason, endpoint.name.as_str()) {
         let bound = bound.map(Bound::as_str);
         info!(
@@ -419,13 +419,13 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                     let is_ahead = at.ms_since(now) > AHEAD_MS_MAX;
                     in_time = Some(in_time.unwrap_or(true) && !is_ahead);
                     if is_ahead {
-                        endpoint.note(|seen| seen.told_ahead(now));
+                        endpoint.note(|seen| seen.note_ahead(now));
                     }
                 }
                 // A time that cannot be used is reported as such.
                 let is_dropped = dropped.iter().any(|problem| problem.field == "occurred_at");
                 if event.kind != EventKind::Notice && !is_dropped {
-                    endpoint.note(|seen| seen.told(now, event.kind, event.at.is_some()));
+                    endpoint.note(|seen| seen.note_event(now, event.kind, event.at.is_some()));
                 }
                 event.hash(&mut says);
                 let person = event.person.clone();

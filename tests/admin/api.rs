@@ -361,7 +361,7 @@ async fn a_record_that_still_does_not_map_stays() {
 }
 
 #[tokio::test]
-async fn a_corrected_mapping_heals_by_itself_and_once() {
+async fn a_corrected_mapping_replays_its_dead_letters_once() {
     let stage = Stage::set();
     stage.accept_unmapped("hr", "hire E-1").await;
     stage.accept_unmapped("hr", "nonsense").await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::oracle::Accepted;
 use crate::process::{http, post};
-use crate::words::{body, is_told_when};
+use crate::words::{body, has_times};
 
 /// The current addresses of the intakes.
 pub(crate) type Intakes = Arc<RwLock<Vec<String>>>;
@@ -61,7 +61,7 @@ pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, in
 fn still_to_say(number: u64, n: u32, words: u32, chance: &mut fastrand::Rng) -> (String, Vec<u32>) {
     let person = format!("S{number}P{n}");
     let mut left: Vec<u32> = (0..words).rev().collect();
-    if is_told_when(&person) {
+    if has_times(&person) {
         chance.shuffle(&mut left);
     }
     (person, left)

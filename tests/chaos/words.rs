@@ -28,7 +28,7 @@ fn word(person: &str, n: u32) -> Word {
 }
 
 /// Whether this person's words carry the time at which they became so: then they may arrive in any order.
-pub(crate) fn is_told_when(person: &str) -> bool {
+pub(crate) fn has_times(person: &str) -> bool {
     place(person).is_multiple_of(2)
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn body(person: &str, n: u32) -> String {
         data[key] = Value::from(value);
     }
     let mut body = json!({ "type": kind, "data": data });
-    if is_told_when(person) {
+    if has_times(person) {
         body["timestamp"] = Value::from(format!("2026-11-01T10:{:02}:{:02}Z", n / 60, n % 60));
     }
     body.to_string()

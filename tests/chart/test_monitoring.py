@@ -181,11 +181,11 @@ def told(tmp_path_factory, postman):
         assert run(send, forged).returncode == 1
         url = f"http://127.0.0.1:{server['admin_listen'].split(':')[1]}/metrics"
 
-        def all_told():
+        def both_done():
             text = http(url)[1]
             return text if 'outcome="created"' in text and "scim_bridge_people 1" in text else None
 
-        yield eventually(all_told, "the hire is not done")
+        yield eventually(both_done, "the hire is not done")
 
 
 def test_the_bridge_serves_the_metrics_of_the_queries(told):

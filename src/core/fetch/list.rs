@@ -176,20 +176,20 @@ struct Total {
     first: Option<u64>,
     /// Pages with records so far, and how many of them gave exactly their own number of records.
     pages: u32,
-    of_themselves: u32,
+    pages_counting_themselves: u32,
 }
 
 impl Total {
     /// The total, if known. If each of several pages only gives its own number of records, that is not a total.
     fn in_all(self) -> Option<u64> {
-        let is_of_pages = self.pages > 1 && self.of_themselves == self.pages;
+        let is_of_pages = self.pages > 1 && self.pages_counting_themselves == self.pages;
         self.first.filter(|_| !is_of_pages)
     }
 
     /// Notes the number that a page with this many records gives.
     fn note(&mut self, total: Option<u64>, records: u64) -> Result<(), Unlisted> {
         self.pages += u32::from(records > 0);
-        self.of_themselves += u32::from(records > 0 && total == Some(records));
+        self.pages_counting_themselves += u32::from(records > 0 && total == Some(records));
         // A page beyond the last one may give 0.
         let Some(total) = total.filter(|total| records > 0 || *total > 0) else { return Ok(()) };
         self.first.get_or_insert(total);

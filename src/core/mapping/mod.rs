@@ -239,12 +239,12 @@ pub struct KindRule {
 #[derive(Clone, Default)]
 pub struct Types {
     values: Vec<String>,
-    is_told: bool,
+    is_set: bool,
 }
 
 impl Types {
     fn by_default(values: &[&str]) -> Self {
-        Self { values: values.iter().map(|&value| value.to_owned()).collect(), is_told: false }
+        Self { values: values.iter().map(|&value| value.to_owned()).collect(), is_set: false }
     }
 
     /// The values.
@@ -280,7 +280,7 @@ impl fmt::Debug for Types {
 
 impl<'de> Deserialize<'de> for Types {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(|values| Self { values, is_told: true })
+        Vec::deserialize(deserializer).map(|values| Self { values, is_set: true })
     }
 }
 
@@ -355,15 +355,15 @@ impl Mapping {
 
     /// Whether a list counts: configured updates replace the default ones.
     fn counts(&self, key: &str) -> bool {
-        key != "update" || self.update.is_told || !self.rename.is_told
+        key != "update" || self.update.is_set || !self.rename.is_set
     }
 
     /// What a type value means; none if it is not named.
     #[must_use]
     pub fn meaning(&self, type_value: &str) -> Option<Meaning> {
-        let named = |is_told: bool| {
+        let named = |is_set: bool| {
             let lists =
-                self.types().into_iter().filter(move |(key, types, _)| types.is_told == is_told && self.counts(key));
+                self.types().into_iter().filter(move |(key, types, _)| types.is_set == is_set && self.counts(key));
             lists.filter(|(_, types, _)| types.has(type_value)).map(|(_, _, meaning)| meaning).next()
         };
         let covered = || match (self.ignore.covers(type_value), self.notice.covers(type_value)) {
@@ -405,7 +405,7 @@ impl Mapping {
     #[must_use]
     pub fn validate(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        let listed: Vec<_> = self.types().into_iter().filter(|(_, types, _)| types.is_told).collect();
+        let listed: Vec<_> = self.types().into_iter().filter(|(_, types, _)| types.is_set).collect();
         for (n, (key, types, meaning)) in listed.iter().enumerate() {
             if types.values.iter().any(|value| value.trim().is_empty()) {
                 problems.push((*key, "a type value is blank".to_owned()));

@@ -133,7 +133,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         return not_followed(mapping, place).map_or(Fate::Unmapped(trouble), Fate::Ignored);
     }
     let reader = Reader::new(mapping, place);
-    let ignored = |why| Fate::Ignored(Ignored { why, type_value: told_type(&reader), dropped: Vec::new() });
+    let ignored = |why| Fate::Ignored(Ignored { why, type_value: type_of(&reader), dropped: Vec::new() });
     // A failing filter might have excluded the record, so it is not let in: it waits until the filter is corrected.
     match all_and_none(&mapping.only_if, &mapping.except_if, place) {
         Ok(true) => {}
@@ -173,7 +173,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
             Some(facts) => Fate::Event { event: Event { person, kind, at, facts }, dropped: Vec::new(), end: None },
             None => Fate::Ignored(Ignored {
                 why: IgnoredWhy::OutOfScope,
-                type_value: told_type(&Reader::new(mapping, place)),
+                type_value: type_of(&Reader::new(mapping, place)),
                 dropped: Vec::new(),
             }),
         };
@@ -181,7 +181,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     if facts.is_empty() && kind != EventKind::Notice {
         let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
         if lost.is_empty() {
-            let type_value = told_type(&Reader::new(mapping, place));
+            let type_value = type_of(&Reader::new(mapping, place));
             return Fate::Ignored(Ignored { why: IgnoredWhy::StatesNothing, type_value, dropped });
         }
         return bad(mapping, Some(person), &lost);
@@ -213,7 +213,7 @@ fn leave_alone(facts: &Facts) -> Option<Facts> {
 /// its shape does not matter.
 pub(super) fn not_followed(mapping: &Mapping, place: Place<'_>) -> Option<Ignored> {
     let reader = Reader::new(mapping, place);
-    let type_value = told_type(&reader)?;
+    let type_value = type_of(&reader)?;
     let why = match reader.meaning().ok()? {
         Some(Meaning::Ignore) => IgnoredWhy::Listed,
         None => IgnoredWhy::NotNamed,
@@ -245,7 +245,7 @@ fn trouble_with(mapping: &Mapping, person: Option<Person>, problems: &[InvalidFi
 }
 
 /// The type, cut short and without control characters.
-fn told_type(reader: &Reader<'_, '_>) -> Option<String> {
+fn type_of(reader: &Reader<'_, '_>) -> Option<String> {
     let text = reader.type_value().ok().flatten()?;
     Some(text.chars().filter(|c| !c.is_control()).take(TYPE_CHARS_MAX).collect())
 }

@@ -281,10 +281,10 @@ mod tests {
             source.tally.unnamed_type(NOW, "worker.onboarded");
             source.tally.dropped(NOW, "first_name");
             source.tally.full(NOW, "dead_letters");
-            source.tally.told_ahead(NOW);
+            source.tally.note_ahead(NOW);
             source.tally.conflict(NOW);
-            source.tally.told(NOW, EventKind::Hire, true);
-            source.tally.told(NOW, EventKind::Leave, false);
+            source.tally.note_event(NOW, EventKind::Hire, true);
+            source.tally.note_event(NOW, EventKind::Leave, false);
         });
         let texts: Vec<_> = reported.iter().map(|problem| format!("{} {}", problem.code, problem.what)).collect();
         for (code, word) in [

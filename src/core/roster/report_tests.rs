@@ -224,8 +224,8 @@ fn a_row_of_a_closed_record_is_blocked_or_reopens_it() {
     let (outcome, applied) = planned(&[handed_over(EmploymentState::Left, None)], list(&[]), &selection);
     assert_eq!((outcome.report.blocked.len(), outcome.different, applied.len()), (0, 0, 0));
     // HR says that they are two people.
-    let told_apart = handed_over(EmploymentState::Employed, Some(OwnerNow { has_moved: true, ..OwnerNow::default() }));
-    let (outcome, applied) = planned(&[told_apart], list(&["m1 ada2@x.com King true"]), &selection);
+    let is_another = handed_over(EmploymentState::Employed, Some(OwnerNow { has_moved: true, ..OwnerNow::default() }));
+    let (outcome, applied) = planned(&[is_another], list(&["m1 ada2@x.com King true"]), &selection);
     assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), applied.len()), (1, 0, 1));
 }
 

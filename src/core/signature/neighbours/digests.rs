@@ -62,8 +62,9 @@ fn tokens(value: &str) -> Vec<(&str, &str)> {
     }
     let mut distinct: Vec<(&str, &str)> = Vec::new();
     for token in &tokens {
-        let is_told_better = token.0.is_empty() && tokens.iter().any(|other| other.1 == token.1 && !other.0.is_empty());
-        if !is_told_better && !distinct.contains(token) {
+        let is_split_elsewhere =
+            token.0.is_empty() && tokens.iter().any(|other| other.1 == token.1 && !other.0.is_empty());
+        if !is_split_elsewhere && !distinct.contains(token) {
             distinct.push(*token);
         }
     }
