@@ -52,7 +52,7 @@ pub fn read(headers: &[(String, String)], now: UnixMs) -> Option<RetryHint> {
     latest(true).or_else(|| latest(false))
 }
 
-/// Whether `Retry-After` asks to be called again at once: no seconds, or a date that has just passed. Older ones
+/// Whether `Retry-After` asks to be called again at once: no seconds, or a date that has just passed. Older dates
 /// are nonsense.
 #[must_use]
 pub fn asks_now(headers: &[(String, String)], now: UnixMs) -> bool {
@@ -72,7 +72,7 @@ fn hint(name: &str, value: &str, now: UnixMs) -> Option<UnixMs> {
     }
 }
 
-/// Some gateways put the header in a second time, and the two come as one list.
+/// Some gateways add the header a second time, and both arrive as one list.
 fn longest(value: &str, now: UnixMs) -> Option<UnixMs> {
     let all: Option<Vec<_>> = value.split(',').map(|seconds| seconds_from(seconds.trim(), now)).collect();
     all?.into_iter().max()

@@ -28,7 +28,7 @@ const LINGER_BYTES_MAX: usize = 8 << 20;
 /// Why no request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoHead {
-    /// The other side has closed, or broke off.
+    /// The other side closed the connection, or it broke.
     Closed,
     /// It was not complete in time.
     TimedOut,
@@ -41,7 +41,7 @@ pub(super) enum NoHead {
 /// Why a body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadError {
-    /// The other side has closed, or broke off.
+    /// The other side closed the connection, or it broke.
     Closed,
     /// It is not encoded as its head says.
     Malformed,

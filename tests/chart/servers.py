@@ -77,10 +77,10 @@ def stand_in(key="sim-key", port=0):
     with running(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
         assert ready, "the stand-in says nothing"
-        told = ""
-        while "}" not in told:
-            told += process.stdout.readline()
-        yield json.loads(told)["base_url"]
+        line = ""
+        while "}" not in line:
+            line += process.stdout.readline()
+        yield json.loads(line)["base_url"]
 
 
 def run(args, env):
@@ -97,15 +97,15 @@ def serving(env, *args):
     # A file, not a pipe: nobody reads it while the bridge runs, and a full pipe would block the bridge.
     with tempfile.TemporaryFile("w+") as log, running([BINARY, "serve", *args], env=own | env, stderr=log) as process:
 
-        def told():
+        def log_text():
             log.seek(0)
             return log.read()
 
         def ready():
-            assert process.poll() is None, told()
+            assert process.poll() is None, log_text()
             return http(f"http://127.0.0.1:{admin}/readyz")[0] == 200
 
-        eventually(ready, told)
+        eventually(ready, log_text)
         yield process
 
 

@@ -104,9 +104,9 @@ def load(tmp_path_factory):
             sender = subprocess.Popen(["bash", script, "127.0.0.1", port, "load-0", "3", "0.02"], stdout=subprocess.PIPE, text=True)
             time.sleep(2)
             (folder / "stop").touch()
-            told = sender.communicate(timeout=30)[0]
+            output = sender.communicate(timeout=30)[0]
             last = {}
-            for line in told.splitlines():
+            for line in output.splitlines():
                 _, who, number, status, *_ = line.split()
                 assert status == "200", line
                 last[f"{who}@example.com"] = f"n{number}"
@@ -117,14 +117,14 @@ def load(tmp_path_factory):
                 return {it["userName"]: it["name"]["familyName"] for it in members} == last
 
             eventually(in_line, "members are not as the last webhooks said")
-            assert len(last) == 3 and len(told.splitlines()) > 12
-            yield folder, told, control
+            assert len(last) == 3 and len(output.splitlines()) > 12
+            yield folder, output, control
 
 
 def reckoned(load, folder, requests=None, journal=""):
-    _, told, control = load
+    _, output, control = load
     (folder / "work").mkdir()
-    (folder / "work/load.requests").write_text(requests or told)
+    (folder / "work/load.requests").write_text(requests or output)
     text = f"""
         set -eu
         work={folder}/work context=none ns=none outside=none CATCH_UP=0
@@ -149,12 +149,12 @@ def test_a_webhook_without_effect_is_found(load, tmp_path):
     assert reckoned(load, tmp_path / "other", load[1] + "1 wload-0-0 9999 503 1 1\n").returncode == 0
 
 
-@pytest.mark.parametrize(("line", "told"), [("create\\twload-0-0@example.com\\tn9999", "was made twice"), ("replace\\twload-0-0@example.com\\tn1", "1 after")])
-def test_repeated_and_misordered_effects_are_found(load, tmp_path, line, told):
+@pytest.mark.parametrize(("line", "message"), [("create\\twload-0-0@example.com\\tn9999", "was made twice"), ("replace\\twload-0-0@example.com\\tn1", "1 after")])
+def test_repeated_and_misordered_effects_are_found(load, tmp_path, line, message):
     """A line more in the journal: `jq` is where it is read."""
     more = f"""jq() {{ command jq "$@"; case "$*" in *select\\(.applied*) printf '{line}\\n' ;; esac; }}"""
     done = reckoned(load, tmp_path, journal=more)
-    assert done.returncode != 0 and told in done.stdout and "not once and in order" in done.stderr
+    assert done.returncode != 0 and message in done.stdout and "not once and in order" in done.stderr
 
 
 def test_a_rolling_step_that_lost_a_request_fails(tmp_path):

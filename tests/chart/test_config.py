@@ -168,15 +168,15 @@ def checked(rendered, folder, given=None):
 
 def test_the_embedded_configuration_passes_check(tmp_path, postman):
     rendered = render("embedded", {"config": {"postman": {"base_url": postman}}})
-    told = checked(rendered, tmp_path)
-    assert all(ok for ok, _ in told.values()), told
+    results = checked(rendered, tmp_path)
+    assert all(ok for ok, _ in results.values()), results
     assert (tmp_path / "pod/data/store.db").exists(), "the store is on the volume"
 
 
 @pytest.mark.parametrize("values", ["defaults", "ha"])
 def test_the_redis_configuration_passes_check(values, tmp_path, postman, redis):
     more = {"redis": {"host": "127.0.0.1", "port": redis}, "config": {"postman": {"base_url": postman}, "store": {"durability": "written"}}}
-    told = checked(render(values, more), tmp_path)
-    assert all(ok for ok, _ in told.values()), told
+    results = checked(render(values, more), tmp_path)
+    assert all(ok for ok, _ in results.values()), results
     wrong = checked(render(values, more), tmp_path, GIVEN | {"redis": {"redis-password": "wrong", "password": "wrong"}})
     assert not wrong["store"][0] and "STORE-AUTH" in wrong["store"][1]

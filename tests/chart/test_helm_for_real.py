@@ -109,8 +109,8 @@ def test_the_mode_changes_in_two_upgrades(cluster):
     run, held = cluster
     run("install", "rel", str(CHART))
     assert set(held.of("Deployment")) == {"bridge"}
-    told = run("upgrade", "rel", str(CHART), more={"mode": "split"})
+    output = run("upgrade", "rel", str(CHART), more={"mode": "split"})
     assert set(held.of("Deployment")) == {"bridge", "bridge-intake", "bridge-worker"}
-    assert re.search("The mode changes.*run the same upgrade again", told)
+    assert re.search("The mode changes.*run the same upgrade again", output)
     assert "The mode changes" not in run("upgrade", "rel", str(CHART), more={"mode": "split"})
     assert set(held.of("Deployment")) == {"bridge-intake", "bridge-worker"}

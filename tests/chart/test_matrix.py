@@ -70,8 +70,8 @@ def test_the_schemas_of_custom_resources_refuse_wrong_objects(tmp_path):
     scaled = render("everything").one("ScaledObject")
     misspelt = scaled | {"metadata": {"name": "misspelt"}, "spec": scaled["spec"] | {"minReplicaCounts": 1}}
     mistyped = scaled | {"metadata": {"name": "mistyped"}, "spec": scaled["spec"] | {"pollingInterval": "soon"}}
-    told = custom_resources([misspelt, mistyped], tmp_path)
-    assert any("misspelt" in line for line in told) and any("mistyped" in line for line in told)
+    errors = custom_resources([misspelt, mistyped], tmp_path)
+    assert any("misspelt" in line for line in errors) and any("mistyped" in line for line in errors)
 
 
 @pytest.mark.parametrize("values", MATRIX)

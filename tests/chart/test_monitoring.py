@@ -165,7 +165,7 @@ def test_the_dashboard_is_for_grafana_s_sidecar():
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory, postman):
+def served_metrics(tmp_path_factory, postman):
     """The `/metrics` of a bridge that has accepted a webhook, refused a forged one, and created a member."""
     folder = tmp_path_factory.mktemp("bridge")
     server = {"listen": f"0.0.0.0:{free_port()}", "admin_listen": f"0.0.0.0:{free_port()}"}
@@ -188,8 +188,8 @@ def told(tmp_path_factory, postman):
         yield eventually(both_done, "the hire is not done")
 
 
-def test_the_bridge_serves_the_metrics_of_the_queries(told):
-    served = set(re.findall(r"^# TYPE (\w+)", told, re.M))
+def test_the_bridge_serves_the_metrics_of_the_queries(served_metrics):
+    served = set(re.findall(r"^# TYPE (\w+)", served_metrics, re.M))
     known = families()
     assert served <= known.keys()
     named = {name.removesuffix("_bucket") for _, query in queries() for name in METRIC.findall(query)}
@@ -198,5 +198,5 @@ def test_the_bridge_serves_the_metrics_of_the_queries(told):
     later |= {"scim_bridge_tasks_restarted_total", "scim_bridge_rate_limit_wait_seconds_total", "scim_bridge_admin_guesses_total", "scim_bridge_inbox_entries", "scim_bridge_alerts_total", "scim_bridge_spans_dropped_total", "scim_bridge_spans_exported_total", "scim_bridge_hr_requests_total", "scim_bridge_hr_request_duration_seconds"}
     assert named - later <= served
     for line in ('scim_bridge_jobs{state="waiting"} 0', 'scim_bridge_hold{scope="all"} 0', "scim_bridge_store_up 1"):
-        assert line in told
-    assert re.search(r'scim_bridge_signature_failures_total\{source="hr",reason="\w+"\} 1', told)
+        assert line in served_metrics
+    assert re.search(r'scim_bridge_signature_failures_total\{source="hr",reason="\w+"\} 1', served_metrics)

@@ -42,8 +42,8 @@ def with_program(folder, **answers):
 def test_the_chart_sets_only_keys_of_the_program():
     """If this fails, update the list in `scim-bridge.program.keys`."""
     known = {key for key in WANTED if key.split(".")[1] in reference()[key.split(".")[0]]}
-    told = {key for key in program("keys").split(",") if key}
-    assert told == known
+    named = {key for key in program("keys").split(",") if key}
+    assert named == known
 
 
 def test_a_store_s_owner_has_a_readable_name(tmp_path):

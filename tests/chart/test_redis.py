@@ -71,8 +71,8 @@ def test_tls_with_an_authority_and_a_certificate_of_our_own(tmp_path, postman):
     with valkey(tmp_path / "valkey", *args, ready=READY, tls=context) as port:
         more = {"redis": {"host": "127.0.0.1", "port": port}, "config": {"postman": {"base_url": postman}}}
         given = GIVEN | {"redis-ca": files, "redis-client": files}
-        told = checked(render("redis-tls", more), tmp_path, given)
-        assert all(ok for ok, _ in told.values()), told
+        results = checked(render("redis-tls", more), tmp_path, given)
+        assert all(ok for ok, _ in results.values()), results
         # The server asks for a client certificate, and refuses connections without one.
         alone = checked(render("redis-tls", more | {"redis": more["redis"] | {"tls": {"client": {"existingSecret": ""}}}}), tmp_path / "alone", given)
         assert not alone["store"][0]
@@ -90,8 +90,8 @@ def test_the_primary_is_found_through_sentinels(tmp_path, postman):
             valkey(tmp_path / "sentinel", "--sentinel", port=port, conf=conf, ready=("AUTH sentinel-pass", "PING"))
         )
         more = {"redis": {"nodes": [f"127.0.0.1:{port}"]}, "config": {"postman": {"base_url": postman}}}
-        told = checked(render("sentinel", more), tmp_path)
-        assert all(ok for ok, _ in told.values()), told
+        results = checked(render("sentinel", more), tmp_path)
+        assert all(ok for ok, _ in results.values()), results
 
 
 def test_a_cluster(tmp_path, postman):
@@ -101,8 +101,8 @@ def test_a_cluster(tmp_path, postman):
         assert resp(port, "AUTH redis-pass", "CLUSTER ADDSLOTSRANGE 0 16383") == "+OK"
         eventually(lambda: answers(port, "AUTH redis-pass", "CLUSTER INFO", wanted="cluster_state:ok"), "the cluster is not well")
         more = {"redis": {"nodes": [f"127.0.0.1:{port}"]}, "config": {"postman": {"base_url": postman}}}
-        told = checked(render("cluster", more), tmp_path)
-        assert all(ok for ok, _ in told.values()), told
+        results = checked(render("cluster", more), tmp_path)
+        assert all(ok for ok, _ in results.values()), results
 
 
 def valkey_conf(rendered):
@@ -158,10 +158,10 @@ def test_the_trial_s_valkey_starts_as_rendered_and_accepts_the_bridge(password, 
     with running(here(container["command"]), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
         eventually(lambda: subprocess.run(ping, env=env, capture_output=True, timeout=10).returncode == 0, "the readiness probe never passes")
         # The shell was replaced by the server, so that signals reach it; and no argument contains the password.
-        told = (ROOT / f"/proc/{process.pid}/cmdline").read_bytes().decode()
-        assert "valkey-server" in told and password not in told
+        command_line = (ROOT / f"/proc/{process.pid}/cmdline").read_bytes().decode()
+        assert "valkey-server" in command_line and password not in command_line
         assert resp(port, "CONFIG GET appendonly").startswith("-NOAUTH")
         direct = {"valkey": {"enabled": False}, "postmanSim": {"enabled": False}}
         bridge = render("trial", direct | {"redis": {"host": "127.0.0.1", "port": port, "password": {"value": password}}, "secrets": {"postmanKey": {"value": "sim-key"}}, "config": {"postman": {"base_url": postman}}})
-        told = checked(bridge, tmp_path)
-        assert all(ok for ok, _ in told.values()), told
+        results = checked(bridge, tmp_path)
+        assert all(ok for ok, _ in results.values()), results

@@ -93,9 +93,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("values", "more", "message"), REFUSED)
 def test_impossible_values_are_refused_by_name_with_advice(values, more, message):
-    told = refused(values, more)
-    assert any(line.startswith(message) for line in told), told
-    assert not any("tell-me" in line for line in told), "a secret is shown"
+    errors = refused(values, more)
+    assert any(line.startswith(message) for line in errors), errors
+    assert not any("tell-me" in line for line in errors), "a secret is shown"
 
 
 def test_an_invalid_release_name_is_refused():
@@ -123,11 +123,11 @@ def test_every_refusal_of_the_chart_is_tried():
     # The refusals of secrets in a ConfigMap share a message, and so do the two that require one of two values.
     patterns = [re.sub(r"%[sdv]", "\x00", it) for it in re.findall(r'append \$(?:wrong|told) (?:\(printf )?"((?:[^"\\]|\\.)*)"', source)]
     assert len(patterns) == messages and messages > 30
-    told = [line for values, more, _ in REFUSED for line in refused(values, more)] + refused(DEFAULTS, release="1st")
-    told += refused(DEFAULTS, {"config": None})
+    errors = [line for values, more, _ in REFUSED for line in refused(values, more)] + refused(DEFAULTS, release="1st")
+    errors += refused(DEFAULTS, {"config": None})
     for pattern in patterns:
         whole = ".*".join(re.escape(part) for part in pattern.replace('\\"', '"').split("\x00"))
-        assert any(re.fullmatch(whole, line) for line in told), f"nothing is refused with: {pattern}"
+        assert any(re.fullmatch(whole, line) for line in errors), f"nothing is refused with: {pattern}"
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_the_schema_names_the_refused_value(more, name):
 
 
 def test_all_problems_are_reported_at_once():
-    told = refused(None)
-    assert [line.split(":")[0] for line in told] == ["image.repository", "redis.host", "secrets.postmanKey", "secrets.sources.hr"]
+    errors = refused(None)
+    assert [line.split(":")[0] for line in errors] == ["image.repository", "redis.host", "secrets.postmanKey", "secrets.sources.hr"]
     assert len(refused("defaults", {"redis": {"host": ""}, "ingress": {"enabled": True}, "test": {"source": "x"}})) == 3
 
 

@@ -102,10 +102,10 @@ def notes(folder, values, more=None):
 
 @pytest.mark.parametrize("values", MATRIX)
 def test_the_notes_say_the_next_three_steps(values, tmp_path):
-    told = notes(tmp_path, values)
-    assert re.findall(r"^(\d)\. ", told, re.M) == ["1", "2", "3"]
-    assert "-- scim-bridge check" in told and "/webhooks/hr" in told and "helm -n people test rel --logs" in told
-    assert not re.search(r"[ \t]$", told, re.M) and "\n\n\n" not in told
+    text = notes(tmp_path, values)
+    assert re.findall(r"^(\d)\. ", text, re.M) == ["1", "2", "3"]
+    assert "-- scim-bridge check" in text and "/webhooks/hr" in text and "helm -n people test rel --logs" in text
+    assert not re.search(r"[ \t]$", text, re.M) and "\n\n\n" not in text
 
 
 def test_the_notes_name_what_was_installed(tmp_path):

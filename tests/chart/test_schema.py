@@ -59,7 +59,7 @@ def test_no_object_accepts_unknown_keys():
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         ({"intaek": {}}, "intaek"),
         ({"intake": {"replica": 1}}, "replica"),
@@ -100,9 +100,9 @@ def test_no_object_accepts_unknown_keys():
         ({"dnsConfig": {"nameserver": ["10.0.0.1"]}}, "nameserver"),
     ],
 )
-def test_helm_refuses_values_unknown_to_the_schema(more, told):
+def test_helm_refuses_values_unknown_to_the_schema(more, message):
     done = template("defaults", more)
-    assert done.returncode != 0 and "schema" in done.stderr and told in done.stderr, done.stderr
+    assert done.returncode != 0 and "schema" in done.stderr and message in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("level", ["info", "WARN", "off", "2", "scim_bridge=debug", "info,scim_bridge::worker=debug", "warn, hyper=off", "scim_bridge", "[attempt{job=1}]=trace"])

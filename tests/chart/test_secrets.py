@@ -191,8 +191,8 @@ def test_a_change_to_your_own_secret_changes_no_rendered_object():
 
 @pytest.mark.parametrize("values", MATRIX)
 def test_all_mounted_objects_of_the_chart_are_immutable(values):
-    told = made(render(values))
-    assert told and all(immutable is True for immutable, _ in told.values())
+    objects = made(render(values))
+    assert objects and all(immutable is True for immutable, _ in objects.values())
 
 
 def test_the_trial_s_valkey_gets_new_pods_for_a_new_configuration_or_password():

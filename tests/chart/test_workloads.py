@@ -229,10 +229,10 @@ def test_the_image_follows_the_values():
 )
 def test_one_value_moves_every_image_to_a_mirror(repository, mirrored):
     more = {"image": {"repository": repository}, "imageRegistry": "mirror.example.com/cache"}
-    told = {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
-    assert told == {f"{mirrored}:{VERSION}", "mirror.example.com/cache/valkey/valkey:9.1.2"}
+    images = {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
+    assert images == {f"{mirrored}:{VERSION}", "mirror.example.com/cache/valkey/valkey:9.1.2"}
     more = {"image": {"repository": repository}, "global": {"imageRegistry": "mirror.example.com/cache"}}
-    assert told == {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
+    assert images == {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
 
 
 def test_kubernetes_reports_a_pod_s_last_log_lines():

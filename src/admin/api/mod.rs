@@ -86,7 +86,7 @@ fn entries() -> Vec<Entry> {
     ]
 }
 
-/// Puts health, metrics and API into an app.
+/// Adds health, metrics and API to an app.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
     let (guarded, open): (Vec<_>, Vec<_>) = entries().into_iter().partition(|e| e.path.starts_with(GUARDED));
     for resource in resources(open, "") {

@@ -142,7 +142,7 @@ impl Embedded {
         let (dir, to) = (self.dir.clone(), to.to_owned());
         tokio::task::spawn_blocking(move || schema::backup(&dir, &to))
             .await
-            .map_err(|_| StoreError::Unavailable("the backup was broken off".to_owned()))?
+            .map_err(|_| StoreError::Unavailable("the backup was interrupted".to_owned()))?
     }
 
     /// Finishes what is queued and merges the log into the file. Every later call says that the store is closed.

@@ -46,6 +46,6 @@ impl Readers {
             Ok(value)
         })
         .await
-        .map_err(|_| StoreError::Unavailable("reading was broken off".to_owned()))?
+        .map_err(|_| StoreError::Unavailable("the read was interrupted".to_owned()))?
     }
 }
