@@ -1,7 +1,6 @@
 -- Gives out people: those whose lease expired, then those who are due, longest first; or the one who has been parked
 -- longest under a tag. After: each of them is leased under its own fence. If the worker never got the answers to some
--- earlier claims, what these leased is first given back. A lane that cannot be parsed is skipped for a while, and
--- reported.
+-- earlier claims, what these leased is first given back. An unreadable lane is skipped for a while, and reported.
 -- ARGV[2] worker, [3] number of this claim, [4] number of the first claim whose answer the worker never got, or '',
 -- [5] max people, [6] ms of the leases, [7] max entries of each, [8] tag or ''.
 -- Answers now, until when nobody can be claimed or '', then for each: ID, fence, end of the lease, whether taken over,
