@@ -177,7 +177,10 @@ mod tests {
         figures.people.insert("incomplete".to_owned(), 5);
         figures.leavers.unseen = 2;
         let reported = problems(&figures, &Seen::default());
-        assert!(reported[0].what.ends_with("2 of them were not examined: some of these may have left."), "{reported:?}");
+        assert!(
+            reported[0].what.ends_with("2 of them were not examined: some of these may have left."),
+            "{reported:?}"
+        );
     }
 
     #[test]
