@@ -529,7 +529,7 @@ async fn an_interrupted_takeover_is_reported_and_leaves_no_part_of_the_member_be
 
 /// A worker takes the member over that somebody else has, and dies before it commits.
 async fn taken_over_by_a_worker_that_dies(bench: &Bench, event: Event) {
-    let (id, calls) = (event.person.employee_id.to_string(), bench.calls().len());
+    let (id, calls) = (event.person.employee_id.clone(), bench.calls().len());
     bench.sim.order("get:hang:1".parse().unwrap()).unwrap();
     bench.accept(event).await;
     let worker = bench.worker_on(bench.store.clone());
