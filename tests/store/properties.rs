@@ -318,7 +318,8 @@ impl Pair {
             person: Some(person.clone()),
             ..dead_row(self.engine.id(&person), "x", self.now, ["SCIM-4XX", "JOB-POISON"][extra % 2])
         };
-        let outgoing = (0..usize::from(extra == 4 || extra == 7) * 2).map(|n| self.entry(whom(index + n))).collect();
+        let outgoing =
+            (0..usize::from(extra == 4 || extra == 7) * 2).map(|n| self.entry(nth_person(index + n))).collect();
         let words =
             |from: &[&str], take: usize| from.iter().take(take).map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let plain = Commit {
