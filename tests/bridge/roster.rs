@@ -234,11 +234,11 @@ async fn drift_now_fails_if_the_members_cannot_be_read_and_counts_people_who_are
     let home = Home::new(&sim, "");
     let bridge = home.serve();
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..2)));
-    said(&home, &bridge, &["apply", "--yes"]);
+    ran(&home, &bridge, &["apply", "--yes"]);
     bridge.settled().await;
     // Reads may be a second behind.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-    let plan = said(&home, &bridge, &["plan"]);
+    let plan = ran(&home, &bridge, &["plan"]);
     assert_eq!(plan["invited"][0]["person"], "hr/E-0", "{plan}");
     let output = run(&home, &bridge, &["drift", "--now"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
