@@ -165,6 +165,7 @@ impl Worker {
         let conclusion = match concluded {
             Ok(conclusion) => conclusion,
             Err(interrupted) => {
+                state.drop_unclaimed();
                 let claims = state.claims();
                 let mut document = state.document;
                 fetched.give_back(&mut document);

@@ -103,6 +103,17 @@ impl Bench {
         id
     }
 
+    /// Puts entries into somebody's inbox, as an import does.
+    pub(crate) async fn accept_words(&self, id: &str, words: Vec<Word>) {
+        let entry = |word| {
+            let bytes = Bytes::from(Entry { accepted_at: self.clock.now(), word, trace: None }.to_bytes());
+            NewEntry { job: new_job_id(person(id).id()), person: person(id), bytes }
+        };
+        let entries = words.into_iter().map(entry).collect();
+        let delivery = NewDelivery { source: person(id).source, dedupe: None, entries, unmapped: Vec::new() };
+        assert_eq!(self.store.accept(self.clock.now(), delivery).await.unwrap(), Accepted::Stored);
+    }
+
     /// A time by HR's clock, a second after the previous one.
     fn next_at(&self) -> UnixMs {
         let n = self.times_asked.fetch_add(1, Ordering::SeqCst);

@@ -149,6 +149,16 @@ impl AttemptState {
         (self.groups.claims(&self.document, &self.claims), others)
     }
 
+    /// Drops a member whom this attempt found but did not claim: a later attempt would take them for this person's, and
+    /// two people would have one member.
+    pub fn drop_unclaimed(&mut self) {
+        let id_of = |member: &Option<KnownMember>| member.as_ref().and_then(|member| member.id.clone());
+        let found = id_of(&self.document.member).filter(|id| !self.created && !self.has_claim(&owner::id_key(id)));
+        if found.is_some() && found != id_of(&self.known) {
+            self.document.member.clone_from(&self.known);
+        }
+    }
+
     /// Whether the address was refused in a way that may concern all writes, and this attempt has made no other write
     /// that shows the contrary.
     pub(super) fn doubts_address(&self) -> bool {

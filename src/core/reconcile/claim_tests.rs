@@ -1,13 +1,16 @@
 //! Who owns a member or an address, who takes it over, and who is refused it.
 
+use proptest::prelude::*;
 use serde_json::json;
 
+use super::order_tests::any_fault;
 use super::team_tests::Fault;
 use super::verdict::Standing;
 use super::world_tests::{World, ada, hire, leave, person, shown, update};
 use crate::core::code::Code;
+use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::Finished;
-use crate::core::person::{Email, Event};
+use crate::core::person::{Document, Email, Event};
 use crate::core::time::UnixMs;
 
 #[test]
@@ -226,4 +229,39 @@ fn a_change_to_a_record_without_a_hire_takes_nothing_from_an_employee() {
     let ending = world.tell(&[update(60, "ada@example.com", "Ada", "King")]);
     assert_eq!(ending.document.trouble, None);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// One owner a member: [`World`] checks it after every commit.
+    #[test]
+    fn nobody_gets_a_member_without_the_claim(
+        busy in 0_u32..4,
+        (is_listed, is_namesake) in (any::<bool>(), any::<bool>()),
+        at in 5_i64..15,
+        former in 0_u8..3,
+        faults in prop::collection::vec(any_fault(), 0..6),
+    ) {
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "King")]);
+        world.now = world.now.plus_ms(120_000);
+        match former {
+            0 => {}
+            1 => _ = world.tell(&[leave(20)]),
+            _ => _ = world.tell(&[update(20, "ada.king@example.com", "-", "-")]),
+        }
+        world.now = world.now.plus_ms(120_000);
+        let listed_as = world.team.users[0]["id"].as_str().filter(|_| is_listed).map(str::to_owned);
+        let document = Document { listed_as, ..Document::new(person("E-2")) };
+        world.people.insert("hr/E-2".to_owned(), document);
+        (world.busy, world.faults) = (busy, faults);
+        let family = if is_namesake { "King" } else { "Byron" };
+        world.tell(&[Event { person: person("E-2"), ..hire(at, "ada@example.com", "Ada", family) }]);
+        for n in 0..2 {
+            let word = Word::TryAgain { by: "test".to_owned() };
+            let entry = Entry { accepted_at: world.now, word, trace: None };
+            world.work(&person("E-2"), &[(u64::MAX - n, entry)]);
+        }
+    }
 }

@@ -507,15 +507,10 @@ fn reconcile_shown(
         .or_else(|| readdress(state, &seen, member, standing, rules, now))
         .or_else(|| switch_on(state, &seen, member, standing, rules, now))
         .or_else(|| rename(state, &seen, member, standing, rules, now));
-    // A member is claimed before it is written or adopted: it may have been handed over.
+    // A member is claimed before it is written, adopted or found in sync: it may have been handed over.
     let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
-    let mut keys = Vec::new();
-    if is_new {
-        keys.push(address_key(&member.user_name));
-    }
-    if is_new || write.is_some() {
-        keys.push(id_key(&member.id));
-    }
+    let address = is_new.then(|| address_key(&member.user_name));
+    let keys: Vec<_> = address.into_iter().chain([id_key(&member.id)]).collect();
     if !keys.iter().all(|key| state.has_claim(key)) {
         return Step::Own(keys);
     }

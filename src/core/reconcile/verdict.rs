@@ -117,13 +117,14 @@ pub struct Ending {
 /// Decides. `now` is the end of the attempt, `jitter` a random share in `[0, 1)`.
 #[must_use]
 pub fn decide(
-    state: AttemptState,
+    mut state: AttemptState,
     conclusion: &Conclusion,
     suspicions: &mut Suspicions,
     rules: &RetryRules,
     now: UnixMs,
     jitter: f64,
 ) -> Ending {
+    state.drop_unclaimed();
     let (disowned, claimed) = state.claims();
     let doubts_address = state.doubts_address();
     let mut ending = Ending { disowned, claimed, ..Ending::new(state.document) };

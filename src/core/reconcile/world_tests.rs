@@ -102,6 +102,8 @@ pub(super) struct World {
     pub(super) arriving: Vec<Event>,
     /// Whether the source has rules for who is in scope.
     pub(super) has_scope: bool,
+    /// How many more claims meet an owner whose document is just changing.
+    pub(super) busy: u32,
 }
 
 impl World {
@@ -120,6 +122,7 @@ impl World {
             crashed: false,
             arriving: Vec::new(),
             has_scope: true,
+            busy: 0,
         }
     }
 
@@ -198,10 +201,11 @@ impl World {
                 continue;
             };
             inbox.clear();
-            self.people.insert(who.to_string(), ending.document.clone());
+            let known = self.people.insert(who.to_string(), ending.document.clone());
             for key in ending.gives_up(&before) {
                 self.claims.remove(&key);
             }
+            self.check_claimed(known.as_ref(), &ending);
             match &ending.standing {
                 Standing::Retry { at } | Standing::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),
                 Standing::Held { .. } => self.now = self.now.plus_ms(60_000),
@@ -215,6 +219,17 @@ impl World {
             inbox.extend(self.next_arrival());
         }
         panic!("no end in sight: {:?}", self.team.calls.iter().rev().take(12).collect::<Vec<_>>());
+    }
+
+    /// One owner a member: nobody gets one, or is in sync with one, without the claim.
+    fn check_claimed(&self, before: Option<&Document>, ending: &Ending) {
+        let id_of = |document: &Document| document.member.as_ref().and_then(|member| member.id.clone());
+        let Some(id) = id_of(&ending.document) else { return };
+        let is_settled = matches!(ending.standing, Standing::Idle | Standing::Scheduled { .. });
+        if is_settled || before.and_then(id_of).as_ref() != Some(&id) {
+            let owner = self.claims.get(&owner::id_key(&id));
+            assert_eq!(owner, Some(&ending.document.person.to_string()), "{:?}", self.team.calls);
+        }
     }
 
     /// The first attempt for an unknown person.
@@ -280,6 +295,10 @@ impl World {
                 let Some(theirs) = self.people.get(&owner) else {
                     panic!("{owner} owns {key}, and there is no document");
                 };
+                if self.busy > 0 {
+                    self.busy -= 1;
+                    return Claimed::Others(Owner::in_between(theirs.person.clone(), key, false));
+                }
                 let owner_is = Owner::of(theirs, key, self.now).without(&state.gone);
                 if !owner_is.hands_over_to(document, self.now) {
                     return Claimed::Others(owner_is);
