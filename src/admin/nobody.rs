@@ -9,7 +9,7 @@ use super::service::AdminState;
 use crate::core::code::Code;
 use crate::core::deliveries::Answered;
 use crate::core::person::Person;
-use crate::core::problems::hides_people;
+use crate::core::problems::{ProblemCode, hides_people};
 use crate::store::{DeadFilter, DeadRow, Page};
 
 /// Kept records that are searched for a name, the newest first.
@@ -18,6 +18,9 @@ const LETTERS_MAX: usize = 100;
 const DELIVERIES_MAX: usize = 200;
 /// How many are reported, the most specific ones.
 const CLUES_MAX: usize = 4;
+
+/// Problems of which the refused deliveries are a part.
+const REFUSALS: [ProblemCode; 3] = [ProblemCode::SourceSignature, ProblemCode::SourceTime, ProblemCode::SourceRefused];
 
 /// Something that may be why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +45,10 @@ impl AdminState {
             action: problem.action,
             page: problem.page,
         }));
-        clues.extend(self.turned_away().await);
+        // What is a problem now is not repeated as what is past.
+        let is_known = |clue: &Clue| REFUSALS.iter().any(|code| clue.what.starts_with(code.as_str()));
+        let reports_refusals = clues.iter().any(is_known);
+        clues.extend(self.turned_away(!reports_refusals).await);
         clues.truncate(CLUES_MAX);
         clues
     }
@@ -81,7 +87,7 @@ impl AdminState {
 
     /// Of the last deliveries: those that were refused, and those that the mapping leaves out by a rule of its own. The first
     /// may be no problem any more, the others never are.
-    async fn turned_away(&self) -> Vec<Clue> {
+    async fn turned_away(&self, with_refused: bool) -> Vec<Clue> {
         let page = Page { rows_max: DELIVERIES_MAX, after: None };
         let listed = self.deliveries(&DeliveryFilter::default(), &page).await;
         let mut counts = BTreeMap::<(String, String), u64>::new();
@@ -92,7 +98,7 @@ impl AdminState {
                 (Answered::Ignored, "condition") => "left out by `only_if` or `except_if` of its mapping".to_owned(),
                 (Answered::Ignored, "out_of_scope") => "left out by `in_scope_if` of its mapping".to_owned(),
                 (Answered::Ignored, "listed") => "left out by `ignore` of its mapping".to_owned(),
-                (Answered::Refused, reason) => format!("refused ({reason})"),
+                (Answered::Refused, reason) if with_refused => format!("refused ({reason})"),
                 _ => continue,
             };
             *counts.entry((source.to_string(), what)).or_default() += 1;
