@@ -124,7 +124,12 @@ fn scheduled(whole: &WholePerson, document: Option<&Document>) -> PersonSummary 
     let at = whole.view.row.lane.due.map(|at| format!(" at {at}")).unwrap_or_default();
     let newest = document.and_then(|document| document.record.employment.newest());
     let is_new = document.is_some_and(|document| document.member.is_none());
+    let groups_due = document.and_then(|document| document.groups_wait).map(|wait| wait.due);
+    let is_groups = groups_due.is_some_and(|groups| whole.view.row.lane.due.is_none_or(|due| groups <= due));
     let sentence = match newest.map(|word| word.state) {
+        _ if is_groups => format!(
+            "They are up to date, except for their groups, which do not accept them yet: most likely they have not joined. They are tried again{at}."
+        ),
         Some(EmploymentState::Employed) if is_new => format!(
             "They are invited when HR says that they start{at}: their source's mapping has `invite = \"at_start\"`, and `lead_days` brings it forward."
         ),

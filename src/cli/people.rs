@@ -17,7 +17,7 @@ pub enum PeopleCommand {
         /// Only people in this state: waiting, running, held, scheduled, incomplete, blocked or idle.
         #[arg(long, value_parser = LaneState::ALL.map(LaneState::as_str))]
         state: Option<String>,
-        /// Only people with this mark: `after_close`, `switched_off`, `failing` or `gone_at_hr`.
+        /// Only people with this mark: `after_close`, `switched_off`, `failing`, `gone_at_hr` or `groupless`.
         #[arg(long, conflicts_with = "state", value_parser = Mark::ALL.map(Mark::as_str))]
         mark: Option<String>,
         /// Which page of them.

@@ -94,7 +94,8 @@ impl Wire {
     /// Whether bytes of the next request have come already, read or not: the peer did not wait for its answer. That it
     /// has closed counts, too.
     pub(super) fn has_more(&self) -> bool {
-        !self.input.is_empty() || self.stream.readable().now_or_never().is_some()
+        // Asks the system: the runtime still calls a stream readable of which exactly everything was read.
+        !self.input.is_empty() || self.stream.peek(&mut [0]).now_or_never().is_some()
     }
 
     /// Reads a head, which must be complete at `until`. Its memory beyond the first bytes is counted in `share`, with

@@ -303,7 +303,14 @@ fn a_sender_that_waits_for_each_answer_keeps_its_connection() {
     let bridge = Bridge::start();
     let mut socket = bridge.connect();
     for n in 0..100 {
-        socket.write_all(&message("GET", "/livez", &[], b"")).unwrap();
+        // Some fit into the first read, with others a read ends where the body ends.
+        let body = hire(&format!("E-{n}"), &format!("{}@example.com", "a".repeat(n * 40)));
+        let id = format!("msg_{n}");
+        socket.write_all(&message("POST", &bridge.path(), &bridge.signed(&id, &body), body.as_bytes())).unwrap();
         assert_eq!(reply(&mut socket).status, 200, "{n}");
     }
+    // Longer than the time for a head that has begun.
+    std::thread::sleep(Duration::from_secs(1));
+    socket.write_all(&message("GET", "/livez", &[], b"")).unwrap();
+    assert_eq!(reply(&mut socket).status, 200);
 }

@@ -108,6 +108,7 @@ pub(super) fn mark_name(mark: Mark) -> &'static str {
         Mark::SwitchedOff => said("switched off in Postman"),
         Mark::Failing => "failing",
         Mark::GoneAtHr => "unknown to the HR system",
+        Mark::Groupless => "not in their groups",
     }
 }
 

@@ -225,6 +225,8 @@ impl Groups {
 
 /// The longest pause before another try to put a member into their groups.
 pub const GROUPS_PAUSE_MS_MAX: u64 = 86_400_000;
+/// From the first try with their groups to the next one, after a day of tries in vain.
+const GROUPLESS_MS: u64 = 2 * 86_400_000;
 
 /// A wait until the member has joined: only then can they be put into groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -534,8 +536,17 @@ impl Document {
             Mark::SwitchedOff => self.switched_off_elsewhere,
             Mark::Failing => self.failures() >= FAILURES_TOLD && self.trouble.is_none(),
             Mark::GoneAtHr => self.gone_at_hr.is_some() && self.may_be_active(),
+            Mark::Groupless => {
+                self.is_shown() && self.groups_wait.is_some_and(|wait| wait.due.ms_since(wait.since) >= GROUPLESS_MS)
+            }
         };
         Mark::ALL.into_iter().filter(is).collect()
+    }
+
+    /// Whether the target has shown a member of theirs: they are not only invited.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.id.is_some() && !member.is_unshown)
     }
 
     /// Whether there is a member of theirs who is not known to be switched off.
@@ -551,6 +562,7 @@ impl Document {
             Mark::AfterClose => self.record.closed.as_ref().map(|closed| closed.at),
             Mark::SwitchedOff => self.member.as_ref().map(|member| member.seen_at),
             Mark::GoneAtHr => self.gone_at_hr,
+            Mark::Groupless => self.groups_wait.map(|wait| wait.since),
             Mark::Failing => {
                 self.progress.failing_since.or(self.owed_read.as_ref().and_then(|owed| owed.failing_since))
             }

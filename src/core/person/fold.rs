@@ -85,6 +85,10 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 document.progress = Progress { create_unknown, ..Progress::default() };
                 (document.not_followed_since, document.looked) = (None, None);
                 document.gone_at_hr = None;
+                // Somebody may have deleted a group that they were put into: all are looked up, and joined again.
+                for group in std::mem::take(&mut document.groups) {
+                    document.note_unsure(group.name);
+                }
                 if let Some(owed) = &mut document.owed_read {
                     owed.again();
                 }
@@ -162,7 +166,8 @@ fn take_in(
     }
     // A read since then may be newer, or may have been a moment too early, so read again.
     let is_doubtful = !is_notice && event.at.is_some_and(|at| document.read_at.is_some_and(|read| at <= read));
-    if !is_news && !is_doubtful {
+    // Whatever HR's next event after a discard says, what HR says is applied again.
+    if !is_news && !is_doubtful && document.not_followed_since.is_none() {
         folding.end(accepted_at, job, Finished::Superseded);
         return;
     }
@@ -688,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_discard_the_record_is_not_followed_until_newer_news() {
+    fn after_a_discard_the_record_is_not_followed_until_the_next_event() {
         let mut document = Document::new(ada());
         fold(&mut document, vec![update(1, 20, "King")], UnixMs(3_000));
         document.trouble = Some(Trouble {
@@ -702,8 +707,13 @@ mod tests {
         assert_eq!((document.open.len(), document.trouble.clone()), (0, None));
         assert_eq!(document.not_followed_since, Some(UnixMs(3_001)));
         assert!(!folding.calls_for_attempt);
+        let mut again = document.clone();
         fold(&mut document, vec![update(3, 30, "Lovelace")], UnixMs(3_002));
         assert_eq!(document.not_followed_since, None);
+        // HR says the same once more.
+        let folding = fold(&mut again, vec![update(3, 20, "King")], UnixMs(3_002));
+        assert_eq!((again.not_followed_since, again.open.len()), (None, 1));
+        assert!(folding.calls_for_attempt && folding.ended.is_empty());
     }
 
     #[test]

@@ -12,11 +12,13 @@ pub enum Mark {
     Failing,
     /// The HR system's API knows nobody with their id, and an operator discarded that, but they have an active member.
     GoneAtHr,
+    /// They are a member, and no group has accepted them for more than a day.
+    Groupless,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::AfterClose, Self::SwitchedOff, Self::Failing, Self::GoneAtHr];
+    pub const ALL: [Self; 5] = [Self::AfterClose, Self::SwitchedOff, Self::Failing, Self::GoneAtHr, Self::Groupless];
 
     /// The word for it.
     #[must_use]
@@ -26,6 +28,7 @@ impl Mark {
             Self::SwitchedOff => "switched_off",
             Self::Failing => "failing",
             Self::GoneAtHr => "gone_at_hr",
+            Self::Groupless => "groupless",
         }
     }
 

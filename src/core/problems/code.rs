@@ -75,6 +75,9 @@ codes! {
     PeopleGone = "PEOPLE-GONE",
         "The HR system's API knows nobody with these ids, the dead letters for that were discarded, and they may still be active in Postman.",
         "See who (`scim-bridge people list --mark gone_at_hr`). If they have left, have the HR system send their leave, or import a roster that says so; or switch them off in Postman's team settings, then erase the record (`scim-bridge person erase WHO --yes`). If not, give the key under `[source.fetch]` the right to see them, and have HR send them again.";
+    PeopleGroupless = "PEOPLE-GROUPLESS",
+        "Members are not in their groups: no group has accepted them for more than a day.",
+        "See who (`scim-bridge people list --mark groupless`). If they have not accepted Postman's invitation yet, have them do so; otherwise put one of them into the group in Postman's team settings, which shows what stands in the way. They are tried again every day, and by `scim-bridge person try WHO` at once.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";

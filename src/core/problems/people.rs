@@ -34,6 +34,7 @@ fn with_mark(MarkFigure { mark, count, since, unread }: &MarkFigure) -> Found {
         Mark::SwitchedOff => ProblemCode::PeopleSwitchedOff,
         Mark::Failing => ProblemCode::WorkFailing,
         Mark::GoneAtHr => ProblemCode::PeopleGone,
+        Mark::Groupless => ProblemCode::PeopleGroupless,
     };
     let mut what = format!("{} {}.", code.title(), counted(*count, "person", "people"));
     for (source, n) in unread {

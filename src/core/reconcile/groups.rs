@@ -179,6 +179,7 @@ impl GroupsState {
         document.groups.retain(|joined| joined.member == known.member);
         document.keep_unsure_of(known.member);
         if let Some(problem) = &self.problem {
+            document.groups_wait = None;
             return Next::Refuse(problem.clone());
         }
         let surplus = document.groups.iter().find(|joined| !wanted.contains_key(&label::key(&joined.name)));
@@ -359,6 +360,10 @@ impl GroupsState {
                     // The group is listed, so the 404 is about the member.
                     self.refused.extend(is_gone_again.then_some(key));
                 }
+            }
+            // Whoever has not joined is refused as well, but the target does not show them as a member yet.
+            (GroupCall::Add { .. }, GroupOutcome::Refused { status: 403 }) if document.is_shown() => {
+                self.problem = Some(format!("after {as_http}, status 403"));
             }
             (GroupCall::Add { id, .. }, GroupOutcome::Refused { .. }) => self.refused.extend(self.key_of(id)),
             (_, GroupOutcome::Changed) => {

@@ -7,7 +7,8 @@ use super::team_tests::Team;
 use super::verdict::Standing;
 use super::world_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use crate::core::code::Code;
-use crate::core::person::Event;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::{Event, Mark};
 use crate::core::person::job::Finished;
 
 const ADA: &str = "ada@example.com";
@@ -110,6 +111,54 @@ fn an_unaccepted_invitation_is_finally_reported_and_blocks_no_name() {
     }
     assert!((30..50).contains(&tries), "{tries} tries in thirty days");
     assert_eq!(ending.document.trouble.unwrap().code, Code::ScimGroup);
+}
+
+#[test]
+fn a_member_whom_no_group_accepts_is_marked_after_a_day() {
+    let mut world = World::new().with_groups();
+    let id = world.team.add(ADA, "Ada", "King", true, &json!({}));
+    world.team.not_joined.push(id);
+    let began = world.now;
+    let mut ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    loop {
+        let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+        let waited_ms = world.now.ms_since(began);
+        assert_eq!(ending.document.marks().contains(&Mark::Groupless), waited_ms >= 86_400_000, "{waited_ms}");
+        if waited_ms > 3 * 86_400_000 {
+            break;
+        }
+        world.now = at;
+        ending = world.work(&ending.document.person, &[]);
+    }
+    assert!(ending.document.marked_since(Mark::Groupless).is_some_and(|since| since >= began));
+}
+
+#[test]
+fn a_group_forbidden_for_a_member_is_reported_at_once_and_for_an_invitee_once_they_are_shown() {
+    let mut world = World::new().with_groups();
+    world.team.forbids_groups = true;
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    let Standing::Scheduled { at } = ending.standing else { panic!("nothing has shown them: {:?}", ending.standing) };
+    world.now = at;
+    let ending = world.work(&ending.document.person, &[]);
+    let trouble = ending.document.trouble.unwrap();
+    assert_eq!(trouble.code, Code::ScimGroup);
+    assert!(trouble.detail.contains("403"), "{}", trouble.detail);
+    assert_eq!(ending.document.groups_wait, None);
+}
+
+#[test]
+fn another_try_joins_a_group_that_was_deleted_and_created_again() {
+    let mut world = World::new().with_groups();
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    assert_eq!(world.groups_of(ADA), ["Sales"]);
+    let gone = world.team.groups.iter().position(|(name, _)| name == "Sales").unwrap();
+    world.team.groups[gone] = ("Deleted".to_owned(), Vec::new());
+    world.team.groups.push(("Sales".to_owned(), Vec::new()));
+    world.now = world.now.plus_ms(120_000);
+    let again = Entry { accepted_at: world.now, trace: None, word: Word::TryAgain { by: "admin".to_owned() } };
+    let ending = world.work(&ending.document.person, &[(99, again)]);
+    assert_eq!((world.groups_of(ADA), ending.document.trouble), (vec!["Sales"], None));
 }
 
 #[test]
