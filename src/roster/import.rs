@@ -157,10 +157,10 @@ impl Roster {
         patience: Duration,
     ) -> Result<Staging<'r>, RosterError> {
         let last = patiently(patience, || self.imports()).await?.remove(source.as_str());
-        let is_after_a_broken_one = added && last.as_ref().is_some_and(|last| !last.is_whole);
         let known = last.filter(|known| added && known.is_whole);
         let whole_at = match (&known, since) {
-            (None, None) => (!is_after_a_broken_one).then_some(at),
+            // What is added to nothing is a part by its importer's own word.
+            (None, None) => (!added).then_some(at),
             (None, Some(_)) => None,
             // People in refused rows may still be missing.
             (Some(known), _) if known.refused_rows > 0 => None,

@@ -221,8 +221,11 @@ impl Roster {
         let parts: Vec<_> =
             whole.iter().filter(|(_, imported)| imported.is_part).map(|(source, _)| source.clone()).collect();
         let unlisted = if is_drift { Vec::new() } else { self.unlisted(&whole).await? };
+        let is_listed = |source: &SourceName| whole.iter().chain(&cut).any(|(known, _)| known == source.as_str());
+        let unimported: Vec<_> = self.columns.keys().filter(|source| !is_drift && !is_listed(source)).collect();
+        let are_whole = cut.is_empty() && refused.is_empty() && parts.is_empty() && unlisted.is_empty();
         let terms = PlanTerms {
-            hr_is_whole: cut.is_empty() && refused.is_empty() && parts.is_empty() && unlisted.is_empty(),
+            hr_is_whole: are_whole && unimported.is_empty(),
             rules: &self.rules,
             guard: self.guard,
             rates: self.rates,
@@ -250,6 +253,9 @@ impl Roster {
         }
         for warning in unlisted {
             planner.warn(warning);
+        }
+        for source in unimported.into_iter().filter(|_| selection.strangers) {
+            planner.warn(format!("no roster of {source} was imported, so everybody whom only it names would be missing"));
         }
         let mut page = Page { rows_max: PEOPLE_AT_ONCE, after: None };
         while let Some(documents) = self.people(&mut page).await? {

@@ -220,14 +220,12 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 
     /// From when on a hired person should be in the team; none: at once.
-    fn invited_at(&mut self) -> Option<UnixMs> {
-        match self.mapping.invite {
+    fn invited_at(&self) -> Result<Option<UnixMs>, InvalidField> {
+        let start = match self.mapping.invite {
             Invite::AtRecord => None,
-            Invite::AtStart => {
-                let moment = self.starts_at()?;
-                moment.days_earlier(self.mapping.lead_days).beginning(&self.mapping.zone)
-            }
-        }
+            Invite::AtStart => self.date("starts_at", &self.mapping.starts_at)?.filter(|start| !start.is_never()),
+        };
+        Ok(start.and_then(|start| start.days_earlier(self.mapping.lead_days).beginning(&self.mapping.zone)))
     }
 
     /// Whether the person began (again) after this end.
@@ -317,7 +315,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// The same of a record with this status.
     ///
     /// # Errors
-    /// A leave whose date is there and cannot be read.
+    /// A leave whose date is there and cannot be read, or such a hire, where people are invited for their first day.
     pub(super) fn employment_of(
         &mut self,
         status: Option<EmploymentState>,
@@ -331,7 +329,12 @@ impl<'m, 'v> Reader<'m, 'v> {
                 Err(problem) => (self.drop(problem), None),
             },
             Some(EmploymentState::Employed) => {
-                let from = self.invited_at();
+                // A first day that cannot be read may lie ahead, and an invitation cannot be taken back.
+                let from = match self.invited_at() {
+                    Ok(from) => from,
+                    Err(problem) if kind == EventKind::Hire => return Err(problem),
+                    Err(problem) => return Ok((self.drop(problem), None)),
+                };
                 let end = self.ends_at();
                 let end = self.or_drop(end).filter(|end| !end.is_never()).and_then(|end| self.end_of(end));
                 match (end.filter(|end| at.is_some_and(|at| *end <= at)), self.mapping.past_end) {
@@ -361,7 +364,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// earlier address.
     ///
     /// # Errors
-    /// The date of a leave cannot be read.
+    /// The date of a leave cannot be read, or that of a hire, where people are invited for their first day.
     pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
         let occurred_at = self.occurred_at();
         let (at, day_ends) = (occurred_at.map(|(at, _)| at), occurred_at.and_then(|(_, ends)| ends));
@@ -381,7 +384,8 @@ impl<'m, 'v> Reader<'m, 'v> {
         };
         let scope = scope.map(|scope| self.scope(scope)).transpose()?;
         let is_employed = matches!(employment, Some((EmploymentState::Employed, _)));
-        let starts = if kind == EventKind::Update && !is_employed { self.invited_at() } else { None };
+        let starts = (kind == EventKind::Update && !is_employed).then(|| self.invited_at()).transpose();
+        let starts = self.or_drop(starts.map(Option::flatten));
         let starts = starts.filter(|starts| at.is_none_or(|at| at.ms_since(*starts) <= MOVED_MS_MAX));
         let (given_name, preferred_given_name) = self.given_names();
         let facts = Facts {

@@ -46,6 +46,29 @@ fn an_impossible_time_is_ignored_and_a_placeholder_date_is_no_date() {
 }
 
 #[test]
+fn a_hire_with_an_unreadable_first_day_is_kept_where_people_are_invited_on_it() {
+    let body = json!({"employee_id": "E-1", "email": "ada@x.com", "first_name": "Ada", "starts_at": "01/02/2027"});
+    let hired = record("employee.hired", body);
+    let records = map_json(&mapping("invite = 'at_start'"), &hired);
+    let (code, detail, kept) = only_trouble(&records);
+    assert!(code == Code::MapField && detail.starts_with("starts_at: "), "{detail}");
+    assert!(!detail.contains("in effect"), "{detail}");
+    let right =
+        mapping("invite = 'at_start'\nstarts_at = [{ path = '/data/starts_at', format = '%d/%m/%Y' }]\nlead_days = 0");
+    let again = remap(&right, &source(), &Bytes::copy_from_slice(kept));
+    let starts = UnixMs::parse_rfc3339("2027-02-01T00:00:00Z");
+    assert_eq!(only_event(&again).facts.employment, Some((Employed, starts)));
+    // Where everybody is invited at once, the day does not matter.
+    assert_eq!(only_event(&map_json(&mapping(""), &hired)).facts.employment, Some((Employed, None)));
+    // A status with other facts: only the status waits.
+    let status = mapping("status = '/data/status'\nactive_values = ['active']\ninvite = 'at_start'");
+    let active = json!({"employee_id": "E-1", "status": "active", "starts_at": "01/02/2027", "last_name": "King"});
+    let records = map_json(&status, &record("employee.updated", active));
+    assert_eq!(only_event(&records[..1]).facts.names(), ["family_name"]);
+    assert!(matches!(&records[1..], [Record::Unmapped { code: Code::MapField, .. }]), "{records:?}");
+}
+
+#[test]
 fn a_leave_with_an_unreadable_date_is_kept_and_counts_once_it_can_be_read() {
     let leave = |date: serde_json::Value| {
         let mut body = record("employee.left", json!({"employee_id": "E-1", "effective_at": date, "last_name": "K"}));

@@ -15,7 +15,7 @@ use crate::core::code::Code;
 use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
 use crate::core::person::fold::fold;
-use crate::core::person::{Document, Entry, Person, Word};
+use crate::core::person::{Document, EmploymentState, Entry, Person, Word};
 use crate::core::reconcile::owner::{Owner, address_key, id_key};
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::preview::{Claims, Preview, preview};
@@ -199,6 +199,8 @@ pub struct Planner<'t> {
     left_out: u64,
     different: u64,
     not_compared: u64,
+    /// People without an address who may be any of the members.
+    unaddressed: u64,
     shown: Vec<(Person, String)>,
     found: HashSet<String>,
     reads: u64,
@@ -221,6 +223,7 @@ impl<'t> Planner<'t> {
             left_out: 0,
             different: 0,
             not_compared: 0,
+            unaddressed: 0,
             shown: Vec::new(),
             found: HashSet::new(),
             reads: 0,
@@ -285,6 +288,7 @@ impl<'t> Planner<'t> {
         };
         self.digest = self.digest.wrapping_add(digest_of(&document, &listed));
         let invited = listed.is_empty().then(|| invited(&document)).flatten();
+        self.unaddressed += u64::from(listed.is_empty() && is_unaddressed(&document, self.terms.now));
         let preview = preview(document, &listed, &mut self.claims, self.terms.rules, self.terms.now);
         let changes: Vec<Change> = Change::ALL.into_iter().filter(|change| is_made(&preview, *change)).collect();
         for change in &changes {
@@ -377,7 +381,7 @@ impl<'t> Planner<'t> {
     pub fn finish(mut self) -> PlanOutcome {
         self.report.members = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
         let is_reliable = self.judge_list();
-        let knows_strangers = is_reliable && self.terms.hr_is_whole && self.report.people > 0;
+        let knows_strangers = is_reliable && self.terms.hr_is_whole && self.report.people > 0 && self.unaddressed == 0;
         let switched_off = self.strangers(knows_strangers);
         let (write_rate, read_rate) = self.terms.rates;
         self.report.calls = self.reads + self.writes;
@@ -419,6 +423,13 @@ impl<'t> Planner<'t> {
         let selection = self.terms.selection;
         let mut switched_off = Vec::new();
         let may = selection.strangers && knows_strangers;
+        if selection.strangers && self.unaddressed > 0 {
+            let warning = format!(
+                "{} people in HR have no usable address, and may be among the members who seem not to be in HR",
+                self.unaddressed
+            );
+            self.report.warnings.push(warning);
+        }
         if selection.strangers && !may {
             let warning = "members who are not in HR are left alone: the list of members, or HR's, is not complete";
             self.report.warnings.push(warning.to_owned());
@@ -464,6 +475,12 @@ fn invited(document: &Document) -> Option<String> {
         return None;
     }
     Some(member.created_at.map_or_else(|| "invited".to_owned(), |at| format!("invited at {at}")))
+}
+
+/// Whether they may be any of the members: HR has given no usable address of theirs, and they have not left.
+fn is_unaddressed(document: &Document, now: UnixMs) -> bool {
+    let has_left = document.record.employment.at(now).is_some_and(|word| word.state == EmploymentState::Left);
+    document.record.email().is_none() && document.member.is_none() && !has_left
 }
 
 fn is_made(preview: &Preview, change: Change) -> bool {

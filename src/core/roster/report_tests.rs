@@ -176,6 +176,13 @@ fn strangers_are_switched_off_only_if_asked_for_and_if_the_list_is_complete() {
     assert!(outcome.report.warnings[0].contains("lacks 3 of 5"), "{:?}", outcome.report.warnings);
     let (outcome, _) = planned(&[], members(5), &selection);
     assert_eq!(outcome.strangers, []);
+    // Somebody is employed, and HR's address for them is missing: they may be any of the members.
+    let mut unaddressed = staged("E-9", "zoe@x.com", "Moor");
+    unaddressed.staged.as_mut().unwrap().event.facts.email = None;
+    let with_them: Vec<_> = people.iter().cloned().chain([unaddressed]).collect();
+    let (outcome, _) = planned(&with_them, members(5), &told);
+    assert_eq!((outcome.knows_strangers, outcome.strangers.len()), (false, 0));
+    assert!(outcome.report.warnings.iter().any(|warning| warning.starts_with("1 people in HR")));
     // Some rows were refused: a person missing in HR's list may be in one of those.
     let (outcome, _) = planned_with(&people, members(5), &selection, false);
     assert_eq!((outcome.is_reliable, outcome.knows_strangers, outcome.strangers.len()), (true, false, 0));
