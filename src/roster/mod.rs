@@ -255,7 +255,8 @@ impl Roster {
             planner.warn(warning);
         }
         for source in unimported.into_iter().filter(|_| selection.strangers) {
-            planner.warn(format!("no roster of {source} was imported, so everybody whom only it names would be missing"));
+            planner
+                .warn(format!("no roster of {source} was imported, so everybody whom only it names would be missing"));
         }
         let mut page = Page { rows_max: PEOPLE_AT_ONCE, after: None };
         while let Some(documents) = self.people(&mut page).await? {

@@ -8,8 +8,8 @@ use super::verdict::Standing;
 use super::world_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use crate::core::code::Code;
 use crate::core::person::inbox::{Entry, Word};
-use crate::core::person::{Event, Mark};
 use crate::core::person::job::Finished;
+use crate::core::person::{Event, Mark};
 
 const ADA: &str = "ada@example.com";
 
