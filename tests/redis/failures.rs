@@ -21,6 +21,7 @@ use crate::stage::{
 
 on_both! {
     a_server_is_used_as_soon_as_it_is_there
+    an_emptied_server_is_refused_until_it_is_restored_or_the_process_begins_anew
     accepted_deliveries_survive_a_killed_server
     a_hung_server_is_reported_in_time_and_used_again
     a_connection_that_the_server_closed_is_not_used_again
@@ -46,6 +47,27 @@ async fn a_server_is_used_as_soon_as_it_is_there(make: Make) {
     server.run();
     accepts_at_last(store.as_ref()).await;
     store.check().await.unwrap();
+}
+
+async fn an_emptied_server_is_refused_until_it_is_restored_or_the_process_begins_anew(make: Make) {
+    let server = Server::start(make, &["--appendfsync", "always"]);
+    let store = open(&server.url(), &[]);
+    let kept = accept(store.as_ref()).await.unwrap();
+    let schema = "{scim-bridge}:schema";
+    let version = server.ask(&["GET", schema]);
+    // Everything but the person, who shows below that a restored store goes on.
+    server.ask(&["DEL", schema]);
+    assert_eq!(code(store.check().await), Code::StoreEmptied);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreEmptied);
+    assert_eq!(code(claim(store.as_ref()).await), Code::StoreEmptied);
+    server.ask(&["SET", schema, &version]);
+    store.check().await.unwrap();
+    assert!(is_there(store.as_ref(), kept).await);
+    server.ask(&["FLUSHALL"]);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreEmptied);
+    let begun = open(&server.url(), &[]);
+    assert!(!is_there(begun.as_ref(), kept).await);
+    accept(begun.as_ref()).await.unwrap();
 }
 
 async fn accepted_deliveries_survive_a_killed_server(make: Make) {

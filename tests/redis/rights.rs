@@ -148,7 +148,7 @@ async fn a_missing_right_is_reported_before_anything_is_written(make: Make) {
 
 async fn a_revoked_right_is_reported_and_leaves_nothing_half_written(make: Make) {
     let (server, _) = with_documented_user(make);
-    let store = open(&url(&server), &[]);
+    let mut store = open(&url(&server), &[]);
     accept(store.as_ref()).await.unwrap();
     // Everything that accepting a delivery writes to.
     let figures = || {
@@ -175,6 +175,7 @@ async fn a_revoked_right_is_reported_and_leaves_nothing_half_written(make: Make)
         } else {
             server.ask(&["FLUSHALL"]);
             server.ask(&["ACL", "SETUSER", "bridge", &format!("+{command}")]);
+            store = open(&url(&server), &[]);
             accept(store.as_ref()).await.unwrap();
         }
         server.ask(&["ACL", "SETUSER", "bridge", &format!("+{command}")]);

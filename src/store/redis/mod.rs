@@ -124,7 +124,8 @@ impl Calls {
     async fn check_schema(&self) -> Result<(), StoreError> {
         let check = async || {
             let keys = self.keys_of(&scripts::OPEN, Vec::new());
-            self.link.run(scripts::OPEN.script(), &keys, &[Arg::from(self.script_now(UnixMs(0)))]).await?;
+            let args = [Arg::from(self.script_now(UnixMs(0))), scripts::MAKE.into()];
+            self.link.run(scripts::OPEN.script(), &keys, &args).await?;
             Ok(())
         };
         self.checked.get_or_try_init(check).await.copied()

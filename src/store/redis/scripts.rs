@@ -54,6 +54,9 @@ macro_rules! scripts {
     };
 }
 
+/// The second argument of [`OPEN`] where it may make the store, as `prelude.lua` has it.
+pub(super) const MAKE: &str = "make the store";
+
 /// Opens the store, and checks the rights that all scripts need.
 pub(super) static OPEN: Transition = Transition::new(
     concat!("#!lua\n", include_str!("lua/prelude.lua"), include_str!("lua/open.lua")),

@@ -112,6 +112,9 @@ impl LinkError {
             // The error word of our own scripts, with their text.
             return Self::new(Code::StoreDamaged, detail);
         }
+        if word == "EMPTIED" {
+            return Self::new(Code::StoreEmptied, detail);
+        }
         if word == "NEWER" || word == "OLDER" {
             // The prelude's error, with the version found and the known one.
             return Self::new(Code::StoreNewerSchema, detail);

@@ -28,6 +28,9 @@ if version and version ~= '2' then
   if not found then return redis.error_reply('DAMAGED the schema version is no number') end
   return redis.error_reply((found > KNOWN and 'NEWER ' or 'OLDER ') .. version .. ' ' .. KNOWN)
 end
+-- Nor to what somebody has emptied: as if nothing had been known, and nothing had waited. Only a process that begins
+-- makes a store.
+if not version and ARGV[2] ~= 'make the store' then return redis.error_reply('EMPTIED the schema version is gone') end
 
 -- A whole number as text, exact up to 2^53. (`%.0f` takes twice as long.)
 local function int(n)
