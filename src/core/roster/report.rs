@@ -425,7 +425,7 @@ impl<'t> Planner<'t> {
         let may = selection.strangers && knows_strangers;
         if selection.strangers && self.unaddressed > 0 {
             let warning = format!(
-                "{} people in HR have no usable address, and may be among the members who seem not to be in HR",
+                "people in HR without a usable address: {}; they may be among the members who seem not to be in HR",
                 self.unaddressed
             );
             self.report.warnings.push(warning);
