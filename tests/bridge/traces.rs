@@ -86,7 +86,7 @@ fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
 }
 
 #[actix_web::test]
-async fn a_deliverys_trace_goes_through_the_store_to_the_scim_call() {
+async fn the_trace_of_a_delivery_goes_through_the_store_to_the_scim_call() {
     let (collector, url) = Collector::start();
     let sim = sim();
     let home = Home::new(&sim, "");

@@ -22,7 +22,7 @@ fn id(reply: &Reply) -> String {
 }
 
 #[test]
-fn each_deliverys_outcome_is_listed_under_its_answers_id() {
+fn outcomes_are_listed_under_the_ids_of_the_answers() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let accepted = bridge.post("msg_1", &body);

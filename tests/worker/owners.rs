@@ -297,7 +297,7 @@ async fn a_leave_heals_the_person_waiting_for_the_member() {
 }
 
 #[tokio::test]
-async fn a_leave_heals_a_person_refused_anothers_account_and_touches_nobody() {
+async fn a_leave_heals_a_person_refused_an_account_and_touches_nobody() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
