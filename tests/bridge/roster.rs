@@ -62,7 +62,7 @@ async fn import_and_plan_name_unused_columns() {
     assert_eq!((&imported["staged"], &imported["not_followed"]), (&json!(2), &json!(["Department", "active"])));
     let plan = ran(&home, &bridge, &["plan"]);
     assert!(
-        plan["warnings"][0].as_str().unwrap().contains("nothing follows these columns: Department, active"),
+        plan["warnings"][0].as_str().unwrap().contains("these columns are not used: Department, active"),
         "{plan}"
     );
     let imported = import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
