@@ -71,6 +71,8 @@ async fn cut(make: Make, appendfsync: &str, keys: &[(&str, &str)], lies: bool, b
     let store = open(&server.url(), keys);
     let (acknowledged, cut_at) = accept_until_the_cut(&store, busy, &mut [&mut server]).await;
     server.run();
+    // A process that begins: a store that lost everything is refused by one that has known it.
+    let store = open(&server.url(), keys);
     accepts_at_last(store.as_ref()).await;
     let mut before_cut = Vec::new();
     for (id, at) in &acknowledged {

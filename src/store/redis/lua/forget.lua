@@ -6,8 +6,7 @@ local function forget(id, lane)
     if has(lane, HAS_DOCUMENT) then call('HINCRBY', CTL, 'people', -1) end
   elseif lane == false then
     for _, place in pairs(PLACES) do try('ZREM', place, id) end
-    try('ZREM', DUE, id)
-    try('ZREM', LEASES, id)
+    for _, key in ipairs({ DUE, LEASES }) do try('ZREM', key, id) end
     try('HDEL', LEASED, id)
   end
   local words = ROOT .. 'k' .. id

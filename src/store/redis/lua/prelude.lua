@@ -21,16 +21,14 @@ do
   if #refused > 0 then return redis.error_reply("NOPERM the user may not run '" .. table.concat(refused, ' ') .. "'") end
 end
 
--- Never write to what another version wrote.
+-- Never write to what another version wrote, or to what was emptied: only a process that begins makes a store.
 local version = call('GET', SCHEMA)
+if not version and ARGV[2] ~= 'make the store' then return redis.error_reply('EMPTIED the schema version is gone') end
 if version and version ~= '2' then
   local found = tonumber(version)
   if not found then return redis.error_reply('DAMAGED the schema version is no number') end
   return redis.error_reply((found > KNOWN and 'NEWER ' or 'OLDER ') .. version .. ' ' .. KNOWN)
 end
--- Nor to what somebody has emptied: as if nothing had been known, and nothing had waited. Only a process that begins
--- makes a store.
-if not version and ARGV[2] ~= 'make the store' then return redis.error_reply('EMPTIED the schema version is gone') end
 
 -- A whole number as text, exact up to 2^53. (`%.0f` takes twice as long.)
 local function int(n)
