@@ -61,10 +61,7 @@ async fn import_and_plan_name_unused_columns() {
     let imported = import(&home, &bridge, file);
     assert_eq!((&imported["staged"], &imported["not_followed"]), (&json!(2), &json!(["Department", "active"])));
     let plan = ran(&home, &bridge, &["plan"]);
-    assert!(
-        plan["warnings"][0].as_str().unwrap().contains("these columns are not used: Department, active"),
-        "{plan}"
-    );
+    assert!(plan["warnings"][0].as_str().unwrap().contains("these columns are not used: Department, active"), "{plan}");
     let imported = import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
     assert_eq!(imported["not_followed"], json!([]));
     assert_eq!(ran(&home, &bridge, &["plan"])["warnings"], json!([]));
