@@ -1,6 +1,6 @@
 //! A given number of requests that are refused, and how the log reports them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -48,17 +48,22 @@ fn send(to: SocketAddr, n: usize, began: Instant) -> Result<Flood, Failed> {
     let requests = requests(n).repeat(TOGETHER / 2);
     let share = BYTES_PER_S / u64::try_from(CONNECTIONS)?;
     let mut socket = connect(to)?;
-    let mut sent = Flood::default();
+    let (mut sent, mut is_new) = (Flood::default(), true);
     while began.elapsed() < TOOK {
         // Not ahead of schedule.
         let due = Duration::from_millis(sent.bytes * 1_000 / share);
         std::thread::sleep(due.saturating_sub(began.elapsed()));
-        socket.write_all(&requests)?;
-        let answered = read_answers(&mut socket, TOGETHER)?;
-        sent.bytes += u64::try_from(requests.len())?;
-        sent.answered += u64::try_from(answered)?;
-        if answered < TOGETHER {
-            // A connection is closed that keeps sending before it is answered, which a fast sender seems to do.
+        let answered = if socket.write_all(&requests).is_ok() { read_answers(&mut socket, TOGETHER)? } else { 0 };
+        if answered == 0 && is_new {
+            return Err("the intake hung up".into());
+        }
+        if answered > 0 {
+            sent.bytes += u64::try_from(requests.len())?;
+            sent.answered += u64::try_from(answered)?;
+        }
+        is_new = answered < TOGETHER;
+        if is_new {
+            // The intake closes a connection that keeps sending before it is answered.
             socket = connect(to)?;
         }
     }
@@ -91,11 +96,15 @@ fn now_s() -> u64 {
     u64::try_from(scim_bridge::clock::Clock::System.now().0 / 1_000).unwrap_or_default()
 }
 
-/// Reads this many complete answers, or until the connection is closed; an error if one is a 200, or there is none.
+/// Reads this many complete answers, or those until the connection is closed; an error if one is a 200.
 fn read_answers(socket: &mut TcpStream, answers: usize) -> Result<usize, Failed> {
     let (mut unread, mut chunk, mut read) = (Vec::new(), [0; 16 * 1024], 0);
     while read < answers {
-        let bytes = socket.read(&mut chunk)?;
+        let bytes = match socket.read(&mut chunk) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            Err(error) => return Err(error.into()),
+        };
         if bytes == 0 {
             break;
         }
@@ -108,7 +117,7 @@ fn read_answers(socket: &mut TcpStream, answers: usize) -> Result<usize, Failed>
             read += 1;
         }
     }
-    if read == 0 { Err("the intake hung up".into()) } else { Ok(read) }
+    Ok(read)
 }
 
 /// The length of the first answer, if it has arrived completely.
