@@ -206,6 +206,8 @@ async fn a_list_that_changes_during_the_read_is_read_again_and_is_never_complete
     stage.ran(&["plan"]);
     let applied = stage.run(&["apply", "--yes", "--strangers", "deactivate"]);
     assert_eq!(applied.status.code(), Some(1), "{applied:?}");
+    let told = String::from_utf8_lossy(&applied.stderr);
+    assert!(told.contains("without `--strangers deactivate`"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

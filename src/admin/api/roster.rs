@@ -166,9 +166,13 @@ impl From<RosterError> for AdminError {
     fn from(error: RosterError) -> Self {
         match error {
             RosterError::Store(error) => Self::Store(error),
-            RosterError::Changed(_) | RosterError::Unsure(_) => Self::OutOfDate {
+            RosterError::Changed(_) => Self::OutOfDate {
                 what: error.to_string(),
                 action: "Make the plan again, look at it, and apply that one.",
+            },
+            RosterError::Unsure(_) => Self::OutOfDate {
+                what: error.to_string(),
+                action: "Correct what it names: import a whole roster of every source, with an address for everybody. Or apply without `--strangers deactivate`.",
             },
             RosterError::Fetching(_) => Self::OutOfDate {
                 what: error.to_string(),
