@@ -546,7 +546,7 @@ impl Document {
     /// Whether the target has shown a member of theirs: they are not only invited.
     #[must_use]
     pub fn is_shown(&self) -> bool {
-        self.member.as_ref().is_some_and(|member| member.id.is_some() && !member.is_unshown)
+        self.member.as_ref().is_some_and(KnownMember::is_shown)
     }
 
     /// Whether there is a member of theirs who is not known to be switched off.
@@ -664,6 +664,12 @@ pub struct KnownMember {
 }
 
 impl KnownMember {
+    /// Whether a read or a list has shown them: they are not only invited.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.id.is_some() && !self.is_unshown
+    }
+
     /// The hash under which an earlier address is kept.
     #[must_use]
     pub fn address_hash(user_name: &str) -> u32 {

@@ -86,9 +86,10 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 (document.not_followed_since, document.looked) = (None, None);
                 document.gone_at_hr = None;
                 // Somebody may have deleted a group that they were put into: all are looked up, and joined again.
-                for group in std::mem::take(&mut document.groups) {
-                    document.note_unsure(group.name);
-                }
+                let joined = std::mem::take(&mut document.groups);
+                let (names, of) =
+                    joined.into_iter().map(|group| (group.name.clone(), (group.name, group.member))).unzip();
+                document.take_unsure(names, of);
                 if let Some(owed) = &mut document.owed_read {
                     owed.again();
                 }

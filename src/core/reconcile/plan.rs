@@ -431,7 +431,7 @@ fn not_a_member(state: &mut AttemptState) -> Step {
 
 /// Created or invited, but never shown by a read.
 fn is_invited(document: &Document) -> bool {
-    document.member.as_ref().is_some_and(|known| known.id.is_none() || known.is_unshown)
+    document.member.as_ref().is_some_and(|known| !known.is_shown())
 }
 
 fn is_invited_as(document: &Document, email: &Email) -> bool {

@@ -470,7 +470,7 @@ fn stranger(listed: &ListedMember) -> PlannedPerson {
 
 /// Since when somebody whom HR says to work here is invited, if no read or list has ever shown them as a member.
 fn invited(document: &Document) -> Option<String> {
-    let member = document.member.as_ref().filter(|member| member.id.is_none() || member.is_unshown)?;
+    let member = document.member.as_ref().filter(|member| !member.is_shown())?;
     if !document.record.works_here() {
         return None;
     }
