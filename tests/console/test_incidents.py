@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from playwright.sync_api import expect
 
 from conftest import Visitor
 from rig import KEY, SECRET, bridge
@@ -51,12 +52,17 @@ def problem(visitor, code):
 
 def all_is_well(visitor):
     """Problems judged over the last minute's calls end with them."""
-    heading = visitor.page.locator("#wrong h1")
-    eventually(lambda: heading.inner_text() == "All is well", lambda: visitor.page.inner_text("#wrong"), patience_s=90)
+    expect(visitor.page.locator("#wrong h1")).to_have_text("All is well", timeout=90_000)
+
+
+def says(element, *words):
+    """What it says by and by: a live page is drawn once a second, and what it shows may be a few seconds old."""
+    for word in words:
+        expect(element).to_contain_text(word, timeout=30_000)
 
 
 def tile(visitor, name):
-    return visitor.page.locator("a.tile", has_text=name).locator(".value").inner_text()
+    return visitor.page.locator("a.tile", has_text=name).locator(".value")
 
 
 def test_an_expired_key_with_two_hundred_hires_behind_it(on_call):
@@ -67,9 +73,10 @@ def test_an_expired_key_with_two_hundred_hires_behind_it(on_call):
 
     with on_call(expire) as (made, visitor):
         card = problem(visitor, "HOLD-KEY")
-        assert "key" in card.inner_text()
-        assert int(tile(visitor, "waiting")) + int(tile(visitor, "running")) + int(tile(visitor, "held")) == 200
-        assert tile(visitor, "dead letters") == "0"
+        says(card, "key")
+        open_jobs = [tile(visitor, state) for state in ("waiting", "running", "held")]
+        eventually(lambda: sum(int(state.inner_text()) for state in open_jobs) == 200, lambda: visitor.page.inner_text("main"))
+        expect(tile(visitor, "dead letters")).to_have_text("0")
         card.get_by_role("link", name="Look at").click()
         visitor.page.get_by_text("Everything: held").wait_for()
         # The new key lifts the hold by itself.
@@ -89,7 +96,7 @@ def test_a_person_of_another_team(on_call):
 
     with on_call(hire) as (made, visitor):
         card = problem(visitor, "SCIM-409-ELSEWHERE")
-        assert "another team" in card.inner_text()
+        says(card, "another team")
         # Their other team removes them, and ours accepts them.
         made.control("/members", body=[{"user_name": "alan.turing@example.com", "given_name": "Alan", "family_name": "Turing", "active": True, "standing": "member"}])
         card.get_by_role("link", name="Look at it").click()
@@ -106,9 +113,8 @@ def test_a_rotated_secret_of_the_hr_system(on_call):
 
     with on_call(rotate) as (made, visitor):
         card = problem(visitor, "SOURCE-SIGNATURE")
-        assert "12 deliveries were refused" in card.inner_text() and "put the new one beside the old one" in card.inner_text()
-        row = visitor.page.locator("#sources tr", has_text="hr").inner_text()
-        assert "12" in row and "none seen" in row, row
+        says(card, "12 deliveries were refused", "put the new one beside the old one")
+        says(visitor.page.locator("#sources tr", has_text="hr"), "12", "none seen")
         visitor.leave()
         made.change(f'"whsec_{SECRET}"', f'"whsec_{new}", "whsec_{SECRET}"')
         assert made.hire(1, "Ada", "No1", secret=new)[0] == 200
@@ -121,7 +127,7 @@ def test_an_unknown_type(on_call):
 
     with on_call(misname) as (made, visitor):
         card = problem(visitor, "SOURCE-IGNORED")
-        assert "worker.onboarded" in card.inner_text() and "[source.mapping]" in card.inner_text()
+        says(card, "worker.onboarded", "[source.mapping]")
         card.get_by_role("link", name="Look at").click()
         visitor.page.locator("section#hr", has_text="worker.onboarded").wait_for()
         visitor.leave()
@@ -147,8 +153,8 @@ def test_no_worker_runs(on_call, redis):
 
     with on_call(hire, store=redis, words=["--role", "intake"]) as (made, visitor):
         card = problem(visitor, "WORK-NOBODY")
-        assert "serve --role worker" in card.inner_text()
-        assert tile(visitor, "waiting") == "3"
+        says(card, "serve --role worker")
+        expect(tile(visitor, "waiting")).to_have_text("3", timeout=30_000)
         made.another("worker")
         visitor.page.locator("#processes tr", has_text="worker").wait_for(timeout=30_000)
         made.settled()
@@ -162,7 +168,7 @@ def test_an_hr_change_breaks_the_mapping_of_three_hundred(on_call):
 
     with on_call(broken) as (made, visitor):
         card = problem(visitor, "MAP-FIELD")
-        assert "300 dead letters" in card.inner_text() and "employee_id" in card.inner_text()
+        says(card, "300 dead letters", "employee_id")
         # They could be replayed from here once the mapping is fixed; that is not needed here.
         card.get_by_role("link", name="Look at them").click()
         visitor.page.get_by_role("button", name="Replay all 300").wait_for()
