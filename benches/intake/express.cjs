@@ -1,5 +1,5 @@
-// What a platform team writes in an afternoon, as the intake is measured beside it: Express verifies Standard
-// Webhooks, BullMQ queues, a webhook's id is its job's id. `node express.cjs URL-OF-REDIS`; says its port.
+// What a platform team can write in an afternoon; our intake is compared with it. Express verifies Standard Webhooks,
+// BullMQ queues them, and a webhook's id is its job's id. `node express.cjs REDIS-URL` prints its port.
 const crypto = require('node:crypto');
 const express = require('express');
 const { Queue } = require('bullmq');

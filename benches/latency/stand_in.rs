@@ -1,4 +1,4 @@
-//! The stand-in, and the times of its calls by this process's clock.
+//! The stand-in, and the times at which calls reached it, by this process's clock.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -9,17 +9,17 @@ use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 
 use crate::Failed;
 
-/// Calls of our own that determine the clock offset: the shortest of this many is a round trip of about 20 us.
+/// How many calls of our own determine the clock offset: the fastest of so many takes about 20 us.
 const CALLS: usize = 200;
 /// The bench gives up if no call comes for this long.
 const STUCK: Duration = Duration::from_secs(30);
 
 pub(crate) struct StandIn {
     pub(crate) sim: PostmanSim,
-    /// The zero of its journal's time: not after this, and at most `uncertain` before.
+    /// When its journal's clock started: at this instant, or up to `uncertain` earlier.
     zero: Instant,
     pub(crate) uncertain: Duration,
-    /// The last call of our own.
+    /// The journal's number of our last call.
     own: u64,
 }
 
@@ -47,11 +47,13 @@ impl StandIn {
                 (known, new) => known.or(new),
             };
         }
-        let (Some(earliest), Some(latest)) = (earliest, latest) else { return Err("no clock".into()) };
+        let (Some(earliest), Some(latest)) = (earliest, latest) else {
+            return Err("the clock offset could not be measured".into());
+        };
         Ok(Self { sim, zero: latest, uncertain: latest.saturating_duration_since(earliest), own })
     }
 
-    /// Waits until this many people have been called about; returns when each was first.
+    /// Waits until there was a call about each of this many people; returns the time of the first one for each.
     pub(crate) fn first_calls(&self, people: usize) -> Result<HashMap<String, Instant>, Failed> {
         let mut called = HashMap::with_capacity(people);
         let (mut last, mut moved) = (self.own, Instant::now());

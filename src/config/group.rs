@@ -10,17 +10,17 @@ use crate::core::person::label;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct GroupConfig {
-    /// Its name at the target; with `{value}` in it, there is a group for each value.
+    /// The group's name at the target. If it contains `{value}`, there is a group for each value.
     pub name: String,
     /// The fact, as `[source.mapping.facts]` names it.
     pub fact: String,
-    /// People with one of these values are in it; empty: any value.
+    /// Which values of the fact make somebody a member of it; empty: all of them.
     pub values: Vec<String>,
 }
 
 const NAME_CHARS_MAX: usize = 100;
 
-/// Checks all of them.
+/// Checks all `[[group]]` sections.
 pub(super) fn check(groups: &[GroupConfig], sources: &[SourceConfig], findings: &mut Findings) {
     for (n, group) in groups.iter().enumerate() {
         let key = |name: &str| format!("group[{n}].{name}");

@@ -57,7 +57,7 @@ impl HrSim {
         Ok(Self { world, address, stop, thread: Some(thread) })
     }
 
-    /// The base URL, in place of scheme and host of every system.
+    /// The base URL; it replaces the scheme and host of every system.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)

@@ -1,7 +1,7 @@
-//! Staging: the rows of a roster are kept with the people they are about, and count once they are applied.
+//! Staging: each row of a roster is kept with the person it is about, and takes effect when it is applied.
 //!
-//! An import replaces the one before it, and counts once it is complete: an import that a dead process or a
-//! full store left unfinished is never applied.
+//! An import replaces the one before it, and counts once it is complete: one that a dead process or a full store left
+//! unfinished is never applied.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -23,12 +23,12 @@ use crate::store::{Accepted, NewDelivery, NewEntry, StoreError, documents};
 pub const IMPORTS: &str = "imports";
 /// Rows staged in one step of the store.
 const STAGED_AT_ONCE: usize = 500;
-/// Rows whose refusal is kept, for `status`.
+/// How many refused rows are kept, for `status`.
 const REFUSED_KEPT: usize = 100;
 
-/// Columns that are looked at.
+/// How many columns are looked at.
 const COLUMNS_MAX: usize = 1_000;
-/// Columns that nothing follows that are kept, and how much of each name.
+/// How many columns that the mapping does not use are kept, and how much of each name.
 const NOT_FOLLOWED_MAX: usize = 50;
 const COLUMN_CHARS_MAX: usize = 60;
 
@@ -52,26 +52,26 @@ pub struct Imported {
     pub rows: u64,
     /// Rows that are staged.
     pub staged: u64,
-    /// Rows that are not; of many, the first.
+    /// Rows that were refused; of many, only the first.
     pub refused: Vec<RefusedRow>,
     /// How many rows were refused in all.
     pub refused_rows: u64,
-    /// Fields that people need, and no row has a column for.
+    /// Fields that every person needs, but for which no row has a column.
     #[serde(default)]
     pub missing_columns: Vec<String>,
     /// Rows of people excluded by the mapping.
     #[serde(default)]
     pub left_out: u64,
-    /// What the mapping chooses people by, and no row has a column for.
+    /// Fields by which the mapping selects people, but for which no row has a column.
     #[serde(default)]
     pub unjudged: Vec<String>,
-    /// Columns that nothing in the mapping follows; of many, the first.
+    /// Columns that the mapping does not use; of many, only the first.
     #[serde(default)]
     pub not_followed: Vec<String>,
     /// Whether it was complete.
     #[serde(default = "yes")]
     pub is_whole: bool,
-    /// Whether people may be missing in what is staged: then it says nothing about those it does not name.
+    /// Whether people may be missing from it: then it says nothing about those it does not name.
     #[serde(default)]
     pub is_part: bool,
     /// When the list was complete; none if people may be missing.
@@ -116,7 +116,7 @@ impl Roster {
         let at = as_of.map_or(now, |as_of| as_of.min(now));
         let mut staging = self.stage(source, added, at, None, Duration::ZERO).await?;
         let mut lacking = None;
-        // By name, whether it is followed.
+        // Whether the mapping uses a column, by the column's name.
         let mut known = BTreeMap::<String, bool>::new();
         for row in rows {
             let (number, event) = match row {
@@ -147,7 +147,7 @@ impl Roster {
     }
 
     /// Begins an import that counts as of `at`; it may contain only people who changed since a given time. Each step
-    /// waits this long for a store that is away.
+    /// waits this long for a store that does not answer.
     pub(super) async fn stage<'r>(
         &'r self,
         source: &'r SourceName,
@@ -159,7 +159,7 @@ impl Roster {
         let last = patiently(patience, || self.imports()).await?.remove(source.as_str());
         let known = last.filter(|known| added && known.is_whole);
         let whole_at = match (&known, since) {
-            // What is added to nothing is a part by its importer's own word.
+            // The caller adds it to other rows, and there are none: so it is only a part.
             (None, None) => (!added).then_some(at),
             (None, Some(_)) => None,
             // People in refused rows may still be missing.
@@ -202,7 +202,7 @@ impl Roster {
 }
 
 impl Staging<'_> {
-    /// Takes a row, with the day on which the person will leave; or the reason why it is refused.
+    /// Takes a row, with the day on which the person will leave, or the reason why the row is refused.
     pub(super) async fn take(
         &mut self,
         number: u64,

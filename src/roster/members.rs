@@ -20,9 +20,9 @@ use crate::store::{Page as StorePage, Token};
 const PAGES_MAX: u32 = 10_000;
 /// The longest that an operator waits for a target that accepts no more calls.
 const BACK_OFF_MS_MAX: u64 = 120_000;
-/// How many times in all a page is requested.
+/// How many times a page is requested at most.
 const PAGE_TRIES: u32 = 5;
-/// How many times in all a list is read that changes meanwhile, or is incomplete.
+/// How many times the list is read at most, if it changes meanwhile or is incomplete.
 const LIST_TRIES: u32 = 3;
 
 /// How long to wait before an empty list is read again if members are known: temporary trouble is over by then.
@@ -44,7 +44,7 @@ impl Pass {
 }
 
 impl Roster {
-    /// The list of members, with what is missing in it, if anything.
+    /// The list of members; it says so if some are missing.
     pub(super) async fn members(&self) -> Result<MemberList, RosterError> {
         let Some(client) = &self.client else {
             return Err(RosterError::NoKey);
@@ -99,7 +99,8 @@ impl Roster {
             pass.total = total.or(pass.total);
             let new = pass.list.add(page);
             start_index = start_index.saturating_add(listed);
-            // Some servers count the page only, and a server without pages shows the same list again and again.
+            // Some servers give the size of the page as the total, and one without paging returns the same list again
+            // and again.
             let is_past = total.is_none_or(|total| start_index > total);
             let is_last = listed == 0 || (is_past && total.is_some_and(|total| total > listed));
             if is_last || (new == 0 && is_past) {
@@ -123,7 +124,7 @@ impl Roster {
             let (reply, now) = (client.send(&asked).await, self.clock.now());
             let outcome = self.rules.target.classify(&asked, &[], &reply, now);
             if let Outcome::RateLimited { until } = outcome {
-                // As for a worker: nobody asks before then.
+                // As after a worker's call: nobody calls before then.
                 self.store.back_off(now, until).await?;
                 if until.ms_since(now) > BACK_OFF_MS_MAX {
                     let what = format!("the rate limit allows no call before {until}");

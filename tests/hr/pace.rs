@@ -25,7 +25,7 @@ async fn ten_thousand_notices_about_a_thousand_people_make_a_thousand_reads() {
 }
 
 #[tokio::test]
-async fn a_notice_after_a_read_makes_another() {
+async fn a_notice_after_a_read_causes_another_read() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(&notice(1)).await;
@@ -40,7 +40,7 @@ async fn a_notice_after_a_read_makes_another() {
 }
 
 #[tokio::test]
-async fn the_systems_limit_is_never_reached() {
+async fn the_systems_limit_is_never_exceeded() {
     let rate = ReadRate { calls: 50, per_s: 60 };
     let rig = Rig::with("bamboohr", &[Credential::Token], |fetch| fetch.rate = rate);
     for id in 0..200 {

@@ -9,12 +9,12 @@ use crate::admin::api::shapes::{DeadBody, DeadRowBody, JobBody, PersonBody, Pers
 use crate::cli::api::Api;
 use crate::cli::failure::Failure;
 
-/// Most jobs end within a few calls to Postman.
+/// Short, since most jobs end within a few calls to Postman.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-/// For slower ones: often enough for a human, and no load on the server.
+/// For slower jobs: often enough for somebody who watches, and no load on the server.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// A job, and how it ended or its current state.
+/// A job, with its result or its current state.
 #[derive(Debug, Serialize)]
 pub(super) struct Followed {
     id: String,
@@ -24,11 +24,11 @@ pub(super) struct Followed {
     event: Option<String>,
     /// `done`, `dead`, `gone`, or its current state: `waiting`, `running`, `held`, `scheduled`, `incomplete`.
     state: String,
-    /// How it was done.
+    /// What was done, if it is done.
     outcome: Option<String>,
     /// Why it is dead.
     code: Option<String>,
-    /// The same for people.
+    /// The result or state as a sentence.
     text: String,
     /// What to do, if there is something to do.
     action: Option<String>,
@@ -66,7 +66,7 @@ impl Followed {
         }
     }
 
-    /// `row` is of the dead letter that stops the job, which may be a newer one's.
+    /// `row` is the dead letter that stops the job; it may be about a newer job of the same person.
     fn dead(id: &str, event: Option<String>, row: DeadRowBody) -> Self {
         Self {
             id: id.to_owned(),
@@ -80,7 +80,7 @@ impl Followed {
         }
     }
 
-    /// A duplicate may name old jobs.
+    /// The server does not know the job: the reply to a duplicate may name jobs that ended long ago.
     fn gone(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -98,8 +98,8 @@ impl Followed {
     }
 }
 
-/// Follows jobs until each has ended or the time is up. The first request must succeed; after that, a restarting
-/// process is waited for.
+/// Follows jobs until each has ended or the time is up. The first request must succeed. Later ones may fail: the
+/// server may be restarting.
 pub(super) async fn follow(api: &Api, ids: &[String], timeout: Duration) -> Result<Vec<Followed>, Failure> {
     let deadline = Instant::now() + timeout;
     let mut followed = Vec::with_capacity(ids.len());
@@ -141,7 +141,7 @@ async fn look(api: &Api, id: &str) -> Result<Look, Failure> {
     let dead: Option<DeadBody> = api.get_if_there(&format!("/api/v1/dead/{}", Api::escaped(id))).await?;
     Ok(match (dead, job) {
         (Some(dead), job) => Look::Ended(Followed::dead(id, job.and_then(|job| job.event), dead.row)),
-        // The dead letter names a newer job of this person; or it was replayed between the two requests.
+        // Either the dead letter is about a newer job of this person, or it was replayed between the two requests.
         (None, Some(job)) => match trouble_of(api, &job).await? {
             Some(row) => Look::Ended(Followed::dead(id, job.event, row)),
             None => Look::Standing(Box::new(job)),
@@ -168,7 +168,7 @@ fn person_path(person: &PersonRef) -> String {
     format!("/api/v1/person?source={source}&employee_id={}", Api::escaped(&person.employee_id))
 }
 
-/// The person's page says more than the job's state: what it waits for, and what to do.
+/// The person's page says more than the job's state: what the job waits for, and what to do.
 async fn where_it_stands(api: &Api, job: JobBody) -> Result<Followed, Failure> {
     let nothing = || "Nothing, or give it more time with --timeout-s.".to_owned();
     let Some(person) = &job.person else {

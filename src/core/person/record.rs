@@ -1,5 +1,5 @@
-//! The record: the newest of each fact. Folding an event into it is a pure function, and events may
-//! come in any order, any number of times.
+//! The record: the newest value of each fact. Folding an event into it is a pure function, and events may come in
+//! any order, any number of times.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +12,14 @@ use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
 use crate::core::time::UnixMs;
 
-/// How far ahead of acceptance a stated time is trusted. Beyond that, the time of acceptance counts: a start date,
-/// or a wrong clock, must not outdate everything that happens until then.
+/// How far ahead of its acceptance a statement may be dated. If it is dated later (a start date, or a wrong clock), the
+/// time of acceptance counts instead: otherwise it would outdate everything that HR says until then.
 pub const AHEAD_MS_MAX: u64 = 3_600_000;
 /// A statement that arrives after a roster was read is newer than the roster only if it is dated at most this long
-/// before it. More than a day, since some sources give only the day, in any zone.
+/// before it. This is more than a day, since some sources give only the day, in any zone.
 const TOLD_BEFORE_MS_MAX: u64 = 26 * 3_600_000;
 
-/// How many statements on the first day of work are kept.
+/// How many statements about the first day of work are kept.
 const STARTS_MAX: usize = 8;
 
 /// What HR says about a person: the newest of each fact.
@@ -28,10 +28,10 @@ const STARTS_MAX: usize = 8;
 pub struct Record {
     /// Employment, as announced.
     pub employment: Employment,
-    /// Statements on nothing but the first day of work of somebody who has not started yet, oldest first.
+    /// Statements that give only the first day of work, for somebody who has not started yet; oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
-    /// Whether they are in scope, as far as the source's rules have said.
+    /// Whether they are in scope by the source's rules.
     #[serde(skip_serializing_if = "Timeline::is_empty")]
     pub scope: Timeline<Scope>,
     /// The address.
@@ -60,7 +60,7 @@ pub struct Record {
     pub closed: Option<Closed>,
 }
 
-/// A statement on nothing but the first day of work.
+/// A statement that gives only the first day of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// When they should be in the team.
@@ -75,12 +75,12 @@ pub struct Start {
 pub struct Closed {
     /// The member's new owner.
     pub to: Person,
-    /// They have another name, so it is not another record of the same human being.
+    /// The new owner has another name: it is another human being, not the same one under a new id.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_another: bool,
-    /// When it began.
+    /// When the member was handed over.
     pub at: UnixMs,
-    /// The address that HR gave the new owner then.
+    /// The address that HR gave for the new owner at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Email>,
     /// What HR has said since then about the member's new owner, as far as it matters to this record.
@@ -91,10 +91,10 @@ pub struct Closed {
 /// What HR says about the person to whom a member was handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OwnerNow {
-    /// HR has given them another address than the one that they had then.
+    /// HR has changed their address since the hand-over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_moved: bool,
-    /// They have left, or are out of scope: since when, or when HR said so, if that was later.
+    /// When they left or went out of scope, or when HR said so, whichever is later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<UnixMs>,
     /// No more notifications about them will come: too many records asked for them.
@@ -103,7 +103,7 @@ pub struct OwnerNow {
 }
 
 impl OwnerNow {
-    /// By the record of that person, and the key of the address that they had then.
+    /// Derived from that person's record; `address` is the key of their address at the hand-over.
     #[must_use]
     pub fn of(record: &Record, address: Option<&str>, now: UnixMs) -> Self {
         let out = record.scope.at(now).filter(|word| word.state == Scope::Out).map(|word| word.from.max(word.stamp.at));
@@ -113,7 +113,7 @@ impl OwnerNow {
         Self { has_moved, left: left.max(out), is_out_of_sight: false }
     }
 
-    /// What is true of either of two people who had the member one after the other.
+    /// For two people who owned the member one after the other: what is true of either.
     #[must_use]
     pub fn or(self, next: Self) -> Self {
         Self {
@@ -125,14 +125,14 @@ impl OwnerNow {
 }
 
 impl Closed {
-    /// Whether HR gives the new owner another address than the one that they had at the hand-over: then they are
-    /// two people, whatever their names.
+    /// Whether HR has changed the new owner's address since the hand-over: then they are two human beings, whatever
+    /// their names.
     #[must_use]
     pub fn owner_has_moved(&self) -> bool {
         self.owner.is_some_and(|owner| owner.has_moved)
     }
 
-    /// Where the member went, and what speaks against it.
+    /// Says to whom the member was handed over, and what has since cast doubt on it.
     #[must_use]
     pub fn told(&self) -> String {
         let owner = self.owner.unwrap_or_default();
@@ -153,7 +153,7 @@ impl Closed {
         self.owner.and_then(|owner| owner.left)
     }
 
-    /// Whether what HR says about the new owner speaks against their being this person.
+    /// Whether what HR has said since casts doubt on the new owner being the same human being.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         self.owner.is_some_and(|owner| owner.has_moved || owner.left.is_some() || owner.is_out_of_sight)
@@ -163,7 +163,7 @@ impl Closed {
 /// What an event changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Folded {
-    /// The facts that are news, by name.
+    /// The names of the facts about which it says something new.
     pub news: Vec<&'static str>,
     /// The stated time is so far ahead that the time of acceptance counts instead.
     pub is_ahead: bool,
@@ -171,17 +171,17 @@ pub struct Folded {
     pub is_outdated: bool,
 }
 
-/// Whether a statement is newer than the roster that was read at `accepted_at`, as number `seq` of the store. If it
-/// arrived later but is about a time long before, it is older: the roster shows its effect.
+/// Whether a statement is newer than the roster that was read at `accepted_at` and is entry `seq` of the store. One
+/// that arrived later but is dated long before is older: the roster shows its effect already.
 pub(super) fn is_since(stamp: &Stamp, accepted_at: UnixMs, seq: u64) -> bool {
     stamp.is_after(accepted_at, seq) && stamp.at.plus_ms(TOLD_BEFORE_MS_MAX) >= accepted_at
 }
 
 impl Record {
-    /// Whether somebody whose member was handed over should have a new one: HR has said since then, in one or several
-    /// events, that they work there, or will. The new owner must also be another human being. Either the names differ, and
-    /// HR has since named an address for this person; or HR gave the new owner another address. If the new owner has left,
-    /// the statement must be newer than that, since they may be the same human being.
+    /// Whether somebody whose member was handed over should get a new one. Since the hand-over HR must have said that
+    /// they work there, or will; and the new owner must be another human being: either their names differ and HR has
+    /// since given an address for this person, or HR has changed the new owner's address. If the new owner has left, it
+    /// is enough that HR has hired this person after that, even if they are the same human being.
     #[must_use]
     pub fn comes_back(&self) -> bool {
         let Some(closed) = &self.closed else { return false };
@@ -195,8 +195,8 @@ impl Record {
         self.works_here() && ((is_said && is_another) || is_newer)
     }
 
-    /// Whether HR calls somebody employed whose member was handed over to a person who does not seem to be the same, and
-    /// has not said anything since that brings them back.
+    /// Whether they work there but have no member: it was handed over to somebody who seems to be another human being,
+    /// and HR has said nothing since that gives them a new one.
     #[must_use]
     pub fn lacks_member(&self) -> bool {
         let Some(closed) = &self.closed else { return false };
@@ -205,14 +205,14 @@ impl Record {
         (closed.is_doubtful() || has_own_address) && self.works_here() && !self.comes_back()
     }
 
-    /// HR's newest word that they are employed, in effect or not.
+    /// HR's newest statement that they are employed, in effect or not.
     fn newest_hire(&self) -> Option<&EmploymentWord> {
         let employed = self.employment.counting().filter(|word| word.state == EmploymentState::Employed);
         employed.max_by_key(|word| word.stamp)
     }
 
-    /// Whether HR says that they work there and are in scope, or will. Somebody who works out their notice does not
-    /// count: their leave was announced after the hire.
+    /// Whether HR says that they work there and are in scope, now or later. Somebody who is working out their notice
+    /// does not count: their leave was announced after the hire.
     #[must_use]
     pub fn works_here(&self) -> bool {
         let ended = |by: &EmploymentWord| {
@@ -234,12 +234,12 @@ impl Record {
         self.fold_as(event, accepted_at, seq, true)
     }
 
-    /// Drops those of a row's facts on which a later entry has said something: a row describes the moment at which
-    /// the roster was read, however late it is applied.
+    /// Drops the facts of a row about which HR has said something since: a row describes the moment at which the roster
+    /// was read, however late it is applied.
     pub fn leave_out_said_since(&self, facts: &mut Facts, accepted_at: UnixMs, seq: u64) {
         let is_since = |stamp: &Stamp| is_since(stamp, accepted_at, seq);
         let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
-        // What was only announced since does not change the present.
+        // An announcement made since then does not change the present.
         let is_so_since = |word: &EmploymentWord| is_since(&word.stamp) && !word.is_announced() && !word.is_early;
         facts.employment = facts.employment.filter(|_| !self.employment.words().iter().any(is_so_since));
         facts.scope = facts.scope.filter(|_| !self.scope.words().iter().any(|word| is_since(&word.stamp)));
@@ -261,7 +261,7 @@ impl Record {
         let stamp = Stamp { at, accepted_at, seq };
         let facts = &event.facts;
         let day_ends = facts.day_ends.filter(|_| event.at.is_some() && !is_ahead);
-        // A statement that is dated only by the day of the hand-over, and arrived after it, counts as made after it.
+        // A statement dated only with the day of the hand-over counts as made after it if it arrived after it.
         let closed_at = self.closed.as_ref().map(|closed| closed.at);
         let closed = closed_at.map(|at| Stamp { at, accepted_at: at, seq: 0 });
         let told = Told { stamp, day_ends }.after(&closed);
@@ -273,7 +273,7 @@ impl Record {
             }
             is_otherwise |= !is_news && !is_so;
         };
-        // What was derived from statements on the first day is derived anew below.
+        // What was derived from statements about the first day is derived again below.
         let starts = std::mem::take(&mut self.starts);
         self.employment.take_out(|word| starts.iter().any(|start| start.stamp == word.stamp && !word.is_early));
         self.starts = starts;
@@ -296,7 +296,7 @@ impl Record {
             let is_news = self.employment.fold_told(word, day_ends);
             let newest = self.employment.counting().max_by_key(|word| word.stamp);
             note(is_news, newest.is_some_and(|newest| newest.state == state), name);
-            // "Terminated", as of a day to come.
+            // "Terminated", with a last day that is still to come.
             if facts.is_status && state == EmploymentState::Left && word.from > at.max(accepted_at) {
                 let early = EmploymentWord { from: at, is_observed: true, is_early: true, ..word };
                 self.employment.fold_told(early, day_ends);
@@ -353,7 +353,7 @@ impl Record {
         Folded { news, is_ahead, is_outdated }
     }
 
-    /// Folds in a statement on the first day. Returns whether it is the newest.
+    /// Folds in a statement about the first day. Returns whether it is the newest.
     fn fold_start(&mut self, from: UnixMs, told: Told) -> bool {
         let stamp = told.among(self.starts.iter().map(|start| &start.stamp));
         let is_told = |known: &Start| known.stamp == stamp || (known.stamp.at, known.from) == (stamp.at, from);
@@ -368,7 +368,8 @@ impl Record {
         self.starts.last().is_some_and(|newest| newest.stamp == stamp)
     }
 
-    /// The announced start of employment, as each statement moved it that was made before the day it moved.
+    /// The announced start of employment after each statement that moved it. A statement counts only if it was made
+    /// before the start that it moved.
     fn moved_starts(&self) -> Vec<EmploymentWord> {
         let newest = self.employment.counting().max_by_key(|word| word.stamp).copied();
         let is_announced = |word: &EmploymentWord| word.state == EmploymentState::Employed && word.is_announced();
@@ -383,8 +384,8 @@ impl Record {
         moved
     }
 
-    /// Folds in an address that cannot be used. A value that was stated for that instant before is a redelivery, and
-    /// does not undo a correction.
+    /// Folds in an address that cannot be used. One that was already stated for that instant is a redelivery, and does
+    /// not undo a correction.
     fn fold_unusable_email(&mut self, told: Told) -> bool {
         let email = self.email.as_ref().map(|fact| &fact.stamp);
         let stamp = told.among(email.into_iter().chain(&self.unusable_email));
@@ -444,8 +445,8 @@ impl Record {
         employment.into_iter().chain(self.scope_from(now).1).min()
     }
 
-    /// Whether they should be in the team at `now`: being out of scope counts as having left. None if HR has not
-    /// said, or only for later.
+    /// Whether they should be in the team at `now`: being out of scope counts as having left. None if HR has said
+    /// nothing about it, or only announced it.
     #[must_use]
     pub fn membership(&self, now: UnixMs) -> Option<EmploymentState> {
         if self.is_out_of_scope(now) {
@@ -467,7 +468,7 @@ impl Record {
         self.given_name_fact().map(|fact| text(&fact.value))
     }
 
-    /// Which of the two given names counts. That none is preferred says nothing of the other.
+    /// Which of the two given names counts. An empty preferred name does not clear the other.
     #[must_use]
     pub fn given_name_fact(&self) -> Option<&Fact<Stated<Name>>> {
         let preferred = self.preferred_given_name.as_ref().filter(|fact| fact.value != Stated::None);
@@ -700,7 +701,7 @@ mod tests {
         };
         let moved = |at, starts| event(Some(at), Facts { starts: Some(UnixMs(starts)), ..Facts::default() });
         for (words, before, from) in [
-            // Put off, brought forward, both, and put off once more when the day before was over.
+            // Put off, brought forward, both, and put off again after the first of the days had passed.
             (vec![hire(10, 500), moved(20, 700)], 600, 700),
             (vec![hire(10, 500), moved(20, 300)], 200, 300),
             (vec![hire(10, 500), moved(20, 300), moved(30, 600)], 550, 600),
@@ -726,12 +727,12 @@ mod tests {
                 }
             }
         }
-        // To a day that is over.
+        // Moved to a day in the past.
         let mut record = Record::default();
         record.fold(&hire(10, 500), UnixMs(100), 1);
         assert_eq!(record.fold(&moved(20, 5), UnixMs(100), 2).news, ["starts"]);
         assert_eq!((record.membership(UnixMs(100)), record.next_change(UnixMs(100))), (Some(Employed), None));
-        // Somebody who has left meanwhile does not begin.
+        // Somebody who has left meanwhile does not start.
         let left = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
         let left = Event { kind: EventKind::Leave, ..event(Some(15), left) };
         for order in [[0_usize, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 2, 1]] {

@@ -1,4 +1,4 @@
--- People in order of a time, and with the same time by number.
+-- People are sorted by a time; those with the same time, by number.
 local function row_of(at, id)
   local high, low = struct.unpack('>I4I4', id)
   return { at, high, low, id }
@@ -10,7 +10,7 @@ local function comes_before(a, b)
   return a[3] < b[3]
 end
 
--- This many rows of FRESH from this one on, and all others with the last one's time.
+-- At least this many rows of FRESH, starting at this index: rows of the same time stay together.
 local function fresh_rows(from, most)
   local rows, last = {}, nil
   repeat
