@@ -22,7 +22,7 @@ pub(super) const KEYS: &[&str] = &[
     "updates_of_others",
 ];
 
-/// How certain a preset is.
+/// How well a preset is confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
@@ -35,7 +35,7 @@ pub enum Confidence {
 }
 
 impl Confidence {
-    /// Its word in presets.
+    /// How a preset spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -16,9 +16,9 @@ use super::{Context, presets as preset_command};
 use crate::config::{Config, presets};
 use crate::core::person::SourceName;
 
-/// Where Postman is.
+/// Postman's SCIM address.
 const TARGET: &str = "https://api.getpostman.com/scim/v2";
-/// The store that needs nothing else.
+/// The store that needs no server.
 const STORE: &str = "embedded:./data";
 /// Where to write it by default.
 const OUTPUT: &str = "scim-bridge.toml";
@@ -66,7 +66,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
         return Err(is_there(&output));
     }
     let composed = compose(&Choices { system, store, target, name, values: args.values.clone() });
-    // What it writes must be what `check` takes.
+    // What it writes must pass `check`.
     Config::of_text(&composed.text)?;
     write(&output, &composed.text)?;
     let file = output.display().to_string();

@@ -1,10 +1,9 @@
 //! Fetching tokens: OAuth 2 client credentials, and grants whose refresh token may be replaced with each use.
 //!
 //! A used refresh token is gone, and the next one is only in the reply. So one process at a time
-//! refreshes: it records first that it is about to, and then what it got, before it uses it. If a
-//! process dies between the two, the old token is tried again after a time (most systems accept a token
-//! again if its successor was never used), and a token that an administrator newly puts into the
-//! configuration takes precedence over everything kept.
+//! refreshes: it first records that it is about to, then records what it got, and only then uses it. If a process dies
+//! between the two records, the old token is tried again after a while (most systems accept a token again if its
+//! successor was never used). A new refresh token in the configuration replaces everything stored.
 
 use std::fmt;
 
@@ -23,7 +22,7 @@ use crate::core::time::UnixMs;
 const MARGIN_MS: u64 = 60_000;
 /// How long to use a token without an expiry.
 const LIFE_S: u64 = 900;
-/// A refresh that began this long ago has died. Above the client's timeout.
+/// A refresh that began this long ago counts as dead. Longer than the client's timeout.
 const REFRESH_MS: u64 = 60_000;
 /// How often a process that waits for another's refresh looks again.
 const LOOK_AGAIN_MS: u64 = 1_000;
@@ -43,11 +42,11 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// A grant as all processes share it: the document.
+/// The document about a grant, which all processes share.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Grant {
-    /// Fingerprint of the configured refresh token that this began with.
+    /// Fingerprint of the configured refresh token with which this grant began.
     seed: String,
     /// The current refresh token.
     refresh_token: Option<String>,
@@ -95,7 +94,7 @@ impl Grant {
             return GrantStep::Use(access.clone());
         }
         match self.refreshing_since {
-            // If the clock was set back, nobody must wait for long.
+            // The second condition: a clock that was set back must not make anybody wait for long.
             Some(since) if now.ms_since(since) < REFRESH_MS && since.ms_since(now) < REFRESH_MS => {
                 GrantStep::Wait(now.plus_ms(LOOK_AGAIN_MS))
             }
@@ -247,7 +246,7 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
     };
     let lifetime_s = expires_in.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
     let life_ms = lifetime_s.unwrap_or(LIFE_S).saturating_mul(1_000);
-    // For a short-lived token, the last tenth of its life.
+    // A short-lived token is not used in the last tenth of its life.
     let until = asked_at.plus_ms(life_ms.saturating_sub(MARGIN_MS.min(life_ms / 10)));
     let refresh_token = refresh_token.filter(|token| !token.is_empty());
     Ok(Got { access: AccessToken { token, until }, refresh_token })

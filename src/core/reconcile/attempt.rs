@@ -32,14 +32,14 @@ pub struct AttemptState {
     pub(super) may_have_created: bool,
     /// Addresses before HR's present one under which a create of ours may have gone out.
     pub(super) former_addresses: Vec<Email>,
-    /// The known id, if it turned out to be nobody's, or somebody else's.
+    /// The known id, if it turned out that no member has it, or somebody else does.
     pub(super) stale_id: Option<String>,
     /// How the attempt ends if the look-up finds nobody either. Set when the 404 for the known id may be a proxy's
     /// rather than the target's.
     pub(super) nowhere: Option<Conclusion>,
     /// The known id shows an address that neither HR nor we gave.
     pub(super) in_doubt: bool,
-    /// Claims that this attempt asked for, and that are this person's.
+    /// Claims that this attempt asked for and got.
     pub(super) claims: Vec<String>,
     /// A leaver's account that may still have the address this person needs: its SCIM id, and the claim on that
     /// address. It is read next.
@@ -55,7 +55,7 @@ pub struct AttemptState {
     pub(super) created: bool,
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
-    /// The address was refused with a status that may as well mean that all writes are refused.
+    /// The address was refused with a status that may also mean that all writes are refused.
     pub(super) address_is_in_doubt: bool,
     pub(super) changed: u32,
     /// A worker died during an earlier attempt, and what it may have done is not noted yet.
@@ -125,7 +125,7 @@ impl AttemptState {
         self.document.record.email().is_some_and(|present| present.key() == email.key())
     }
 
-    /// Takes in whether this person has the claim on an address in doubt. Without it, no create went out.
+    /// Notes whether this person has the claim on an address in doubt. Without it, no create went out.
     pub fn learn_address_in_doubt(&mut self, email: Email, is_theirs: bool, now: UnixMs) {
         if self.is_present(&email) {
             self.claims.extend(is_theirs.then(|| owner::address_key(email.lower())));
@@ -189,12 +189,12 @@ impl AttemptState {
         known.filter(|_| !self.in_doubt).and_then(|known| Email::parse(&known.user_name).ok())
     }
 
-    /// This aspect was refused; the others go on.
+    /// Notes that this aspect was refused; the others go on.
     pub(super) fn refuse(&mut self, aspect: Aspect, code: Code, operation: Operation) {
         self.refused.push((aspect, code, format!("after {}", operation.as_http())));
     }
 
-    /// The groups were refused; the rest goes on.
+    /// Notes that the groups were refused; the rest goes on.
     pub(super) fn refuse_groups(&mut self, detail: String) {
         self.refused.push((Aspect::Groups, Code::ScimGroup, detail));
     }
@@ -207,7 +207,7 @@ impl AttemptState {
         self.claims.iter().any(|claim| claim == key)
     }
 
-    /// A write was answered with a success, but a read does not show it.
+    /// Notes that a write was answered with a success, but a read does not show it.
     pub(super) fn note_unconfirmed(&mut self, now: UnixMs) {
         let writes = self.document.progress.unconfirmed.map_or(0, |unconfirmed| unconfirmed.writes);
         self.document.progress.unconfirmed = Some(Unconfirmed { at: now, writes: writes + 1 });

@@ -62,7 +62,7 @@ pub fn has_left(document: &Document, is_blocked: bool, now: UnixMs) -> bool {
     document.record.closed.is_some() || (is_left && (is_stuck || is_followed))
 }
 
-/// The person who has what somebody else wants.
+/// The person who has a claim that somebody else wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Owner {
@@ -78,7 +78,7 @@ pub struct Owner {
     pub moves_away: bool,
     /// The key that is wanted.
     pub key: String,
-    /// Nothing is about to be done about them: they are in no queue, or cannot be read.
+    /// No work is due for them: they are in no queue, or cannot be read.
     pub stands_still: bool,
     /// The people in one swap with the one who wants it: each waits for the next one's address, and the last
     /// for the first one's. Empty: nobody, as far as is known.
@@ -87,13 +87,13 @@ pub struct Owner {
     wants: Option<String>,
     /// Given and family name, folded for comparison.
     name: (String, String),
-    /// People who are not the same human being, as HR has shown.
+    /// People whom HR has shown to be other human beings.
     apart_from: Vec<Person>,
     /// The SCIM id of their member.
     member: Option<String>,
     /// Whether the wanted key is one of their member's.
     is_on_member: bool,
-    /// HR's newest statement on their employment.
+    /// HR's newest statement about their employment.
     employed: Option<Stamp>,
 }
 
@@ -211,7 +211,7 @@ impl Owner {
     }
 
     /// Whether the member is handed over: the owner has left, or it is the same human being under another id (the
-    /// same name, as after a rehire). A person with a member of their own is somebody else of that name, and cannot
+    /// same name, as after a rehire). A person with a member of their own is somebody else with the same name, and cannot
     /// get an address while another member has it.
     #[must_use]
     pub fn hands_over_to(&self, document: &Document, now: UnixMs) -> bool {
@@ -231,9 +231,9 @@ impl Owner {
         !is_apart && !self.name.1.is_empty() && self.name == folded_name(document)
     }
 
-    /// Whether what HR says under another id applies to the owner's member: that they work there, or that they worked
-    /// there and leave. It must be newer than what HR says about the owner, or else it is about an earlier employment;
-    /// somebody who was never called employed takes nothing from somebody who is.
+    /// Whether what HR says under another id (that they work there, or that they did and have left) applies to the
+    /// owner's member. It must be newer than what HR says about the owner: otherwise it is about an earlier employment.
+    /// Somebody whom HR has never called employed takes nothing from somebody whom it calls employed.
     fn counts_for(&self, document: &Document, now: UnixMs) -> bool {
         let hired = hired(document);
         if document.record.membership(now) == Some(EmploymentState::Left) {
@@ -268,7 +268,7 @@ fn id_of(document: &Document) -> Option<&str> {
     document.member.as_ref().and_then(|member| member.id.as_deref())
 }
 
-/// The claim on the member's address, if HR names another one.
+/// The claim on the member's current address, which a change of address gives up.
 #[must_use]
 pub fn address_given_up(document: &Document) -> Option<String> {
     document.member.as_ref().map(|member| address_key(&member.user_name))

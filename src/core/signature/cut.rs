@@ -346,7 +346,7 @@ mod tests {
             assert!(clear("{body}", "", "", "", "/", body));
         }
         assert!(clear("{body}", "", "", "", "/", "anything 1.2"));
-        // The other split would need a body that no sender sends.
+        // The body of the other split would not be JSON.
         assert!(clear("{id}.{timestamp}.{body}", SECONDS, "msg.1700000000", "1700000001", "/", "{}"));
     }
 
@@ -354,7 +354,7 @@ mod tests {
     fn content_that_could_shift_between_parts_is_ambiguous() {
         let body = r#"{"a":1}"#;
         for (signed, more, id, timestamp, url, body) in [
-            // The rest of the body, with the id's number as the timestamp.
+            // It could also be the id `msg.1700000000`, the timestamp `1700000001` and the body `{}`.
             ("{id}.{timestamp}.{body}", SECONDS, "msg", "1700000000", "/", "1700000001.{}"),
             ("{id}{timestamp}{body}", SECONDS, "msg", "1700000000", "/", body),
             ("{timestamp}{body}", SECONDS, "", "170000000", "/", r#"0{"a":1}"#),
