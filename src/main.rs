@@ -6,7 +6,7 @@ use clap::Parser;
 use scim_bridge::cli;
 use tikv_jemallocator::Jemalloc;
 
-/// Returns memory to the system after a burst, as `.cargo/config.toml` sets it.
+/// Returns memory to the system after a burst; `.cargo/config.toml` configures that.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

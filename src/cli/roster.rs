@@ -20,9 +20,9 @@ use crate::roster::Applied;
 const TIMEOUT: Duration = Duration::from_mins(15);
 /// How often the progress of an apply is polled.
 const POLL: Duration = Duration::from_millis(500);
-/// How long a hold may stop all progress before waiting for an apply ends.
+/// How long a hold may stop all progress before we stop waiting for an apply.
 const STALLED: Duration = Duration::from_secs(10);
-/// How many pages of those who are due are searched for those who are waited for.
+/// How many pages of due people are searched for the people of an apply.
 const PAGES_MAX: usize = 4;
 /// How many rows of each list are shown.
 const SHOWN: usize = 10;
@@ -310,8 +310,8 @@ fn saved_plan(file: &Path) -> Result<PlanReport, Failure> {
     if plan.digest.is_empty() { Err(no_plan("it has no `digest`")) } else { Ok(plan) }
 }
 
-/// Waits until none of those who are applied is due any more; others may wait for long. `status` reports what waits for HR
-/// or an operator.
+/// Waits until none of the people of this apply is due any more. Other people may be due for much longer. `status`
+/// reports what waits for HR or an operator.
 async fn wait(api: &Api, applied: &Applied, quiet: bool) -> Result<(), Failure> {
     let theirs: HashSet<&str> = applied.people.iter().map(String::as_str).collect();
     let (mut last, mut since) = (u64::MAX, Instant::now());
@@ -348,8 +348,8 @@ async fn wait(api: &Api, applied: &Applied, quiet: bool) -> Result<(), Failure> 
     }
 }
 
-/// Whether any of these people waits for a call, or is being worked on. Of a long queue only the beginning is looked at: it
-/// is not over.
+/// Whether any of these people waits for a call, or is being worked on. Only the first pages of a long queue are
+/// searched; if there are more, the answer is yes.
 async fn is_any_due(api: &Api, people: &HashSet<&str>) -> Result<bool, Failure> {
     for state in ["running", "waiting"] {
         let mut after = String::new();

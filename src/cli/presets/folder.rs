@@ -15,7 +15,7 @@ use crate::core::time::UnixMs;
 
 /// The file with the expected results.
 const EXPECTED: &str = "expected.toml";
-/// The file names of deliveries: raw HTTP, HAR files, captures, curl's output.
+/// The extensions of files with deliveries: raw HTTP, HAR files, captures, curl's output.
 const EXTENSIONS: [&str; 4] = ["http", "har", "json", "txt"];
 
 /// `expected.toml`.

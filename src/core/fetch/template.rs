@@ -43,7 +43,7 @@ impl Slot {
     }
 }
 
-/// A text with placeholders. A brace that is not followed by a name and a brace is just a brace: `{ id }`.
+/// A text with placeholders. A brace that does not enclose just a name is an ordinary character: `{ id }`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Template {
     text: String,

@@ -138,7 +138,7 @@ impl Lookup {
         self.options.table.len()
     }
 
-    /// Bytes of the longest of its texts.
+    /// The length of its longest text, in bytes.
     pub(super) fn longest(&self) -> usize {
         let rows = self.options.table.iter().map(|(from, to)| from.len().max(to.len()));
         rows.chain([self.as_str().len(), self.options.format.as_deref().map_or(0, str::len)]).max().unwrap_or_default()
@@ -273,7 +273,7 @@ impl Lookups {
         &self.0
     }
 
-    /// Whether the value is the record itself, in one place: a field of a record that has fields is never that.
+    /// Whether one of the lookups gives the record itself. A record that has fields is never the value of one of them.
     pub(super) fn has_whole_record(&self) -> bool {
         self.0.iter().any(Lookup::is_whole_record)
     }
@@ -322,7 +322,7 @@ impl Lookups {
     /// Every value found, and whether it is private; private ones only if they are asked for.
     ///
     /// # Errors
-    /// There is none, and a filter failed.
+    /// No value was found, and a filter failed.
     pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Result<Vec<(bool, Cow<'v, Json<'v>>)>, Problem> {
         let mut all = Vec::new();
         let mut failed = None;
@@ -347,8 +347,8 @@ impl Lookups {
 }
 
 impl Lookups {
-    /// The texts of the first lookup that finds a value: no texts if it is empty, or null and null counts. None if no
-    /// lookup finds one.
+    /// The texts of the first lookup that finds a value: no texts if it is empty, or if it is null and `null_clears` is
+    /// set. None if no lookup finds one.
     ///
     /// # Errors
     /// An earlier filter failed.

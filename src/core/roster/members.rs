@@ -63,8 +63,8 @@ impl MemberList {
     }
 
     /// The positions of the members in the list that may be a person's: by the known id, else by HR's address, else by
-    /// the known address, else by the `externalId` that the bridge writes. Members whose addresses differ only in case
-    /// are several: which of them it is, if any, is for the plan to say.
+    /// the known address, else by the `externalId` that the bridge writes. Of members whose addresses differ only in
+    /// case, all are returned: the plan decides which of them it is, if any.
     #[must_use]
     pub fn of(&self, document: &Document, finds_by_external_id: bool) -> Vec<usize> {
         let known = document.member.as_ref();

@@ -1,4 +1,4 @@
-//! The file: where it is, how it is opened, and its schema versions.
+//! The database file: where it is, how it is opened, and its schema versions.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -18,9 +18,9 @@ pub(super) const DATABASE: &str = "store.db";
 /// ends.
 const LOCK: &str = "lock";
 
-/// The version of the layout that this one reads and writes.
+/// The schema version that this program reads and writes.
 const VERSION: u32 = 3;
-/// Layouts before this one replayed events and kept no state.
+/// The oldest one that it can open: before it, the store kept events to replay, and no state.
 const VERSION_FIRST: u32 = 3;
 
 /// Marks the file as ours ("SCBR"), so that we do not write to another program's database.
@@ -69,7 +69,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     let mut db =
         Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    // Somebody may look into the file with the `sqlite3` tool.
+    // Somebody may be reading the file with the `sqlite3` tool.
     db.busy_timeout(Duration::from_secs(5))?;
     check_header(&db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -106,16 +106,16 @@ fn make(path: &Path) -> Result<(), StoreError> {
     fs::rename(&draft, path).and_then(|()| sync_folder(path)).map_err(failed)
 }
 
-/// What takes effect only before the first page is written.
+/// Sets what can be set only before the first page is written.
 fn lay_out(db: &Connection) -> Result<(), StoreError> {
-    // It lets freed pages be given back.
+    // Freed pages can then be returned to the file system.
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     // A delivery writes a few pages at random places: at half the usual size, they cost half as much.
     db.pragma_update(None, "page_size", 2_048)?;
     Ok(())
 }
 
-/// A file without a page is none of ours: SQLite would take it for a new one, and what is missing would go unnoticed.
+/// Refuses an empty file: SQLite would take it for a new database, and the loss of the old one would go unnoticed.
 fn check_size(path: &Path) -> Result<(), StoreError> {
     let file = fs::metadata(path).map_err(|error| no_access(path, &error))?;
     if file.len() == 0 {
@@ -133,7 +133,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Where the database of a store lies.
+/// Where a store's database is.
 pub(super) fn database(dir: &Path) -> PathBuf {
     dir.join(DATABASE)
 }
@@ -152,7 +152,7 @@ fn check_header(db: &Connection) -> Result<(), StoreError> {
     if application == APPLICATION_ID || (application == 0 && found == 0 && tables == 0) {
         Ok(())
     } else {
-        Err(StoreError::Damaged("the database is not one of scim-bridge".to_owned()))
+        Err(StoreError::Damaged("it is not a database of scim-bridge".to_owned()))
     }
 }
 
