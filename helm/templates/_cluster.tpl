@@ -1,11 +1,11 @@
 {{/*
 What is in the cluster already, by `lookup`: nothing on the first install, and nothing wherever Helm only renders
-(`helm template`, and GitOps tools that use it). Everything here must do without.
+(`helm template`, and GitOps tools that use it). Everything here must work without it, too.
 */}}
 
 {{/*
 The Deployments of this release, as YAML: by component `replicas`, `ready`, whether the Service's label is on
-their pods, and the name of their ConfigMap. Asked once.
+their pods, and the name of their ConfigMap. Looked up once.
 */}}
 {{- define "scim-bridge.deployed" -}}
 {{- if not (hasKey .Values "_deployed") -}}
@@ -29,7 +29,7 @@ their pods, and the name of their ConfigMap. Asked once.
 
 {{/*
 The components of the other mode, while those of the wanted one are not ready: a change of `mode` takes two upgrades,
-so that somebody takes webhooks in throughout. The first adds, the second takes away.
+so that webhooks are accepted throughout. The first adds the new pods, the second removes the old ones.
 */}}
 {{- define "scim-bridge.outgoingComponents" -}}
 {{- $deployed := include "scim-bridge.deployed" . | fromYaml -}}
@@ -48,7 +48,7 @@ so that somebody takes webhooks in throughout. The first adds, the second takes 
 {{- $outgoing | join "," -}}
 {{- end -}}
 
-{{/* What the Service for webhooks selects. Pods of a chart that did not label them yet are still selected as they were. */}}
+{{/* What the Service for webhooks selects. Pods of an earlier chart, which have no such label, are still selected by their component. */}}
 {{- define "scim-bridge.webhooksSelector" -}}
 {{- include "scim-bridge.selectorLabels" . }}
 {{- $unlabelled := "" -}}
@@ -77,8 +77,8 @@ in the cluster: leaving out one that was set before would reset it to 1 until th
 {{- end -}}
 
 {{/*
-What keys in Redis begin with. Two releases on one Redis are two stores: so namespace and release are in it. A release
-that is there keeps what it has: it is read from the configuration that its Deployments name.
+The prefix of the keys in Redis. It contains the namespace and the release, since two releases on one Redis are two
+stores. An installed release keeps its prefix, which is read from the configuration that its Deployments name.
 */}}
 {{- define "scim-bridge.keyPrefix" -}}
 {{- if not (hasKey .Values "_keyPrefix") -}}{{- $_ := set .Values "_keyPrefix" (include "scim-bridge.findKeyPrefix" .) -}}{{- end -}}
@@ -94,11 +94,11 @@ that is there keeps what it has: it is read from the configuration that its Depl
   {{- end -}}
 {{- end -}}
 {{- if and $toml (not (regexMatch "(?m)^url = \"embedded:" $toml)) -}}
-  {{- /* Without one it was the program's own default. */ -}}
+  {{- /* A configuration without a prefix used the program's default. */ -}}
   {{- regexReplaceAll "^key_prefix = \"(.*)\"$" (regexFind "(?m)^key_prefix = \".*\"$" $toml) "${1}" | default "scim-bridge" -}}
 {{- else -}}
   {{- $whole := printf "scim-bridge:%s:%s" .Release.Namespace .Release.Name -}}
-  {{- /* The program takes 64 characters. */ -}}
+  {{- /* The program accepts at most 64 characters. */ -}}
   {{- if gt (len $whole) 64 -}}{{- $whole = printf "%s-%s" (trunc 51 $whole) (sha256sum $whole | trunc 12) -}}{{- end -}}
   {{- $whole -}}
 {{- end -}}
@@ -120,9 +120,9 @@ text, in base64.
 {{- end -}}
 
 {{/*
-ConfigMaps and Secrets of earlier revisions that pods of this release are made with still, as a YAML list of `kind`
-and `name`. They go on being part of the release as long as a ReplicaSet (its history included) names them, so that an
-old pod that is recreated, or a rollout that is undone, finds what it was started with.
+ConfigMaps and Secrets of earlier revisions that pods of this release may still be started with, as a YAML list of `kind`
+and `name`. They stay part of the release as long as a ReplicaSet, current or old, names them, so that an old pod that is
+recreated, or a rollout that is undone, finds what it was started with.
 (`helm.sh/resource-policy: keep` would not do: Helm refuses to roll back onto an object that is there and is not in
 the current manifest.)
 */}}

@@ -18,7 +18,7 @@ are named; docs/deploy.md shows the sum for the defaults.
 8
 {{- end -}}
 
-{{/* What heads and bodies under way may take together, in MiB (src/intake/memory.rs): 16 for heads; 8 for small bodies as they arrive, 8 while they wait, and 16 once parsed; for larger ones four of the largest as they arrive, as much while they wait, and 32 times one, at least 136, once parsed. */}}
+{{/* What heads and bodies under way may take together, in MiB (src/intake/memory.rs): 16 for heads; 8 for small bodies as they arrive, 8 while they wait, and 16 once parsed; for larger bodies, 4 times the largest as they arrive, as much again while they wait, and 32 times the largest (at least 136) once parsed. */}}
 {{- define "scim-bridge.memory.bodies" -}}
 {{- $server := .Values.config.server -}}
 {{- $bytes := ternary (get $server "body_bytes_max") 1048576 (hasKey $server "body_bytes_max") | int64 -}}
@@ -26,7 +26,7 @@ are named; docs/deploy.md shows the sum for the defaults.
 {{- add 48 (mul 2 (max 16 (mul 4 $body))) (max 136 (mul 32 $body)) -}}
 {{- end -}}
 
-{{/* dict root, component: the worst case, as YAML: `mib`, and `sum`, which says how it comes about. */}}
+{{/* dict root, component: the worst case, as YAML: `mib`, and `sum`, which lists its parts. */}}
 {{- define "scim-bridge.memory.worst" -}}
 {{- $config := .root.Values.config -}}
 {{- $mib := include "scim-bridge.memory.idle" . | int -}}

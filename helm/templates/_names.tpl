@@ -35,7 +35,7 @@ a Service's may not.
 {{- with include "scim-bridge.outgoingComponents" . -}},{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* Which component takes webhooks in. */}}
+{{/* Which component accepts webhooks. */}}
 {{- define "scim-bridge.intakeComponent" -}}
 {{- ternary "all" "intake" (eq .Values.mode "all") -}}
 {{- end -}}

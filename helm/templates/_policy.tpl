@@ -11,7 +11,7 @@
   {{- end }}
 {{- end -}}
 
-{{/* Nothing, with the embedded store. */}}
+{{/* Empty with the embedded store. */}}
 {{- define "scim-bridge.policy.redis" -}}
 {{- if eq .Values.store "redis" -}}
 # Redis.

@@ -381,7 +381,7 @@ test.person
     {{- $wrong = append $wrong (printf "%s.autoscaling.enabled: is measured in parts of %s.resources.requests.cpu, which is not given: give it" $component $component) -}}
   {{- end -}}
   {{- if and (eq $component "all") $keda.enabled (lt (int $keda.minReplicas) 1) -}}
-    {{- $wrong = append $wrong "all.keda.minReplicas: with 0 nobody would be there to take webhooks in: set 1, or use `mode: split`" -}}
+    {{- $wrong = append $wrong "all.keda.minReplicas: with 0 nobody would accept webhooks: set 1, or use `mode: split`" -}}
   {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}

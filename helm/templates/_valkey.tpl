@@ -3,7 +3,7 @@
 {{- printf "%s-%s" (include "scim-bridge.valkeyName" .) (include "scim-bridge.valkeyConf" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
-{{/* Named by its content if it is given; one that the chart makes does not change. */}}
+{{/* A given password's Secret is named by its content; a generated password never changes. */}}
 {{- define "scim-bridge.valkeySecretName" -}}
 {{- with .Values.redis.password.value -}}
 {{- printf "%s-%s" (include "scim-bridge.valkeyName" $) (list $.Release.Namespace $.Release.Name . | toJson | sha256sum | trunc 10) -}}

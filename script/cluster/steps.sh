@@ -64,7 +64,7 @@ evict_each() {
 
 change_the_mode() {
   upgrade --set mode=all --set all.replicas=2
-  k --namespace "$ns" get deployment prod-scim-bridge-intake || fail "the old mode went before the new one was ready"
+  k --namespace "$ns" get deployment prod-scim-bridge-intake || fail "the old mode was gone before the new one was ready"
   upgrade --set mode=all --set all.replicas=2
   ! k --namespace "$ns" get deployment prod-scim-bridge-intake 2>/dev/null || fail "the old mode stays"
 }
@@ -142,7 +142,7 @@ rotate_the_key() {
   since=$(date --utc +%FT%TZ)
   put_secret postman postman-key=key-after
   seen "$since" worker
-  # No pod that still had the old key sets the hold again.
+  # No pod with the old key may set the hold again.
   until_true 30 "the hold is lifted" no_hold
   sleep 15
   no_hold
@@ -155,7 +155,7 @@ rotate_the_token() {
   since=$(date --utc +%FT%TZ)
   put_secret admin admin-token=another-token-0123456789abcdef
   seen "$since" intake worker
-  # It would be refused with any token but the one in the pod's own file.
+  # The command sends the token in the pod's file: this fails unless the process accepts that one by now.
   people_of prod >/dev/null
 }
 
@@ -172,7 +172,7 @@ rotate_redis_password() {
 
 redis() { k --namespace "$outside" exec redis-0 -- valkey-cli --user default --pass "$redis_password" --no-auth-warning "$@"; }
 
-# --- misfortunes
+# --- failures
 
 kill_each() {
   local component pod
@@ -274,7 +274,7 @@ refuse_another_target() {
   done
 }
 
-# --- the embedded shape
+# --- the embedded store
 
 install_small() {
   h install small helm --values "$work/small.yaml" --wait --timeout 4m
@@ -331,7 +331,7 @@ reckon() {
   awk -F '\t' '
     $1 == "create" { if (made[$2]++) { print $2 " was made twice"; bad = 1 } }
     { name = substr($3, 2) + 0; if (name < last[$2]) { print $2 ": " name " after " last[$2]; bad = 1 } last[$2] = name }
-    END { exit bad }' "$work/journal" || fail "not once and in order"
+    END { exit bad }' "$work/journal" || fail "a member was made twice, or a name was written out of order"
 }
 
 members_are_as_said() {

@@ -38,7 +38,7 @@ check_contents() {
   [ "$bytes" -lt 45000000 ] || fail "the image has $bytes bytes"
   config=$(docker image inspect --format '{{json .Config}}' "$image")
   [ "$(json 'it["User"], it["Entrypoint"], it["Cmd"], list(it.get("Volumes") or []), it["StopSignal"]' <<<"$config")" = \
-    "('65532:65532', ['/usr/local/bin/scim-bridge'], ['serve'], [], 'SIGTERM')" ] || fail "not so: $config"
+    "('65532:65532', ['/usr/local/bin/scim-bridge'], ['serve'], [], 'SIGTERM')" ] || fail "unexpected configuration: $config"
   [ "$(json '[it["Labels"]["org.opencontainers.image." + key] for key in ("version", "revision", "created")]' <<<"$config")" = \
     "['$version', '$revision', '$created']" ] || fail "the labels: $config"
   container=$(docker create --name "$name-contents" "$image")
@@ -47,13 +47,13 @@ check_contents() {
   # Every file is one of these; the engine itself adds some. No shell, no package manager.
   surplus=$(awk '$1 !~ /^d/ { print $6 }' "$work/contents" | grep -vE \
     '^(usr/local/bin/scim-bridge|lib(64)?/([a-z0-9_-]+/)?(ld-linux-[a-z0-9-]+|libc|libm|libgcc_s)\.so\.[0-9]+|etc/(ssl/certs/ca-certificates\.crt|nsswitch\.conf|os-release)|usr/share/doc/[a-z0-9-]+/(copyright|LICENSE)|var/lib/dpkg/status\.d/[a-z0-9-]+|\.dockerenv|dev/console|etc/(hostname|hosts|resolv\.conf|mtab))$' || true)
-  [ -z "$surplus" ] || fail "what is this doing in the image: $surplus"
+  [ -z "$surplus" ] || fail "unexpected files in the image: $surplus"
   grep -q '^drwx------ 65532/65532 .* data/$' "$work/contents" || fail "/data is not the user's own: $(grep data/ "$work/contents")"
   if docker run --rm --name "$name-shell" --network none --entrypoint /bin/sh "$image" -c true 2>/dev/null; then
     fail "there is a shell"
   fi
   docker run --rm --name "$name-demo" --network none "${hardened[@]}" --tmpfs /tmp "$image" demo --json |
-    json '"ok" if it["ok"] else 1 / 0' >/dev/null || fail "the demo in the image"
+    json '"ok" if it["ok"] else 1 / 0' >/dev/null || fail "the demo in the image failed"
   say "$((bytes / 1000000)) MB, user 65532, no shell, labelled; the demo runs in it"
 }
 
@@ -85,7 +85,7 @@ payload() { # kind, number, family name
   echo "{\"type\":\"employee.$1\",\"data\":{\"employee_id\":\"E-$2\",\"email\":\"e-$2@example.com\",\"first_name\":\"Ada\",\"last_name\":\"$3\"}}"
 }
 
-# Signs and sends from inside the bridge's container, as a person there would.
+# Signs and sends from inside the bridge's container, as an operator would.
 send() { # kind, number, family name, options…
   payload "$1" "$2" "$3" | docker exec --interactive "$bridge" scim-bridge send --source hr --file - --json "${@:4}"
 }
@@ -129,7 +129,7 @@ check_serving() {
   since=$(now_ms)
   docker stop --time 30 "$bridge" >/dev/null
   stop_ms=$(($(now_ms) - since))
-  [ "$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}}' "$bridge")" = "0 false" ] || fail "it did not stop in good order"
+  [ "$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}}' "$bridge")" = "0 false" ] || fail "it did not stop cleanly"
   [ "$stop_ms" -lt 10000 ] || fail "it took $stop_ms ms to stop"
   ask_sim "$sim" GET /sim/state | json '1 / ("e-6@example.com" in [one["userName"] for one in it["members"]])' >/dev/null ||
     fail "the call in flight was not finished"
@@ -141,14 +141,14 @@ check_serving() {
   until_true "a healthy bridge" is_healthy "$bridge"
   before=$(creates)
   [ "$(send hired 6 Hopper --id in-flight --follow | json 'it["answer"]["status"], it["jobs"][0]["outcome"]')" = "('duplicate', 'created')" ] ||
-    fail "what was in flight is not known to have been done"
+    fail "the call in flight is not known to be done"
   docker exec "$bridge" scim-bridge hold lift >/dev/null
   [ "$(send hired 7 Johnson --id waiting --follow | json 'it["answer"]["status"], it["jobs"][0]["outcome"]')" = "('duplicate', 'created')" ] ||
-    fail "what waited was not done by the next process"
-  [ "$(creates)" = $((before + 1)) ] || fail "what was done was done again"
+    fail "the next process did not do the waiting job"
+  [ "$(creates)" = $((before + 1)) ] || fail "a job was done twice"
   docker stop --time 30 "$bridge" "$sim" >/dev/null
   [ "$(docker inspect --format '{{.State.ExitCode}}' "$bridge" "$sim" | tr '\n' ' ')" = "0 0 " ] || fail "exit codes"
-  say "another container on the same volume went on where it was"
+  say "another container on the same volume continued where the first one stopped"
 }
 
 # --- compose.yaml
@@ -177,7 +177,7 @@ check_compose() {
     fail "the team by compose.yaml"
   "${compose[@]}" stop >/dev/null 2>&1
   # The bridge's processes exit with 0. (So does Valkey on SIGTERM.)
-  [ "$(docker inspect --format '{{.State.ExitCode}}' "${all[@]}" | tr '\n' ' ')" = "0 0 0 0 " ] || fail "not every service stopped in good order"
+  [ "$(docker inspect --format '{{.State.ExitCode}}' "${all[@]}" | tr '\n' ' ')" = "0 0 0 0 " ] || fail "not every service stopped cleanly"
   "${compose[@]}" down --volumes >/dev/null 2>&1
-  say "compose.yaml: intake, worker, Valkey and the stand-in did it, too"
+  say "compose.yaml: a hire and a rename went through intake, worker, Valkey and the stand-in"
 }

@@ -104,7 +104,7 @@ impl AdminState {
             };
             match self.ask_live(&request, calls).await? {
                 Outcome::Members(listing) => search.learn(&request, listing),
-                // Without a filter, it was not asked for them at all.
+                // This includes a target without such a filter: it has not searched.
                 _ => return Ok(Has::Unknown),
             }
         }

@@ -38,7 +38,7 @@ use crate::core::target_name;
 use crate::descriptors;
 use crate::files::{self, PEM_BYTES_MAX, SharedReading};
 use crate::hr::{Credentials, HrSystem};
-use crate::intake::{IntakeOptions, Source, SourceSecret};
+use crate::intake::{IntakeOptions, Source};
 use crate::peer::TrustedProxies;
 use crate::roster::{DriftOptions, HrLists, Roster, RosterOptions};
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
@@ -387,11 +387,7 @@ pub(super) fn source(source: &SourceConfig) -> Source {
     Source {
         name: source.name.clone(),
         scheme: source.signature.clone(),
-        secrets: source
-            .secrets
-            .iter()
-            .map(|secret| SourceSecret { secret: secret.secret.clone(), not_after: secret.not_after })
-            .collect(),
+        secrets: source.secrets.clone(),
         mapping: source.mapping.clone(),
         remember_ms: source.dedupe_days * DAY_MS,
         content_types: source.content_types.clone(),

@@ -1,4 +1,4 @@
-//! Keeps the token that a source's first delivery carries. Never overwrites an existing file.
+//! Saves the token that a source's first delivery carries. Never overwrites an existing file.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -14,43 +14,43 @@ use tokio::time::timeout;
 
 use crate::files::Reading;
 
-/// Far more than a token has.
+/// Far more than any token has.
 const TOKEN_BYTES_MAX: u64 = 65_536;
 
-/// The result of keeping a token.
+/// The result of saving a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum TokenResult {
     /// It is in the file, or was already.
-    Kept,
+    Saved,
     /// The file holds something else, and was left alone.
     Other,
 }
 
-/// How long keeping a token may take, and how long it may wait for another one: far more than any disk needs.
+/// How long saving a token may take, and how long it may wait for another one: far more than any disk needs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Keeps a source's tokens, one at a time. Anybody can offer one: a file system that does not answer must not hold a thread
-/// for each.
+/// Saves a source's tokens, one at a time. Anybody can offer one, so a file system that does not answer must not block a
+/// thread for each.
 #[derive(Clone, Default)]
 pub(super) struct Keeper(Arc<Mutex<Option<Reading>>>);
 
 impl Keeper {
     /// Writes the token to the file, atomically and readable only by its owner.
-    pub(super) async fn keep(&self, file: PathBuf, token: SecretString) -> io::Result<Kept> {
+    pub(super) async fn keep(&self, file: PathBuf, token: SecretString) -> io::Result<TokenResult> {
         self.within(PATIENCE, file, token).await
     }
 
-    async fn within(&self, patience: Duration, file: PathBuf, token: SecretString) -> io::Result<Kept> {
+    async fn within(&self, patience: Duration, file: PathBuf, token: SecretString) -> io::Result<TokenResult> {
         let mut reading = timeout(patience, self.0.clone().lock_owned()).await.map_err(|_| io::ErrorKind::TimedOut)?;
-        let kept = tokio::task::spawn_blocking(move || {
+        let saved = tokio::task::spawn_blocking(move || {
             keep(&file, &token, reading.get_or_insert_with(|| Reading::of(&file, TOKEN_BYTES_MAX)))
         });
-        let kept = timeout(patience, kept).await.map_err(|_| io::ErrorKind::TimedOut)?;
-        kept.unwrap_or_else(|_| Err(io::Error::other("the process is stopping")))
+        let saved = timeout(patience, saved).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        saved.unwrap_or_else(|_| Err(io::Error::other("the process is stopping")))
     }
 }
 
-fn keep(file: &Path, token: &SecretString, reading: &mut Reading) -> io::Result<Kept> {
+fn keep(file: &Path, token: &SecretString, reading: &mut Reading) -> io::Result<TokenResult> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", crate::clock::new_token()));
     let draft = file.with_file_name(name);
@@ -59,11 +59,11 @@ fn keep(file: &Path, token: &SecretString, reading: &mut Reading) -> io::Result<
     let linked = written.and_then(|()| fs::hard_link(&draft, file));
     let removed = fs::remove_file(&draft);
     match linked {
-        Ok(()) => removed.and_then(|()| sync_folder(file)).map(|()| Kept::Kept),
+        Ok(()) => removed.and_then(|()| sync_folder(file)).map(|()| TokenResult::Saved),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let there = reading.again()?;
             let same: bool = there.trim_ascii_end().ct_eq(token.expose_secret().as_bytes()).into();
-            Ok(if same { Kept::Kept } else { Kept::Other })
+            Ok(if same { TokenResult::Saved } else { TokenResult::Other })
         }
         Err(error) => Err(error),
     }
@@ -89,16 +89,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_kept_for_its_owner_only_and_never_replaced() {
+    fn a_token_is_saved_for_its_owner_only_and_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         let (one, two) = (SecretString::from("token-one"), SecretString::from("token-two"));
         let keep =
             |file: &Path, token: &SecretString| super::keep(file, token, &mut Reading::of(file, TOKEN_BYTES_MAX));
-        assert_eq!(keep(&file, &one).unwrap(), Kept::Kept);
+        assert_eq!(keep(&file, &one).unwrap(), TokenResult::Saved);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(keep(&file, &one).unwrap(), Kept::Kept);
-        assert_eq!(keep(&file, &two).unwrap(), Kept::Other);
+        assert_eq!(keep(&file, &one).unwrap(), TokenResult::Saved);
+        assert_eq!(keep(&file, &two).unwrap(), TokenResult::Other);
         assert_eq!(fs::read(&file).unwrap(), b"token-one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(keep(&folder.path().join("missing/token"), &one).is_err());
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(offer("token-one").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(!file.exists(), "no thread was begun for it");
         drop(before);
-        assert_eq!(offer("token-two").await.unwrap(), Kept::Kept);
-        assert_eq!(offer("token-three").await.unwrap(), Kept::Other);
+        assert_eq!(offer("token-two").await.unwrap(), TokenResult::Saved);
+        assert_eq!(offer("token-three").await.unwrap(), TokenResult::Other);
     }
 }

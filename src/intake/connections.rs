@@ -1,5 +1,5 @@
-//! The open connections, bounded in total and per peer. When a bound is reached, not the new connection is closed but
-//! the one that has kept us waiting the longest: a genuine delivery arrives quickly, so it never waits long.
+//! The open connections, bounded in total and per peer. When a bound is reached, the new connection is accepted, and the
+//! one that has kept us waiting the longest is closed: a genuine delivery arrives quickly, so it never waits long.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -39,7 +39,7 @@ type Turn = (Phase, u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// Answered; only its end is missing.
+    /// Answered; only its close is missing.
     Ending,
     /// Waits for a request, or for the rest of one.
     Receiving,
@@ -228,7 +228,7 @@ impl ConnectionPermit {
         self.peer
     }
 
-    /// Counts the request for the peer that a trusted proxy names; false if that peer has the maximum.
+    /// Counts the request for the peer that a trusted proxy names; false if that peer has the maximum already.
     pub(super) fn acts_for<'v>(&mut self, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> bool {
         let inner = &self.connections.0;
         if !inner.proxies.is_proxy(self.address) {

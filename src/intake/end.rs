@@ -9,17 +9,20 @@ use crate::telemetry::metrics::DeliveryResult;
 pub(super) struct End {
     pub(super) result: DeliveryResult,
     pub(super) answer: Response,
-    pub(super) kept: Kept,
+    pub(super) listed: DeliveryEntry,
 }
 
 impl End {
     pub(super) fn new(result: DeliveryResult, answer: Response) -> Self {
-        Self { result, answer, kept: Kept::default() }
+        Self { result, answer, listed: DeliveryEntry::default() }
     }
 
     /// Refused, for this reason.
     pub(super) fn refused(result: DeliveryResult, refusal: Refusal, reason: &'static str) -> Self {
-        Self { kept: Kept { reason: Some(reason), ..Kept::default() }, ..Self::new(result, refusal.answer()) }
+        Self {
+            listed: DeliveryEntry { reason: Some(reason), ..DeliveryEntry::default() },
+            ..Self::new(result, refusal.answer())
+        }
     }
 
     /// The store, or this process, cannot take it now.
@@ -31,7 +34,7 @@ impl End {
 
 /// A delivery's entry in the list of the last deliveries.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct DeliveryEntry {
     pub(super) reason: Option<&'static str>,
     pub(super) event_id: Option<String>,
     pub(super) types: Vec<String>,
@@ -39,13 +42,13 @@ pub(super) struct Kept {
     pub(super) jobs_all: usize,
 }
 
-impl Kept {
-    /// Adds what it contains.
-    pub(super) fn has(&mut self, what: &str) {
-        if self.types.len() >= deliveries::WORDS_MAX || self.types.iter().any(|known| known == what) {
+impl DeliveryEntry {
+    /// Adds a type that the delivery contains, once.
+    pub(super) fn add_type(&mut self, name: &str) {
+        if self.types.len() >= deliveries::WORDS_MAX || self.types.iter().any(|known| known == name) {
             return;
         }
-        let shown = deliveries::shown(what);
+        let shown = deliveries::shown(name);
         if !self.types.contains(&shown) {
             self.types.push(shown);
         }

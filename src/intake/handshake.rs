@@ -4,8 +4,8 @@ use tracing::{error, info, warn};
 
 use super::Shared;
 use super::answer::{self as respond, Refusal};
-use super::capture;
-use super::end::{End, Kept};
+use super::capture::TokenResult;
+use super::end::{DeliveryEntry, End};
 use super::source::Endpoint;
 use crate::core::signature::HandshakeAnswer;
 use crate::core::tally::GenuineResult;
@@ -31,8 +31,8 @@ pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: P
         HandshakeAnswer::Text(text) => respond::text(text),
         HandshakeAnswer::Json(document) => respond::json(&document),
         HandshakeAnswer::Capture { token, file } => match endpoint.keeper.keep(file, token).await {
-            Ok(capture::Kept::Kept) => respond::taken("ignored", &[]),
-            Ok(capture::Kept::Other) => {
+            Ok(TokenResult::Saved) => respond::taken("ignored", &[]),
+            Ok(TokenResult::Other) => {
                 if let Some(left_out) = shared.seldom.line("capture_other", source) {
                     warn!(
                         source,
@@ -58,5 +58,8 @@ pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: P
     if let Some(left_out) = shared.seldom.line(kind, source) {
         info!(source, handshake = kind, left_out, "handshake answered");
     }
-    End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }
+    End {
+        listed: DeliveryEntry { reason: Some(kind), ..DeliveryEntry::default() },
+        ..End::new(DeliveryResult::Handshake, answer)
+    }
 }

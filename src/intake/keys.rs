@@ -5,18 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 
+use crate::config::SourceSecret;
 use crate::core::signature::{Keys, Scheme};
-use crate::core::time::UnixMs;
-use crate::secret::LiveSecret;
-
-/// One secret of a source.
-#[derive(Debug, Clone)]
-pub struct SourceSecret {
-    /// The secret. If it is empty, it verifies nothing.
-    pub secret: LiveSecret,
-    /// When it expires.
-    pub not_after: Option<UnixMs>,
-}
 
 /// Keys that are kept up to date with their secrets.
 pub(super) struct LiveKeys {

@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 pub use self::chunks::unchunked;
-pub use self::keys::SourceSecret;
 pub use self::source::Source;
 use self::source::Sources;
 use crate::clock::Clock;

@@ -8,10 +8,11 @@ use ipnet::IpNet;
 
 use super::IntakeError;
 use super::capture::Keeper;
-use super::keys::{LiveKeys, SourceSecret};
+use super::keys::LiveKeys;
 use super::memory::{Memory, SourceShare};
 use super::recent::Recent;
 use super::tally::Counters;
+use crate::config::SourceSecret;
 use crate::core::delivery::is_taken;
 use crate::core::mapping::Mapping;
 use crate::core::person::SourceName;

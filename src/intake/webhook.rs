@@ -12,7 +12,7 @@ use super::Shared;
 use super::answer::{self, Refusal, Response};
 use super::body::{Body, BodyError};
 use super::connections::ConnectionPermit;
-use super::end::{End, Kept, answered};
+use super::end::{DeliveryEntry, End, answered};
 use super::handshake::{self, Proof};
 use super::head::{Fields, Head, Length, text};
 use super::memory::Bound;
@@ -38,7 +38,7 @@ use crate::telemetry::metrics::DeliveryResult;
 use crate::telemetry::traces::Span;
 
 /// How many unmappable records of one delivery are logged.
-const TOLD_MAX: usize = 5;
+const LOGGED_MAX: usize = 5;
 /// Memory for storing a delivery, in multiples of its body: the payloads that are kept, and their copy on the way to
 /// the store.
 const KEPT_PER_BODY: usize = 6;
@@ -70,25 +70,25 @@ pub(super) async fn receive(
     let now = || shared.services.clock.now();
     let mut shot =
         endpoint.and_then(|endpoint| shared.recorder.begin(endpoint.name.as_str(), &head, place.client(), now));
-    let End { result, answer, mut kept } = end(source, head, body, place, &mut shot, shared).await;
+    let End { result, answer, mut listed } = end(source, head, body, place, &mut shot, shared).await;
     tally.ends(result);
     if let Some(shot) = shot {
-        shared.recorder.end(shot, result, kept.reason, &answer);
+        shared.recorder.end(shot, result, listed.reason, &answer);
     }
-    // A name that none can have is a stranger's text.
+    // A text that is no valid source name may hold anything, so it is not shown.
     if endpoint.is_none() && SourceName::parse(source).is_ok() {
-        kept.has(source);
+        listed.add_type(source);
     }
     let delivered = Delivered {
         at: shared.services.clock.now(),
         request: request.to_owned(),
         answered: answered(result),
-        reason: kept.reason.map(str::to_owned),
+        reason: listed.reason.map(str::to_owned),
         peer,
-        event_id: kept.event_id,
-        types: kept.types,
-        jobs: kept.jobs,
-        jobs_all: u64::try_from(kept.jobs_all).unwrap_or(u64::MAX),
+        event_id: listed.event_id,
+        types: listed.types,
+        jobs: listed.jobs,
+        jobs_all: u64::try_from(listed.jobs_all).unwrap_or(u64::MAX),
     };
     endpoint.map_or(&shared.misnamed, |endpoint| &endpoint.recent).push(delivered);
     answer
@@ -125,7 +125,7 @@ async fn end(
     }
 }
 
-/// For a post from a network that is not allowed: the same answer as for a wrong signature.
+/// Refuses a post from a network that is not allowed, with the same answer as for a wrong signature.
 fn shut_out(endpoint: &Endpoint, method: &Method, shared: &Shared) -> End {
     const REASON: &str = "address";
     if is_delivery(method) {
@@ -284,10 +284,10 @@ async fn deliver(
     }
     let end = take_in(endpoint, genuine, now, (share, &span), shared).await;
     span.text("scim_bridge.result", end.result.as_str());
-    span.number("scim_bridge.jobs", u64::try_from(end.kept.jobs_all).unwrap_or(u64::MAX));
+    span.number("scim_bridge.jobs", u64::try_from(end.listed.jobs_all).unwrap_or(u64::MAX));
     span.number("http.response.status_code", end.answer.status().as_u16().into());
     if end.answer.status().is_server_error() {
-        span.failed(format_args!("{}", end.kept.reason.unwrap_or(end.result.as_str())));
+        span.failed(format_args!("{}", end.listed.reason.unwrap_or(end.result.as_str())));
     }
     end
 }
@@ -321,31 +321,31 @@ async fn take_in(
     let mapped = if parsed <= MAPPED_HERE_BYTES_MAX {
         Ok(read(endpoint, &genuine, now, trace))
     } else {
-        // It would hold up everything else on this thread.
+        // Here it would block everything else on this thread.
         let endpoint = endpoint.clone();
         tokio::task::spawn_blocking(move || read(&endpoint, &genuine, now, trace)).await
     };
-    let Mapped { status, new, ids, is_whole, mut kept } = match mapped {
+    let Mapped { status, new, ids, is_whole, mut listed } = match mapped {
         Ok(mapped) => mapped,
         Err(error) => {
             error!(source, panicked = error.is_panic(), "delivery not mapped: its task ended early");
             return End::unavailable(shared.options.retry_after_s);
         }
     };
-    kept.event_id = event_id;
-    // Only what will be stored is left of it.
+    listed.event_id = event_id;
+    // From here on, only what will be stored is in memory.
     turn.shrink_to(KEPT_PER_BODY * body_bytes + KEPT_PER_RECORD_BYTES * ids.len());
     if ids.is_empty() {
         debug!(source, "delivery ignored: nothing in it is followed");
         endpoint.note(|seen| seen.genuine(now, GenuineResult::Ignored));
-        return End { kept, ..End::new(DeliveryResult::Ignored, answer::taken("ignored", &[])) };
+        return End { listed, ..End::new(DeliveryResult::Ignored, answer::taken("ignored", &[])) };
     }
-    // A delivery that is followed needs no reason.
-    kept.reason = None;
+    // A reason is shown only for a delivery that is ignored as a whole.
+    listed.reason = None;
     // In a task of its own, so that it is stored even if the sender hangs up.
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
-    stored(endpoint, Stored { status, ids, is_whole, kept, at: now }, accepted, shared)
+    stored(endpoint, Stored { status, ids, is_whole, listed, at: now }, accepted, shared)
 }
 
 /// The result of mapping a genuine delivery.
@@ -356,7 +356,7 @@ struct Mapped {
     ids: Vec<JobId>,
     /// Whether every field that was present could be used.
     is_whole: bool,
-    kept: Kept,
+    listed: DeliveryEntry,
 }
 
 /// What is reported about a delivery once it is stored.
@@ -364,7 +364,7 @@ struct Stored {
     status: DeliveryResult,
     ids: Vec<JobId>,
     is_whole: bool,
-    kept: Kept,
+    listed: DeliveryEntry,
     at: UnixMs,
 }
 
@@ -408,13 +408,13 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     let source = &endpoint.name;
     let mut entries = Vec::new();
     let mut unmapped = Vec::new();
-    let (mut says_something, mut is_whole, mut kept) = (false, true, Kept::default());
+    let (mut says_something, mut is_whole, mut listed) = (false, true, DeliveryEntry::default());
     let (mut in_time, mut says) = (None, Says::default());
     for record in map(&endpoint.mapping, source, &genuine.delivery) {
         let dropped = match record {
             Record::Event { event, dropped } => {
                 says_something |= event.kind != EventKind::Notice;
-                kept.has(event.kind.as_str());
+                listed.add_type(event.kind.as_str());
                 if let Some(at) = event.at {
                     let is_ahead = at.ms_since(now) > AHEAD_MS_MAX;
                     in_time = Some(in_time.unwrap_or(true) && !is_ahead);
@@ -439,15 +439,15 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                     endpoint.note(|seen| seen.unnamed_type(now, type_value));
                 }
                 if let Some(type_value) = &ignored.type_value {
-                    kept.has(type_value);
+                    listed.add_type(type_value);
                 }
-                kept.reason = Some(ignored.why.as_str());
+                listed.reason = Some(ignored.why.as_str());
                 ignored.dropped
             }
             Record::Unmapped { person, code, detail, payload, .. } => {
                 says_something = true;
                 // Of thousands of records that fail alike, only the first few are logged; all become dead letters.
-                if unmapped.len() < TOLD_MAX {
+                if unmapped.len() < LOGGED_MAX {
                     warn!(source = source.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
                 }
                 payload.hash(&mut says);
@@ -475,7 +475,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     if in_time == Some(true) {
         endpoint.note(|seen| seen.in_time_at = seen.in_time_at.max(now));
     }
-    if unmapped.len() > TOLD_MAX {
+    if unmapped.len() > LOGGED_MAX {
         warn!(source = source.as_str(), records = unmapped.len(), "records of one delivery could not be mapped");
     }
     // Jobs, then dead letters: the order in which the store returns them for a duplicate.
@@ -488,7 +488,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
         says: says.number(),
     });
     let new = NewDelivery { source: source.clone(), dedupe, entries, unmapped };
-    Mapped { status, new, ids, is_whole, kept }
+    Mapped { status, new, ids, is_whole, listed }
 }
 
 fn stored(
@@ -497,27 +497,27 @@ fn stored(
     accepted: Result<Result<Accepted, StoreError>, tokio::task::JoinError>,
     shared: &Shared,
 ) -> End {
-    let Stored { status, ids, is_whole, mut kept, at } = stored;
+    let Stored { status, ids, is_whole, mut listed, at } = stored;
     let source = endpoint.name.as_str();
     match accepted {
         Ok(Ok(Accepted::Stored)) => {
-            let fate =
+            let result =
                 if status == DeliveryResult::Unmapped { GenuineResult::Unmapped } else { GenuineResult::Accepted };
             endpoint.note(|seen| {
-                seen.genuine(at, fate);
+                seen.genuine(at, result);
                 if is_whole {
                     seen.whole_at = seen.whole_at.max(at);
                 }
             });
             info!(source, result = status.as_str(), jobs = %Ids(&ids), "delivery stored");
-            kept.jobs(&ids);
-            End { kept, ..End::new(status, answer::taken(status.as_str(), &ids)) }
+            listed.jobs(&ids);
+            End { listed, ..End::new(status, answer::taken(status.as_str(), &ids)) }
         }
         Ok(Ok(Accepted::Duplicate { ids })) => {
             endpoint.note(|seen| seen.genuine(at, GenuineResult::Duplicate));
             info!(source, jobs = %Ids(&ids), "duplicate: stored before");
-            kept.jobs(&ids);
-            End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
+            listed.jobs(&ids);
+            End { listed, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }
         Ok(Ok(Accepted::Conflict { ids })) => {
             endpoint.note(|seen| {
@@ -525,8 +525,8 @@ fn stored(
                 seen.conflict(at);
             });
             warn!(source, jobs = %Ids(&ids), "duplicate by its id, but with other content than the first one");
-            kept.jobs(&ids);
-            End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
+            listed.jobs(&ids);
+            End { listed, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }
         Ok(Ok(Accepted::Full(bound))) => {
             endpoint.note(|seen| seen.full(at, answer::full_word(bound)));
@@ -539,8 +539,8 @@ fn stored(
                 );
             }
             let refusal = Refusal::Full { bound, retry_after_s: shared.options.retry_after_s };
-            kept.reason = Some(answer::full_word(bound));
-            End { kept, ..End::new(DeliveryResult::Full, refusal.answer()) }
+            listed.reason = Some(answer::full_word(bound));
+            End { listed, ..End::new(DeliveryResult::Full, refusal.answer()) }
         }
         Ok(Err(error)) => {
             if let Some(left_out) = shared.seldom.line("not_stored", source) {

@@ -1,4 +1,4 @@
-//! Waits for a store that is away for a while.
+//! Waits for a store that does not answer for a while.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::store::StoreError;
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Repeats a store operation for that long, as long as its failures are temporary.
+/// Repeats a store operation for at most that long, while its failures are temporary.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     patience: Duration,
     ask: impl Fn() -> F,

@@ -70,6 +70,6 @@ pub struct Stats {
     pub dead_by_source: BTreeMap<String, u64>,
     /// Bytes of all unmapped records.
     pub dead_bytes: u64,
-    /// When the person who is due first became due. If it is in the future, nobody is due.
+    /// The earliest time at which anybody became due, or will. If it is in the future, nobody is due.
     pub oldest_due_at: Option<UnixMs>,
 }

@@ -70,7 +70,7 @@ pub enum Record {
     Person(Box<PersonRecord>),
     /// An entry of the inbox of an existing person.
     Entry {
-        /// The person whose record it is.
+        /// The person in whose inbox it is.
         person: PersonId,
         /// Its place.
         seq: u64,
@@ -79,7 +79,7 @@ pub enum Record {
     },
     /// A record that could not be mapped.
     Unmapped {
-        /// Its line.
+        /// The dead letter.
         row: DeadRow,
         /// As received.
         payload: Bytes,
@@ -115,7 +115,7 @@ impl fmt::Debug for Record {
     }
 }
 
-/// A store's progress: whatever it gives out later is greater. Each number only grows.
+/// A store's progress: every number that it gives out later is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
     /// The last place that an entry got; 0: nothing was ever accepted.
@@ -152,7 +152,7 @@ pub struct PersonRecord {
     pub document: Option<Bytes>,
     /// Their lane, never `Running`: if their lease ran out, they are due since they were claimed.
     pub lane: Lane,
-    /// When it began.
+    /// Since when the lane has been in this state.
     pub since: UnixMs,
     /// The key of their newest delivery, if it counts only while it is the newest.
     pub newest: Option<[u8; 16]>,
@@ -171,7 +171,7 @@ pub struct PersonRecord {
 pub struct Exported {
     /// The records; there may be few, or none, although more follow.
     pub records: Vec<Record>,
-    /// Where to read on, for the same engine only; none: that was all.
+    /// Where to continue, for the same engine only; none: that was all.
     pub next: Option<String>,
 }
 
@@ -199,13 +199,13 @@ pub trait Transfer: Store {
     /// Signs that the store is in use.
     async fn activity(&self, now: UnixMs) -> Result<Activity, StoreError>;
 
-    /// A page of a section behind a position, in an order that stays the same while nobody writes. Changes nothing. A
+    /// The page of a section after a position, in an order that stays the same while nobody writes. Changes nothing. A
     /// record may come twice; remembered deliveries that have expired are left out.
     async fn export(&self, now: UnixMs, section: Section, after: Option<&str>) -> Result<Exported, StoreError>;
 
-    /// Writes records in one atomic and durable step, whatever was there and whatever the bounds. Progress only
-    /// grows. A person who is already the same is left alone; any other becomes as in the record, with an empty
-    /// inbox, whose entries follow later. The figures stay exact.
+    /// Writes records in one atomic and durable step, regardless of what is there and of the bounds. Progress only
+    /// grows. A person who is already the same is left alone. Any other is replaced by the record, with an empty inbox:
+    /// its entries follow later. The figures stay exact.
     async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 
     /// What [`Transfer::import`] would return. Changes nothing. Expired deliveries count as known.

@@ -1,4 +1,4 @@
-//! Metrics: every name, label, word, help text and bucket is declared here, and nowhere else.
+//! Metrics: every name, label, label value, help text and bucket is declared here, and nowhere else.
 //!
 //! Other modules count with the facade and these constants: `use crate::telemetry::metrics as metric`, then
 //! `metrics::counter!(metric::JOBS_ENDED_TOTAL).increment(1)`.
@@ -130,7 +130,7 @@ pub const GUESS_REFUSED: &str = "refused";
 pub const GUESS_PUT_OFF: &str = "put_off";
 /// Spans ended faster than the collector accepted them.
 pub const SPANS_QUEUE_FULL: &str = "queue_full";
-/// The collector refused them, or was not reached.
+/// The collector refused them, or could not be reached.
 pub const SPANS_REFUSED: &str = "not_taken";
 /// The job is tried again later.
 pub const OUTCOME_RETRY: &str = "retry";
@@ -257,7 +257,7 @@ const INTAKE_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 const STORE_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 /// Postman answers within some hundred milliseconds, HR systems within seconds; the clients give up after 20 s.
 const CALL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
-/// From at once, over a backlog of minutes, to a hold of days.
+/// From an idle bridge, through a backlog of minutes, to a hold of days.
 const TO_POSTMAN_BUCKETS: &[f64] =
     &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 259_200.0];
 
@@ -342,7 +342,7 @@ pub const FAMILIES: &[Family] = &[
     family(LEASE_TAKE_OVERS_TOTAL, Type::Counter, &[], "Lanes taken over from a worker whose lease ran out."),
     family(LEASES_LOST_TOTAL, Type::Counter, &[], "Leases lost while their job was worked on."),
     family(ALERTS_TOTAL, Type::Counter, &[OUTCOME], "Alerts sent, by outcome."),
-    family(SPANS_EXPORTED_TOTAL, Type::Counter, &[], "Spans that the collector of traces has taken."),
+    family(SPANS_EXPORTED_TOTAL, Type::Counter, &[], "Spans that the collector of traces has accepted."),
     family(SPANS_DROPPED_TOTAL, Type::Counter, &[REASON], "Spans that no collector of traces will see."),
     family(BUILD_INFO, Type::Gauge, &[VERSION], "1, with the version that runs."),
 ];
@@ -352,7 +352,7 @@ pub const FAMILIES: &[Family] = &[
 #[error("metrics could not be set up: {0}")]
 pub struct MetricsError(String);
 
-/// What renders the metrics; clones share it.
+/// The handle that renders the metrics; clones share it.
 #[derive(Debug, Clone)]
 pub struct Metrics(PrometheusHandle);
 
@@ -360,7 +360,7 @@ pub struct Metrics(PrometheusHandle);
 static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 
 impl Metrics {
-    /// Installs the process's recorder; a second call gives the first one's.
+    /// Installs the process's recorder; a second call returns the first one's handle.
     ///
     /// # Errors
     /// Another recorder is installed already.

@@ -1,4 +1,4 @@
-//! A roster from an HR system's own list, by the commands: read, planned, applied, and lists that break.
+//! A roster from an HR system's own list, through the commands: read, planned, applied; and lists that break.
 
 use std::process::Output;
 
@@ -95,7 +95,7 @@ fn email(n: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_listing_system_brings_its_people_into_the_team() {
+async fn people_of_every_system_with_a_list_join_the_team() {
     for preset in [
         "bamboohr",
         "hibob",
@@ -183,7 +183,7 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_changes_during_the_read_is_read_again_and_is_never_complete_without_somebody() {
+async fn a_list_that_changes_while_it_is_read_is_read_again_and_never_staged_with_somebody_missing() {
     let stage = Stage::new("deel");
     stage.put(0..4);
     let page = |ids: &[u32], total: u32| {

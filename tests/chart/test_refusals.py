@@ -70,7 +70,7 @@ REFUSED = [
     (DEFAULTS, {"intake": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 8}}}, "intake.autoscaling.minReplicas: 9 is more than maxReplicas, 8"),
     (DEFAULTS, {"worker": {"keda": {"enabled": True, "minReplicas": 4}}}, "worker.keda.minReplicas: 4 is more than maxReplicas, 2"),
     (DEFAULTS, {"intake": {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}}, "intake.autoscaling.enabled: is measured in parts of intake.resources.requests.cpu"),
-    (DEFAULTS, {"mode": "all", "all": {"keda": {"enabled": True, "minReplicas": 0}}}, "all.keda.minReplicas: with 0 nobody would be there to take webhooks in"),
+    (DEFAULTS, {"mode": "all", "all": {"keda": {"enabled": True, "minReplicas": 0}}}, "all.keda.minReplicas: with 0 nobody would accept webhooks"),
     (
         DEFAULTS,
         {"intake": {"resources": {"limits": {"memory": "128Mi"}}}},

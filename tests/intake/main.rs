@@ -16,13 +16,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use scim_bridge::clock::Clock;
+use scim_bridge::config::SourceSecret;
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::person::SourceName;
 use scim_bridge::core::signature::{Scheme, ToSign, sign};
 use scim_bridge::core::tally::{DOCUMENT, Ledger, SourceTally};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::intake::{Intake, IntakeOptions, Services, Source, SourceSecret};
+use scim_bridge::intake::{Intake, IntakeOptions, Services, Source};
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::embedded::Embedded;

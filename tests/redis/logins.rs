@@ -50,7 +50,7 @@ fn certificates(folder: &Path) {
 
 /// Only on Redis: the Valkey that the tests install is built without TLS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_trusts_our_own_authority_and_shows_our_certificate() {
+async fn tls_trusts_our_own_authority_and_presents_our_certificate() {
     let folder = tempfile::tempdir().unwrap();
     certificates(folder.path());
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -132,7 +132,7 @@ impl Bench {
         self.accept(Event { at: Some(self.next_at()), ..leave(id) }).await
     }
 
-    /// An operator has somebody tried again.
+    /// An operator asks to try somebody again.
     pub(crate) async fn try_again(&self, id: &str) {
         self.say(id, Word::TryAgain { by: "test".to_owned() }).await;
     }

@@ -15,7 +15,7 @@ use crate::core::time::UnixMs;
 pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// The longest page of a list, in bytes: some systems show everybody on one page, with some 500 bytes each.
 pub const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// After a 429 that names no time.
+/// How long to wait after a 429 that names no time.
 const LIMITED_MS: u64 = 30_000;
 
 /// What came back.
@@ -97,7 +97,7 @@ pub(super) enum Said {
         /// When to try again.
         until: UnixMs,
     },
-    /// Passing trouble.
+    /// Temporary trouble.
     Passing {
         /// Which.
         code: Code,

@@ -99,8 +99,8 @@ pub struct Mapping {
     pub null_clears: bool,
     /// Where the locale is, such as `en-US`.
     pub locale: Lookups,
-    /// Where further facts are, by names of their own: what groups are made by, such as `department`. A text,
-    /// or a list of texts.
+    /// Where further facts are, by name, such as `department`: groups are derived from them. Each is a text, or a list
+    /// of texts.
     pub facts: BTreeMap<String, Lookups>,
     /// Where the status is that says whether a person is employed.
     pub status: Lookups,
@@ -374,7 +374,7 @@ impl Mapping {
         named(true).or_else(covered).or_else(|| named(false))
     }
 
-    /// Whether records can say this.
+    /// Whether a record can have this meaning.
     #[must_use]
     pub fn can_mean(&self, meaning: Meaning) -> bool {
         let by_type = !self.kind.is_empty()
@@ -387,7 +387,7 @@ impl Mapping {
             || self.assume.is_some_and(|kind| meaning.kind() == Some(kind))
     }
 
-    /// Why it alone hires nobody. A roster or another source may say the rest.
+    /// Why this mapping alone can invite nobody, if so. A roster or another source may supply the rest.
     #[must_use]
     pub fn lacks_for_hires(&self) -> Option<&'static str> {
         let reads = self.can_mean(Meaning::Notice) || self.can_mean(Meaning::Deleted);
@@ -438,7 +438,7 @@ impl Mapping {
             "without a path to the type, set `assume` to \"hire\", \"update\", \"leave\" or \"notice\"",
         );
         when(self.employee_id.is_empty(), "employee_id", "needs at least one path");
-        // Records that are plain ids may be read, or leave, and no more.
+        // A record that is a plain id can only mean a read or a leave.
         let is_of_ids = self.employee_id.has_whole_record();
         when(is_of_ids && self.can_mean(Meaning::Hire), "employee_id", WHOLE);
         when(!is_of_ids && self.kind.has_whole_record(), "type", WHOLE);

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use super::control::SET_BACK_MS;
 use super::figures::{count, signed, unsigned};
 use super::inbox;
-use super::lanes::{Standing, give_back, parked};
+use super::lanes::{LaneRow, give_back, parked};
 use super::writer::Work;
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
@@ -88,7 +88,7 @@ fn claimable(work: &Work<'_>, now: UnixMs, people_max: u64) -> Result<Vec<i64>, 
 
 fn lease(work: &mut Work<'_>, now: UnixMs, person: i64, request: &ClaimRequest) -> Result<Claimed, StoreError> {
     let gone = || StoreError::Damaged(format!("person number {person:016x} is in an index and not in the store"));
-    let standing = Standing::find(work, person)?.ok_or_else(gone)?;
+    let row = LaneRow::find(work, person)?.ok_or_else(gone)?;
     let document = document(work, person)?;
     let (inbox, _) = inbox::read(work.db, person, request.entries_max)?;
     let fence = work.control.next_fence(now);
@@ -109,9 +109,9 @@ fn lease(work: &mut Work<'_>, now: UnixMs, person: i64, request: &ClaimRequest) 
             signed(fence),
             lease_until.0
         ])?;
-    standing.count(work, running.state);
+    row.count(work, running.state);
     let lease = Lease { person: person_id(person), fence, until: now.plus_ms(request.lease_ms) };
-    Ok(Claimed { lease, document, inbox, taken_over: standing.fence.is_some() })
+    Ok(Claimed { lease, document, inbox, taken_over: row.fence.is_some() })
 }
 
 pub(super) fn person_id(person: i64) -> PersonId {
@@ -160,9 +160,9 @@ fn next_at(work: &Work<'_>, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
 }
 
 /// The lane that has this lease.
-pub(super) fn held(work: &Work<'_>, lease: &Lease) -> Result<Option<Standing>, StoreError> {
-    let standing = Standing::find(work, signed(lease.person.0))?;
-    Ok(standing.filter(|standing| standing.fence == Some(signed(lease.fence))))
+pub(super) fn held(work: &Work<'_>, lease: &Lease) -> Result<Option<LaneRow>, StoreError> {
+    let row = LaneRow::find(work, signed(lease.person.0))?;
+    Ok(row.filter(|row| row.fence == Some(signed(lease.fence))))
 }
 
 pub(super) fn renew(work: &Work<'_>, now: UnixMs, lease: &Lease, lease_ms: u64) -> Result<Option<Lease>, StoreError> {

@@ -6,7 +6,7 @@ use super::claim::{held, person_id};
 use super::dead::{heal, put_dead};
 use super::figures::signed;
 use super::inbox;
-use super::lanes::{Newest, Standing, append, release};
+use super::lanes::{LaneRow, Newest, append, release};
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::{Commit, Committed, DeadChange, Former, Lease, Own, Owned, RELEASED_MAX, StoreError};
@@ -18,8 +18,8 @@ pub(super) fn commit(
     lease: &Lease,
     commit: &Commit,
 ) -> Result<Committed, StoreError> {
-    let Some(mut standing) = held(work, lease)? else { return Ok(Committed::Stale) };
-    let person = standing.person;
+    let Some(mut row) = held(work, lease)? else { return Ok(Committed::Stale) };
+    let person = row.person;
     if let Some(document) = &commit.document {
         let had_one: bool = work
             .db
@@ -32,7 +32,7 @@ pub(super) fn commit(
     }
     let has_more = inbox::fold(work, person, commit.consumed_to.unwrap_or(0))?;
     let woken = if has_more { commit.lane.woken(now) } else { None };
-    standing.stand(work, woken.unwrap_or_else(|| commit.lane.clone()), now)?;
+    row.move_to(work, woken.unwrap_or_else(|| commit.lane.clone()), now)?;
     tell(work, person, &commit.story)?;
     for term in &commit.terms_removed {
         let sql = "DELETE FROM term WHERE person = ?1 AND term = ?2";
@@ -54,7 +54,7 @@ pub(super) fn commit(
         release(work, now, tag, RELEASED_MAX)?;
     }
     for entry in &commit.outgoing {
-        if Standing::find(work, signed(entry.person.id().0))?.is_some() {
+        if LaneRow::find(work, signed(entry.person.id().0))?.is_some() {
             append(work, now, entry, Newest::Stays)?;
         }
     }

@@ -11,7 +11,7 @@ use crate::store::{Lane, LaneState, NewEntry, StoreError};
 
 /// A lane as stored.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct LaneRow {
     pub(super) person: i64,
     pub(super) lane: Lane,
     pub(super) since: UnixMs,
@@ -24,7 +24,7 @@ pub(super) fn read_state(text: &str) -> Option<LaneState> {
     LaneState::ALL.into_iter().find(|state| state.as_str() == text)
 }
 
-impl Standing {
+impl LaneRow {
     /// Reads `id, state, due, wakes, tag, since, newest, fence`.
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let person = row.get(0)?;
@@ -51,7 +51,7 @@ impl Standing {
     }
 
     /// Moves the lane in the queue; a lease on it ends.
-    pub(super) fn stand(&mut self, work: &mut Work<'_>, lane: Lane, now: UnixMs) -> Result<(), StoreError> {
+    pub(super) fn move_to(&mut self, work: &mut Work<'_>, lane: Lane, now: UnixMs) -> Result<(), StoreError> {
         let state = lane.state.as_str();
         work.db
             .prepare_cached(
@@ -88,12 +88,12 @@ pub(super) enum Newest {
 pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest: Newest) -> Result<(), StoreError> {
     let person = signed(entry.person.id().0);
     let seq = signed(work.control.next_seq());
-    if let Some(mut standing) = Standing::find(work, person)? {
-        if let Some(lane) = standing.lane.woken(now) {
-            standing.stand(work, lane, now)?;
+    if let Some(mut row) = LaneRow::find(work, person)? {
+        if let Some(lane) = row.lane.woken(now) {
+            row.move_to(work, lane, now)?;
         }
         if let Newest::Is(newest) = newest
-            && newest != standing.newest
+            && newest != row.newest
         {
             work.db.prepare_cached("UPDATE person SET newest = ?2 WHERE id = ?1")?.execute(params![person, newest])?;
         }
@@ -119,14 +119,14 @@ pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest:
 /// such a person.
 pub(super) fn put(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry) -> Result<bool, StoreError> {
     let person = signed(entry.person.id().0);
-    if Standing::find(work, person)?.is_none() {
+    if LaneRow::find(work, person)?.is_none() {
         return Ok(false);
     }
     append(work, now, entry, Newest::Stays)?;
-    if let Some(mut standing) = Standing::find(work, person)?.filter(|standing| standing.fence.is_none()) {
-        let lane = standing.lane.released(now);
-        if lane != standing.lane {
-            standing.stand(work, lane, now)?;
+    if let Some(mut row) = LaneRow::find(work, person)?.filter(|row| row.fence.is_none()) {
+        let lane = row.lane.released(now);
+        if lane != row.lane {
+            row.move_to(work, lane, now)?;
         }
         *work.wake = true;
     }
@@ -137,9 +137,9 @@ pub(super) fn put(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry) -> Result<
 pub(super) fn release(work: &mut Work<'_>, now: UnixMs, tag: &str, people_max: u64) -> Result<u64, StoreError> {
     let mut released = 0;
     for person in parked(work, tag, people_max)? {
-        if let Some(mut standing) = Standing::find(work, person)? {
-            let lane = standing.lane.released(now);
-            standing.stand(work, lane, now)?;
+        if let Some(mut row) = LaneRow::find(work, person)? {
+            let lane = row.lane.released(now);
+            row.move_to(work, lane, now)?;
             released += 1;
         }
     }
@@ -168,8 +168,8 @@ pub(super) fn end_leases(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreE
 pub(super) fn give_back(work: &mut Work<'_>, now: UnixMs, people: &[i64]) -> Result<u64, StoreError> {
     let mut given_back = 0;
     for person in people {
-        if let Some(mut standing) = Standing::find(work, *person)? {
-            standing.stand(work, Lane::due_at(now), now)?;
+        if let Some(mut row) = LaneRow::find(work, *person)? {
+            row.move_to(work, Lane::due_at(now), now)?;
             given_back += 1;
         }
     }

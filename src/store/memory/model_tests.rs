@@ -20,10 +20,10 @@ impl Memory {
     /// who holds a lane under which fence.
     pub(crate) fn hash_content(&self, hasher: &mut impl Hasher) {
         let state = self.look();
-        for (id, kept) in &state.people {
-            let lane = &kept.lane;
-            (id, &kept.document, lane.state, lane.due, lane.wakes, &lane.tag, kept.since, &kept.inbox).hash(hasher);
-            let holder = kept.holder.as_ref();
+        for (id, stored) in &state.people {
+            let lane = &stored.lane;
+            (id, &stored.document, lane.state, lane.due, lane.wakes, &lane.tag, stored.since, &stored.inbox).hash(hasher);
+            let holder = stored.holder.as_ref();
             holder.map(|holder| holder.until).hash(hasher);
         }
         for (key, remembered) in &state.remembered {
@@ -35,15 +35,15 @@ impl Memory {
     /// Whether a lane is held under this lease's fence.
     pub(crate) fn is_held_by(&self, lease: &Lease) -> bool {
         let state = self.look();
-        let holder = state.people.get(&lease.person).and_then(|kept| kept.holder.as_ref());
+        let holder = state.people.get(&lease.person).and_then(|stored| stored.holder.as_ref());
         holder.is_some_and(|holder| holder.fence == lease.fence)
     }
 
     /// An engine without fences: the last commit wins.
     pub(crate) fn commit_unfenced(&self, now: UnixMs, lease: &Lease, commit: Commit) -> Committed {
         let mut state = self.look();
-        if let Some(kept) = state.people.get_mut(&lease.person) {
-            kept.holder = Some(Holder { worker: "w".into(), number: 1, fence: lease.fence, until: lease.until });
+        if let Some(stored) = state.people.get_mut(&lease.person) {
+            stored.holder = Some(Holder { worker: "w".into(), number: 1, fence: lease.fence, until: lease.until });
         }
         state.commit(&self.options, now, lease, commit)
     }
@@ -52,8 +52,8 @@ impl Memory {
     /// valid.
     pub(crate) fn consume(&self, lease: &Lease, to: u64) -> bool {
         let mut state = self.look();
-        let kept = state.people.get_mut(&lease.person);
-        let held = kept.filter(|kept| kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence));
-        held.map(|kept| kept.inbox.retain(|seq, _| *seq > to)).is_some()
+        let stored = state.people.get_mut(&lease.person);
+        let held = stored.filter(|stored| stored.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence));
+        held.map(|stored| stored.inbox.retain(|seq, _| *seq > to)).is_some()
     }
 }

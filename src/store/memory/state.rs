@@ -18,7 +18,7 @@ use crate::store::{
 /// All of it.
 #[derive(Clone, Default)]
 pub(super) struct State {
-    pub(super) people: BTreeMap<PersonId, Kept>,
+    pub(super) people: BTreeMap<PersonId, StoredPerson>,
     pub(super) remembered: BTreeMap<[u8; 16], Remembered>,
     pub(super) owners: BTreeMap<String, PersonId>,
     pub(super) dead: BTreeMap<JobId, Letter>,
@@ -41,7 +41,7 @@ impl fmt::Debug for State {
 
 /// A person.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct StoredPerson {
     pub(super) source: SourceName,
     pub(super) document: Option<Bytes>,
     pub(super) lane: Lane,
@@ -88,7 +88,7 @@ impl Letter {
     }
 }
 
-impl Kept {
+impl StoredPerson {
     pub(super) fn new(source: SourceName, now: UnixMs) -> Self {
         Self {
             source,
@@ -122,7 +122,7 @@ impl Kept {
     }
 
     /// Changes the lane; returns whether the person may be due now.
-    pub(super) fn stand(&mut self, lane: Lane, now: UnixMs) -> bool {
+    pub(super) fn move_to(&mut self, lane: Lane, now: UnixMs) -> bool {
         self.lane = lane;
         self.since = now;
         self.lane.due.is_some()
@@ -131,14 +131,15 @@ impl Kept {
 
 impl State {
     /// Appends an entry; the lane becomes due if it wakes.
-    pub(super) fn append(&mut self, now: UnixMs, entry: NewEntry) -> &mut Kept {
-        let kept = self.people.entry(entry.person.id()).or_insert_with(|| Kept::new(entry.person.source.clone(), now));
+    pub(super) fn append(&mut self, now: UnixMs, entry: NewEntry) -> &mut StoredPerson {
+        let stored =
+            self.people.entry(entry.person.id()).or_insert_with(|| StoredPerson::new(entry.person.source.clone(), now));
         self.last_seq += 1;
-        kept.inbox.insert(self.last_seq, entry.bytes);
-        if let Some(lane) = kept.lane.woken(now) {
-            self.wakes |= kept.stand(lane, now);
+        stored.inbox.insert(self.last_seq, entry.bytes);
+        if let Some(lane) = stored.lane.woken(now) {
+            self.wakes |= stored.move_to(lane, now);
         }
-        kept
+        stored
     }
 
     pub(super) fn put_dead(&mut self, unmapped: Vec<NewUnmapped>) {
@@ -151,10 +152,10 @@ impl State {
         if !self.people.contains_key(&entry.person.id()) {
             return false;
         }
-        let kept = self.append(now, entry);
-        if kept.holder.is_none() {
-            let lane = kept.lane.released(now);
-            self.wakes |= lane == kept.lane || kept.stand(lane, now);
+        let stored = self.append(now, entry);
+        if stored.holder.is_none() {
+            let lane = stored.lane.released(now);
+            self.wakes |= lane == stored.lane || stored.move_to(lane, now);
         }
         true
     }
@@ -163,9 +164,9 @@ impl State {
         let parked = self.parked(tag);
         let released = &parked[..parked.len().min(usize::try_from(people_max).unwrap_or(usize::MAX))];
         for id in released {
-            if let Some(kept) = self.people.get_mut(id) {
-                let lane = kept.lane.released(now);
-                self.wakes |= kept.stand(lane, now);
+            if let Some(stored) = self.people.get_mut(id) {
+                let lane = stored.lane.released(now);
+                self.wakes |= stored.move_to(lane, now);
             }
         }
         released.len() as u64
@@ -173,17 +174,18 @@ impl State {
 
     /// Who is parked under a tag, longest first.
     pub(super) fn parked(&self, tag: &str) -> Vec<PersonId> {
-        let mut parked: Vec<_> = self.people.iter().filter(|(_, kept)| kept.lane.tag.as_deref() == Some(tag)).collect();
-        parked.sort_by_key(|(id, kept)| (kept.since, **id));
+        let mut parked: Vec<_> =
+            self.people.iter().filter(|(_, stored)| stored.lane.tag.as_deref() == Some(tag)).collect();
+        parked.sort_by_key(|(id, stored)| (stored.since, **id));
         parked.into_iter().map(|(id, _)| *id).collect()
     }
 
     /// Ends the leases of these holders: due at once, and not counted as a take-over.
     pub(super) fn give_back(&mut self, now: UnixMs, is_meant: impl Fn(&Holder) -> bool) -> u64 {
         let mut given_back = 0;
-        for kept in self.people.values_mut() {
-            if kept.holder.take_if(|holder| is_meant(holder)).is_some() {
-                self.wakes |= kept.stand(Lane::due_at(now), now);
+        for stored in self.people.values_mut() {
+            if stored.holder.take_if(|holder| is_meant(holder)).is_some() {
+                self.wakes |= stored.move_to(Lane::due_at(now), now);
                 given_back += 1;
             }
         }
@@ -228,12 +230,12 @@ impl State {
         let before = self.remembered.len();
         self.remembered.retain(|_, remembered| remembered.until > now);
         let mut gone = (before - self.remembered.len()) as u64;
-        for kept in self.people.values_mut() {
-            let is_old = kept.since.plus_ms(options.bounds.story_keep_ms) <= now;
-            if kept.lane.state == LaneState::Idle && is_old {
-                let old = kept.story.entries.len() as u64;
-                kept.story.entries.clear();
-                kept.story.dropped += old;
+        for stored in self.people.values_mut() {
+            let is_old = stored.since.plus_ms(options.bounds.story_keep_ms) <= now;
+            if stored.lane.state == LaneState::Idle && is_old {
+                let old = stored.story.entries.len() as u64;
+                stored.story.entries.clear();
+                stored.story.dropped += old;
                 gone += old;
             }
         }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::Memory;
-use super::state::{Kept, Letter, Remembered, State};
+use super::state::{Letter, Remembered, State, StoredPerson};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
 use crate::store::transfer::{
@@ -15,7 +15,7 @@ use crate::store::{Lane, LaneState, StoreError};
 impl Transfer for Memory {
     async fn activity(&self, now: UnixMs) -> Result<Activity, StoreError> {
         let state = self.look();
-        let holders = state.people.values().filter_map(|kept| kept.holder.as_ref());
+        let holders = state.people.values().filter_map(|stored| stored.holder.as_ref());
         Ok(Activity { leases: holders.filter(|holder| holder.until > now).count() as u64, listeners: 0 })
     }
 
@@ -56,11 +56,13 @@ impl State {
                 };
                 remembered.map(record).collect()
             }
-            Section::People => {
-                self.people.iter().map(|(id, kept)| Record::Person(Box::new(self.person_record(*id, kept)))).collect()
-            }
+            Section::People => self
+                .people
+                .iter()
+                .map(|(id, stored)| Record::Person(Box::new(self.person_record(*id, stored))))
+                .collect(),
             Section::Inbox => {
-                let entries = self.people.iter().flat_map(|(id, kept)| kept.inbox.iter().map(|entry| (*id, entry)));
+                let entries = self.people.iter().flat_map(|(id, stored)| stored.inbox.iter().map(|entry| (*id, entry)));
                 let record = |(person, (seq, bytes)): (PersonId, (&u64, &bytes::Bytes))| Record::Entry {
                     person,
                     seq: *seq,
@@ -88,17 +90,17 @@ impl State {
         Marks { last_seq: self.last_seq, last_fence: self.last_fence, tats: self.tats }
     }
 
-    fn person_record(&self, id: PersonId, kept: &Kept) -> PersonRecord {
-        let is_running = kept.lane.state == LaneState::Running;
+    fn person_record(&self, id: PersonId, stored: &StoredPerson) -> PersonRecord {
+        let is_running = stored.lane.state == LaneState::Running;
         PersonRecord {
             id,
-            source: kept.source.clone(),
-            document: kept.document.clone(),
-            lane: if is_running { Lane::due_at(kept.since) } else { kept.lane.clone() },
-            since: kept.since,
-            newest: kept.newest,
-            story: kept.story.clone(),
-            terms: kept.terms.iter().cloned().collect(),
+            source: stored.source.clone(),
+            document: stored.document.clone(),
+            lane: if is_running { Lane::due_at(stored.since) } else { stored.lane.clone() },
+            since: stored.since,
+            newest: stored.newest,
+            story: stored.story.clone(),
+            terms: stored.terms.iter().cloned().collect(),
             owned: self.owners.iter().filter(|(_, owner)| **owner == id).map(|(key, _)| key.clone()).collect(),
             dead: self.dead.values().find(|letter| letter.blocks == Some(id)).map(|letter| letter.row.clone()),
         }
@@ -112,10 +114,10 @@ impl State {
                 *until <= now || there.is_some_and(|there| there.until == *until && there.ids == *ids)
             }
             Record::Person(record) => {
-                self.people.get(&record.id).is_some_and(|kept| self.person_record(record.id, kept) == **record)
+                self.people.get(&record.id).is_some_and(|stored| self.person_record(record.id, stored) == **record)
             }
             Record::Entry { person, seq, bytes } => {
-                self.people.get(person).is_some_and(|kept| kept.inbox.get(seq) == Some(bytes))
+                self.people.get(person).is_some_and(|stored| stored.inbox.get(seq) == Some(bytes))
             }
             Record::Unmapped { row, payload } => self
                 .dead
@@ -140,8 +142,8 @@ impl State {
             }
             Record::Person(record) => self.take_person(*record),
             Record::Entry { person, seq, bytes } => {
-                if let Some(kept) = self.people.get_mut(&person) {
-                    kept.inbox.insert(seq, bytes);
+                if let Some(stored) = self.people.get_mut(&person) {
+                    stored.inbox.insert(seq, bytes);
                 }
             }
             Record::Unmapped { row, payload } => {
@@ -161,12 +163,12 @@ impl State {
         if let Some(row) = record.dead {
             self.dead.insert(row.id, Letter { row, blocks: Some(id), payload: None });
         }
-        let mut kept = Kept::new(record.source, record.since);
-        kept.document = record.document;
-        kept.lane = record.lane;
-        kept.newest = record.newest;
-        kept.story = record.story;
-        kept.terms = record.terms.into_iter().collect();
-        self.people.insert(id, kept);
+        let mut stored = StoredPerson::new(record.source, record.since);
+        stored.document = record.document;
+        stored.lane = record.lane;
+        stored.newest = record.newest;
+        stored.story = record.story;
+        stored.terms = record.terms.into_iter().collect();
+        self.people.insert(id, stored);
     }
 }

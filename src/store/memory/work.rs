@@ -1,6 +1,6 @@
 //! What workers do: claim, renew, own, commit.
 
-use super::state::{Holder, Kept, Letter, State};
+use super::state::{Holder, Letter, State, StoredPerson};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
 use crate::store::{
@@ -30,9 +30,9 @@ impl State {
         let mut found: Vec<_> = self
             .people
             .iter()
-            .filter_map(|(id, kept)| {
-                let ran_out = kept.holder.as_ref().map(|holder| (0, holder.until, *id));
-                ran_out.or_else(|| kept.lane.due.map(|due| (1, due, *id)))
+            .filter_map(|(id, stored)| {
+                let ran_out = stored.holder.as_ref().map(|holder| (0, holder.until, *id));
+                ran_out.or_else(|| stored.lane.due.map(|due| (1, due, *id)))
             })
             .filter(|(_, at, _)| *at <= now)
             .collect();
@@ -41,37 +41,42 @@ impl State {
     }
 
     fn lease(&mut self, now: UnixMs, id: PersonId, request: &ClaimRequest) -> Option<Claimed> {
-        let kept = self.people.get_mut(&id)?;
+        let stored = self.people.get_mut(&id)?;
         let until = now.plus_ms(request.lease_ms);
         let by_time = u64::try_from(now.0).unwrap_or(0).saturating_mul(FENCES_A_MS);
         let fence = by_time.max(self.last_fence + 1);
         self.last_fence = fence;
         let holder = Holder { worker: request.worker.clone(), number: request.number, fence, until };
-        let taken_over = kept.holder.replace(holder).is_some();
-        kept.stand(Lane::running(), now);
+        let taken_over = stored.holder.replace(holder).is_some();
+        stored.move_to(Lane::running(), now);
         let lease = Lease { person: id, fence, until };
-        Some(Claimed { lease, document: kept.document.clone(), inbox: kept.entries(request.entries_max), taken_over })
+        Some(Claimed {
+            lease,
+            document: stored.document.clone(),
+            inbox: stored.entries(request.entries_max),
+            taken_over,
+        })
     }
 
     /// The next instant at which a claim may find a person.
     fn next_at(&self) -> Option<UnixMs> {
         self.people
             .values()
-            .filter_map(|kept| kept.holder.as_ref().map_or(kept.lane.due, |holder| Some(holder.until)))
+            .filter_map(|stored| stored.holder.as_ref().map_or(stored.lane.due, |holder| Some(holder.until)))
             .min()
     }
 
     /// The person of a lease, if it is still the lane's own.
-    fn held(&mut self, lease: &Lease) -> Option<&mut Kept> {
-        let kept = self.people.get_mut(&lease.person)?;
-        kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence).then_some(kept)
+    fn held(&mut self, lease: &Lease) -> Option<&mut StoredPerson> {
+        let stored = self.people.get_mut(&lease.person)?;
+        stored.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence).then_some(stored)
     }
 
     /// Whether a person is unchanged since the decision to take something over from them.
     fn is_as_read(&self, former: &Former) -> bool {
-        self.people.get(&former.person).is_some_and(|kept| {
-            let is_at_rest = kept.holder.is_none() && kept.inbox.is_empty();
-            is_at_rest && kept.lane.state == former.state && kept.document.as_ref() == Some(&former.document)
+        self.people.get(&former.person).is_some_and(|stored| {
+            let is_at_rest = stored.holder.is_none() && stored.inbox.is_empty();
+            is_at_rest && stored.lane.state == former.state && stored.document.as_ref() == Some(&former.document)
         })
     }
 
@@ -104,25 +109,25 @@ impl State {
 
     pub(super) fn commit(&mut self, options: &StoreOptions, now: UnixMs, lease: &Lease, commit: Commit) -> Committed {
         let id = lease.person;
-        let Some(kept) = self.held(lease) else { return Committed::Stale };
-        kept.holder = None;
+        let Some(stored) = self.held(lease) else { return Committed::Stale };
+        stored.holder = None;
         if commit.document.is_some() {
-            kept.document = commit.document;
+            stored.document = commit.document;
         }
         if let Some(to) = commit.consumed_to {
-            kept.inbox.retain(|seq, _| *seq > to);
+            stored.inbox.retain(|seq, _| *seq > to);
         }
         for term in &commit.terms_removed {
-            kept.terms.remove(term);
+            stored.terms.remove(term);
         }
-        kept.terms.extend(commit.terms_added);
-        let story = &mut kept.story;
+        stored.terms.extend(commit.terms_added);
+        let story = &mut stored.story;
         story.entries.extend(commit.story);
         let surplus = story.entries.len().saturating_sub(options.bounds.story_entries_max as usize);
         story.entries.drain(..surplus);
         story.dropped += surplus as u64;
-        let woken = if kept.inbox.is_empty() { None } else { commit.lane.woken(now) };
-        let is_due = kept.stand(woken.unwrap_or(commit.lane), now);
+        let woken = if stored.inbox.is_empty() { None } else { commit.lane.woken(now) };
+        let is_due = stored.move_to(woken.unwrap_or(commit.lane), now);
         self.wakes |= is_due;
         for key in &commit.disowned {
             if self.owners.get(key) == Some(&id) {

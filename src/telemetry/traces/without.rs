@@ -13,7 +13,7 @@ pub(super) enum Recorder {}
 pub(super) enum Span {}
 
 impl Recorder {
-    #[expect(clippy::needless_pass_by_value, reason = "what sends spans keeps the options")]
+    #[expect(clippy::needless_pass_by_value, reason = "the exporter keeps the options")]
     pub(super) fn start(_: TraceOptions) -> Result<Self, TraceError> {
         Err(TraceError("this build has no traces: it was made without the cargo feature `otlp`".to_owned()))
     }
@@ -26,12 +26,12 @@ impl Recorder {
         match *self {}
     }
 
-    #[expect(clippy::unused_async, reason = "what sends spans waits")]
+    #[expect(clippy::unused_async, reason = "the exporter awaits here")]
     pub(super) async fn send(&self) {
         match *self {}
     }
 
-    #[expect(clippy::unused_async, reason = "what sends spans waits")]
+    #[expect(clippy::unused_async, reason = "the exporter awaits here")]
     pub(super) async fn finish(&self, _: Duration) {
         match *self {}
     }

@@ -114,7 +114,7 @@ pub(crate) async fn fences_grow_over_all_people_and_with_time(b: &mut Bench) {
     b.accept(at(0), &[("4", "a")]).await;
     fences.push(b.claim_one(at(0)).await.lease.fence);
     assert!(fences.is_sorted_by(|before, after| before < after), "{fences:?}");
-    // More fences may be lost than were ever written: time alone must raise them.
+    // A crash may lose any number of fences that were given out, but not yet written: time alone must raise them.
     assert!(fences[3] > fences[2] + LEASE_MS, "{fences:?}");
 }
 
@@ -132,7 +132,7 @@ pub(crate) async fn a_lost_claim_is_given_back_first(b: &mut Bench) {
     let again = claim_of(b, at(1), "w", 8, Some(7)).await.remove(0);
     assert_eq!((again.lease.person, again.taken_over), (lost.lease.person, false));
     assert_eq!(b.commit(at(1), &lost.lease, commit("1", idle())).await, Committed::Stale);
-    // A claim of nobody, only to return lost ones.
+    // A claim that asks for nobody and only gives back lost ones.
     let ask = ClaimRequest { number: 9, lost_from: Some(8), people_max: 0, ..request(0) };
     assert!(matches!(b.ask(at(2), &ask).await, Claim::Nobody { .. }));
     let row = b.row("1").await;

@@ -22,7 +22,7 @@ pub struct LinkOptions {
     pub key_prefix: String,
     /// What a durable write waits for.
     pub durability: Durability,
-    /// How long a durable write may take to become so.
+    /// How long a write may take to become durable.
     pub durable_timeout: Duration,
     /// How long making a connection may take, with TLS and login.
     pub connect_timeout: Duration,
@@ -62,7 +62,7 @@ pub enum Topology {
         /// What they call the primary.
         primary: String,
     },
-    /// A cluster, with some of its nodes.
+    /// A cluster, by some of its nodes.
     Cluster(Vec<Address>),
 }
 
@@ -75,7 +75,7 @@ pub struct Login {
     pub password: Option<LiveSecret>,
 }
 
-/// Files of TLS, in PEM; read again for every connection, so that they may change.
+/// TLS files, in PEM; read again for every connection, so that they may change.
 #[derive(Debug, Clone, Default)]
 pub struct TlsFiles {
     /// Authorities to trust instead of the system's.
@@ -117,7 +117,7 @@ impl LinkOptions {
         format!("{{{}}}:", self.key_prefix)
     }
 
-    /// Where scripts publish that there is something new.
+    /// The channel on which scripts publish that there is new work.
     #[must_use]
     pub fn channel(&self) -> String {
         self.root() + "wake"

@@ -63,7 +63,7 @@ if ARGV[5] ~= '' then due = math.max(now + ARGV[5], 1) end
 if lane.entries > 0 and is_woken(ARGV[4], due, wakes_it) then
   make_due(lane, now)
 else
-  stand(lane, ARGV[4], due, ARGV[7])
+  move_to(lane, ARGV[4], due, ARGV[7])
   set(lane, WAKES, wakes_it)
 end
 call('SET', lane_key, head_of(lane) .. rest)

@@ -1,4 +1,4 @@
--- People's lanes. ROOT l ID (8 bytes) is one text, read by position:
+-- People's lanes. ROOT l ID (8 bytes) is one string, read by position:
 --   format (1), state (1: letters of PLACES, or r, running), flags (1), since in ms (6), due in ms (6; 0: never),
 --   entries (4), length of what follows up to the inbox (2): length of the source (1), source, key of the newest
 --   delivery (16, if its flag is set), tag; then the inbox, for each entry: place (7), length (4), bytes.
@@ -96,7 +96,7 @@ local function is_in_order()
 end
 
 -- Puts a lane into its new place in the queue: due at a time (0: never), parked under a tag or ''. Not saved yet.
-local function stand(lane, state, due, tag)
+local function move_to(lane, state, due, tag)
   leave(lane)
   lane.state, lane.since, lane.due, lane.tag = state, now, due, tag
   if due > 0 and due <= now then wakes = true end
@@ -114,7 +114,7 @@ end
 
 -- `Lane::due_at`: it waits for a worker, since that time.
 local function make_due(lane, at)
-  stand(lane, 'w', at, '')
+  move_to(lane, 'w', at, '')
   set(lane, WAKES, true)
 end
 
@@ -154,7 +154,7 @@ local function append(lane, body)
 end
 
 -- The same for the person of that lane, who may be new. `newest`: the key of the delivery or ''.
--- Answers the lane; false: it cannot be parsed.
+-- Returns the lane; false: it cannot be parsed.
 local function append_to(key, source, body, newest)
   local lane = read_lane(key)
   if lane == nil then
@@ -170,8 +170,8 @@ local function append_to(key, source, body, newest)
   return lane
 end
 
--- The inbox's first entries, as long as `wanted` says so of number, place and bytes up to it; and how many. nil:
--- they do not read.
+-- The inbox's first entries up to the one that `wanted(number, place, bytes up to its end)` declines, and how many they
+-- are. nil: they cannot be parsed.
 local function first_entries(lane, wanted)
   local size, at, count = 65536, 1, 0
   local text = call('GETRANGE', lane.key, lane.inbox_at, lane.inbox_at + size - 1)

@@ -1,4 +1,4 @@
--- Opens the store, and proves that it can be written to. After: the schema's version is written where there was none;
--- one more look is counted. Its COMMANDS are those of all scripts.
+-- Opens the store, and proves that it can be written to: sets the schema's version if there is none, and counts the
+-- opening. Its COMMANDS are those of all scripts.
 if not version then call('SET', SCHEMA, KNOWN) end
 return { broken, call('HINCRBY', CTL, 'looks', 1) }

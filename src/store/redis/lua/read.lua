@@ -1,4 +1,4 @@
--- Runs commands that read, in order. KEYS: one key for each command. ARGV[2..]: for each command its name, how many
+-- Runs read commands in order. KEYS: one key for each command. ARGV[2..]: for each command its name, how many
 -- arguments follow the key, and these arguments. Returns each command's answer.
 local found, at = { broken }, 2
 for n = FIXED + 1, #KEYS do
