@@ -29,9 +29,9 @@ use crate::secret::LiveSecret;
 use crate::store::{Store, StoreError, documents};
 use crate::telemetry::metrics::{ALERTS_TOTAL, OUTCOME};
 
-/// For a whole exchange: less than a turn, so that no other process sends meanwhile.
+/// Timeout of a whole exchange: shorter than a turn, so that no other process sends meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// For making a connection.
+/// Timeout for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process that only accepts webhooks waits after its start: only then does it know whether a worker runs,
 /// and what it does not know yet must not be reported as closed.
@@ -79,9 +79,9 @@ pub struct Alerting {
     store: Arc<dyn Store>,
     clock: Clock,
     options: Arc<AlertOptions>,
-    /// Through the proxy that the environment names, if so.
+    /// Uses the proxy that the environment names, if any.
     http: reqwest::Client,
-    /// For what is on this machine.
+    /// For receivers on this machine.
     local: reqwest::Client,
 }
 

@@ -150,8 +150,8 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
 }
 
-/// For a person who works here, a past end belongs to an earlier employment; or else they have left, unless a later
-/// record employs them.
+/// Applies `past_end`: for a person who works here, a past end either belongs to an earlier employment, or means that
+/// they have left, unless a later record says that they are employed.
 fn by_end(mut events: Vec<Event>, at: UnixMs, past_end: PastEnd) -> Vec<Event> {
     match past_end {
         PastEnd::Former => {

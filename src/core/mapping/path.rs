@@ -45,7 +45,7 @@ enum Start {
 enum Step {
     /// A member, or an entry by its index.
     Name(String),
-    /// The entries, or members, whose member of this name is this text.
+    /// The entries (or members) in which the member of this name has this value.
     Chosen { key: String, equals: String },
     /// All entries, or members.
     Each,
@@ -109,7 +109,7 @@ impl Path {
         self.text.strip_prefix(FROM_ROOT).unwrap_or(&self.text)
     }
 
-    /// The names on the path, if it does not choose.
+    /// The names on the path, if all its steps are names.
     pub(super) fn plain_names(&self) -> Option<Vec<&str>> {
         let name = |step: &'_ Step| match step {
             Step::Name(_) => true,

@@ -33,7 +33,7 @@ pub(super) fn commit(
     let has_more = inbox::fold(work, person, commit.consumed_to.unwrap_or(0))?;
     let woken = if has_more { commit.lane.woken(now) } else { None };
     row.move_to(work, woken.unwrap_or_else(|| commit.lane.clone()), now)?;
-    tell(work, person, &commit.story)?;
+    append_story(work, person, &commit.story)?;
     for term in &commit.terms_removed {
         let sql = "DELETE FROM term WHERE person = ?1 AND term = ?2";
         work.db.prepare_cached(sql)?.execute(params![person, term])?;
@@ -62,7 +62,7 @@ pub(super) fn commit(
 }
 
 /// Appends to a story, and drops its oldest entries at the bound.
-fn tell(work: &Work<'_>, person: i64, entries: &[bytes::Bytes]) -> Result<(), StoreError> {
+fn append_story(work: &Work<'_>, person: i64, entries: &[bytes::Bytes]) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Ok(());
     }

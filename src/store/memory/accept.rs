@@ -14,8 +14,8 @@ impl State {
         if let Some((dedupe, ids, said)) = known {
             if dedupe.only_while_newest {
                 delivery.entries.retain(|entry| {
-                    let kept = self.people.get(&entry.person.id());
-                    kept.is_none_or(|kept| kept.newest != Some(dedupe.key))
+                    let stored = self.people.get(&entry.person.id());
+                    stored.is_none_or(|stored| stored.newest != Some(dedupe.key))
                 });
             }
             if !dedupe.only_while_newest || delivery.entries.is_empty() {
@@ -41,7 +41,7 @@ impl State {
     /// The bound that a delivery would exceed.
     fn bound_reached(&self, options: &StoreOptions, delivery: &NewDelivery) -> Option<FullBound> {
         let bounds = options.bounds;
-        let entries = self.people.values().map(|kept| (&kept.source, kept.inbox.len() as u64));
+        let entries = self.people.values().map(|stored| (&stored.source, stored.inbox.len() as u64));
         let letters = self.dead.values().map(|letter| (&letter.row.source, 1));
         let payloads = self.dead.values().map(|letter| (&letter.row.source, letter.payload_bytes()));
         let more_bytes = delivery.unmapped.iter().map(|unmapped| unmapped.payload.len() as u64).sum();

@@ -11,26 +11,26 @@ use crate::store::{DeadFilter, DeadRow, LaneState, Listed, Page, PersonRow, Stat
 impl State {
     pub(super) fn list_people(&self, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
         let after = wanted.after.as_deref().map(PersonId::parse);
-        let rows = self.people.iter().map(|(id, kept)| (id.to_string(), kept.row(*id)));
+        let rows = self.people.iter().map(|(id, stored)| (id.to_string(), stored.row(*id)));
         list(wanted, rows.filter(|(_, row)| after.is_none_or(|after| after.is_some_and(|after| row.id > after))))
     }
 
     pub(super) fn list_lanes(&self, state: LaneState, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
         let after = wanted.after.as_deref().map(|after| read_cursor(after, PersonId::parse));
-        let mut rows: Vec<_> = self.people.iter().filter(|(_, kept)| kept.lane.state == state).collect();
-        rows.sort_by_key(|(id, kept)| (kept.since, **id));
-        rows.retain(|(id, kept)| after.is_none_or(|after| after.is_some_and(|after| (kept.since, **id) > after)));
-        list(wanted, rows.into_iter().map(|(id, kept)| (cursor(kept.since, id), kept.row(*id))))
+        let mut rows: Vec<_> = self.people.iter().filter(|(_, stored)| stored.lane.state == state).collect();
+        rows.sort_by_key(|(id, stored)| (stored.since, **id));
+        rows.retain(|(id, stored)| after.is_none_or(|after| after.is_some_and(|after| (stored.since, **id) > after)));
+        list(wanted, rows.into_iter().map(|(id, stored)| (cursor(stored.since, id), stored.row(*id))))
     }
 
     /// Ordered by number.
     pub(super) fn search(&self, prefix: &str, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
         let after = wanted.after.as_deref().map(PersonId::parse);
-        let found = self.people.iter().filter(|(id, kept)| {
+        let found = self.people.iter().filter(|(id, stored)| {
             after.is_none_or(|after| after.is_some_and(|after| **id > after))
-                && kept.terms.range(prefix.to_owned()..).next().is_some_and(|term| term.starts_with(prefix))
+                && stored.terms.range(prefix.to_owned()..).next().is_some_and(|term| term.starts_with(prefix))
         });
-        list(wanted, found.map(|(id, kept)| (id.to_string(), kept.row(*id))))
+        list(wanted, found.map(|(id, stored)| (id.to_string(), stored.row(*id))))
     }
 
     pub(super) fn list_dead(&self, filter: &DeadFilter, wanted: &Page) -> Result<Listed<DeadRow>, StoreError> {
@@ -44,17 +44,17 @@ impl State {
 
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats {
-            people: self.people.values().filter(|kept| kept.document.is_some()).count() as u64,
+            people: self.people.values().filter(|stored| stored.document.is_some()).count() as u64,
             dead_bytes: self.dead.values().map(super::state::Letter::payload_bytes).sum(),
-            oldest_due_at: self.people.values().filter_map(|kept| kept.lane.due).min(),
+            oldest_due_at: self.people.values().filter_map(|stored| stored.lane.due).min(),
             ..Stats::default()
         };
         for state in LaneState::ALL.into_iter().filter(|state| *state != LaneState::Idle) {
-            let there = self.people.values().filter(|kept| kept.lane.state == state).count() as u64;
+            let there = self.people.values().filter(|stored| stored.lane.state == state).count() as u64;
             stats.lanes.insert(state.as_str().to_owned(), there);
         }
-        for kept in self.people.values().filter(|kept| !kept.inbox.is_empty()) {
-            *stats.entries.entry(kept.source.to_string()).or_default() += kept.inbox.len() as u64;
+        for stored in self.people.values().filter(|stored| !stored.inbox.is_empty()) {
+            *stats.entries.entry(stored.source.to_string()).or_default() += stored.inbox.len() as u64;
         }
         for letter in self.dead.values() {
             *stats.dead.entry(letter.row.code.clone()).or_default() += 1;

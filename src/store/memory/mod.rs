@@ -127,11 +127,11 @@ impl Store for Memory {
 
     async fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError> {
         let state = self.look();
-        Ok(state.people.get(&person).map(|kept| kept.row(person)))
+        Ok(state.people.get(&person).map(|stored| stored.row(person)))
     }
 
     async fn story(&self, person: PersonId) -> Result<Story, StoreError> {
-        Ok(self.look().people.get(&person).map(|kept| kept.story.clone()).unwrap_or_default())
+        Ok(self.look().people.get(&person).map(|stored| stored.story.clone()).unwrap_or_default())
     }
 
     async fn people(&self, page: &Page) -> Result<Listed<PersonRow>, StoreError> {

@@ -22,7 +22,8 @@ impl Memory {
         let state = self.look();
         for (id, stored) in &state.people {
             let lane = &stored.lane;
-            (id, &stored.document, lane.state, lane.due, lane.wakes, &lane.tag, stored.since, &stored.inbox).hash(hasher);
+            (id, &stored.document, lane.state, lane.due, lane.wakes, &lane.tag, stored.since, &stored.inbox)
+                .hash(hasher);
             let holder = stored.holder.as_ref();
             holder.map(|holder| holder.until).hash(hasher);
         }

@@ -8,7 +8,7 @@ use super::layout::{body, read_dead_row};
 use super::link::Arg;
 use super::listings::Ask;
 use super::reply::{id_of, parsed, unexpected};
-use super::{Redis, blob, scripts, signed, tell};
+use super::{Redis, blob, log_skipped, scripts, signed};
 use crate::core::person::Person;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
@@ -94,7 +94,8 @@ impl Redis {
         let mut found = Vec::with_capacity(places.len());
         for (id, at) in places {
             let (at, id) = (UnixMs(parsed(&at)?), id_of(&id)?);
-            let row = texts.optional()?.and_then(|text| read_dead_row(id, &text).map_err(|error| tell(&error)).ok());
+            let row =
+                texts.optional()?.and_then(|text| read_dead_row(id, &text).map_err(|error| log_skipped(&error)).ok());
             found.push(((at, id), row));
         }
         Ok(found)

@@ -6,7 +6,7 @@ use super::keys::{BUCKETS, Keys, Of, bucket_of, in_bucket};
 use super::layout::{Head, entries, letter};
 use super::link::Arg;
 use super::reply::{Pair, ScriptReply, parsed, person_of, text_of, unexpected};
-use super::{Redis, scripts, signed, tell};
+use super::{Redis, log_skipped, scripts, signed};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
 use crate::store::listing::{INBOX_SHOWN_MAX, Row, cursor, page, read_cursor};
@@ -220,7 +220,7 @@ impl Redis {
                 continue;
             }
             let Some((head, inbox_at)) = Head::read(&lane) else {
-                tell(&unexpected(&format!("the lane of {id}")));
+                log_skipped(&unexpected(&format!("the lane of {id}")));
                 continue;
             };
             let mut inbox = entries(lane.get(inbox_at..).unwrap_or_default());

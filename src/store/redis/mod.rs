@@ -175,7 +175,7 @@ impl Calls {
         let mut broken = reply.list()?.all_bytes()?;
         broken.dedup();
         for key in broken {
-            tell(&unexpected(&self.keys.shown(&key)));
+            log_skipped(&unexpected(&self.keys.shown(&key)));
         }
         Ok(reply)
     }
@@ -191,7 +191,7 @@ impl Calls {
 }
 
 /// Logs what cannot be read and is skipped.
-fn tell(error: &StoreError) {
+fn log_skipped(error: &StoreError) {
     let code = Code::StoreDamaged;
     store_log::passed_over();
     error!(%code, %error, "{} It is skipped. {}", code.title(), code.advice());

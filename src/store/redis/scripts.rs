@@ -54,7 +54,7 @@ macro_rules! scripts {
     };
 }
 
-/// The second argument of [`OPEN`] where it may make the store, as `prelude.lua` has it.
+/// The second argument of [`OPEN`] if it may make the store; `prelude.lua` has the same text.
 pub(super) const MAKE: &str = "make the store";
 
 /// Opens the store, and checks the rights that all scripts need.

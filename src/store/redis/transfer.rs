@@ -11,7 +11,7 @@ use super::layout::{FORMAT, HAS_DEAD, HAS_DOCUMENT, Head, body, dead_row, entrie
 use super::link::Arg;
 use super::listings::Ask;
 use super::reply::{id_of, parsed, remembered_of, text_of, unexpected};
-use super::{Redis, blob, scripts, signed, tell};
+use super::{Redis, blob, log_skipped, scripts, signed};
 use crate::core::person::PersonId;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
@@ -102,7 +102,7 @@ impl Redis {
             match remembered(&text) {
                 Some((until, ids)) if until > now => records.push(Record::Remembered { key, until, ids }),
                 Some(_) => {}
-                None => tell(&unexpected("a remembered delivery")),
+                None => log_skipped(&unexpected("a remembered delivery")),
             }
         }
         Ok(Exported { records, next })
@@ -134,7 +134,7 @@ impl Redis {
             let (story, words, dead) = (reply.list()?.all_bytes()?, reply.list()?.pairs()?, reply.optional()?);
             let Some((head, _)) = Head::read(&lane) else {
                 if !lane.is_empty() {
-                    tell(&unexpected(&format!("the lane of {id}")));
+                    log_skipped(&unexpected(&format!("the lane of {id}")));
                 }
                 continue;
             };
@@ -249,7 +249,7 @@ impl Redis {
                 bytes += payload.len();
                 match read_dead_row(id_of(id)?, &row) {
                     Ok(row) => records.push(Record::Unmapped { row, payload: payload.into() }),
-                    Err(error) => tell(&error),
+                    Err(error) => log_skipped(&error),
                 }
             }
         }

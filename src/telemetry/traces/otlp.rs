@@ -144,7 +144,7 @@ impl Recorder {
 
     pub(super) async fn finish(&self, within: Duration) {
         self.sending.stop.cancel();
-        // The sender gives it up then.
+        // The sending task releases the lock once everything is sent.
         if let Ok(mut outgoing) = tokio::time::timeout(within, self.sending.outgoing.lock()).await {
             // Spans that end from now on are counted as dropped.
             outgoing.queue.close();
@@ -214,7 +214,7 @@ fn remote(context: TraceContext) -> SpanContext {
 }
 
 fn client(endpoint: &str) -> Result<reqwest::Client, TraceError> {
-    // Fails where one is installed already, which is as good.
+    // Fails if one is installed already, which is fine, too.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(REQUEST_TIMEOUT);
     // An unencrypted endpoint is nearby: no proxy should see it.
@@ -259,7 +259,7 @@ impl Outgoing {
         let mut is_failing = false;
         loop {
             let batch = &mut self.batch;
-            // There may be some left from an interrupted run.
+            // It may hold spans from an interrupted run.
             if batch.is_empty() {
                 tokio::select! {
                     taken = self.queue.recv_many(batch, BATCH_MAX) => if taken == 0 { return },
