@@ -61,9 +61,9 @@ async fn deliveries_are_listed_newest_first_filtered_and_page_by_page() {
     }
 }
 
-/// "Why is Jane not in Postman?", where no record has come of what HR sent.
+/// "Why is Jane not in Postman?", if what HR sent has made no record.
 #[tokio::test]
-async fn the_api_and_the_console_say_what_may_be_why_nobody_is_known_by_a_name() {
+async fn the_api_and_the_console_give_likely_reasons_if_nobody_is_found() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let ask = async |who: &str| {

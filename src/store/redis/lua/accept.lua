@@ -8,7 +8,7 @@
 -- entry what `append` takes and `number_of`'s number, for each unmapped record its id, row and payload. The head: kind
 -- (1 byte: 0 is never recognised again, 1 is by its id, 2 is by its body, but only while it is the newest delivery
 -- about its people), ms to remember (6), number of entries and of unmapped records (4 each), source.
--- Answers for each delivery: s (stored), d and the ids, e, l or b (full: entries, letters, bytes), x (unreadable lane).
+-- Returns for each delivery: s (stored), d and the ids, e, l or b (full: entries, letters, bytes), x (unreadable lane).
 -- Its cost is commands and strings, so it uses as few of them as possible.
 local KEYS, ARGV, sub = KEYS, ARGV, string.sub
 local entries_max, letters_max, bytes_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

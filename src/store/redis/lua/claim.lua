@@ -3,7 +3,7 @@
 -- earlier claims, what these leased is first given back. An unreadable lane is skipped for a while, and reported.
 -- ARGV[2] worker, [3] number of this claim, [4] number of the first claim whose answer the worker never got, or '',
 -- [5] max people, [6] ms of the leases, [7] max entries of each, [8] tag or ''.
--- Answers now, until when nobody can be claimed or '', then for each: ID, fence, end of the lease, whether taken over,
+-- Returns now, until when nobody can be claimed or '', then for each: ID, fence, end of the lease, whether taken over,
 -- inbox, document or nil.
 local worker, number, lost_from = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local people_max, lease_ms, entries_max = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])

@@ -1,4 +1,4 @@
--- Ends every lease; none counts as a take-over. Answers how many.
+-- Ends every lease; none counts as a take-over. Returns how many.
 local count = 0
 for _, id in ipairs(try('HKEYS', LEASED) or {}) do
   local lane = lane_of(id)

@@ -1,6 +1,6 @@
 -- Erases a person: lane with inbox, document, story, words, claims, dead letters, and unmapped records that name
 -- them; and makes people due who are parked under these tags. KEYS: lane, document, story, words. ARGV[2] ID,
--- [3] max people to release per tag, [4..] the tags. Answers whether there was such a person.
+-- [3] max people to release per tag, [4..] the tags. Returns whether there was such a person.
 local id, lane = ARGV[2], read_lane(KEYS[FIXED + 1])
 local was_there = lane == nil and 0 or 1
 forget(id, lane)

@@ -1,12 +1,12 @@
 -- People in a state, longest first. ARGV[2] letter of the state, [3] rows at most, [4] since when and
--- [5] ID after which to continue, or ''. Answers the IDs and since when.
+-- [5] ID after which to continue, or ''. Returns the IDs and since when.
 local state, most, after, found = ARGV[2], tonumber(ARGV[3]), ARGV[5] ~= '' and row_of(tonumber(ARGV[4]), ARGV[5]), {}
 
 local function add(row)
   if not after or comes_before(after, row) then found[#found + 1] = row end
 end
 
--- The first of this many, counted from 0, for which this holds, as it does for all after it; 0 on the first page.
+-- Binary search for the first index below `length` for which this holds (it holds for all after it); 0 on the first page.
 local function first_of(length, is_so)
   local low, high = 0, after and length or 0
   while low < high do

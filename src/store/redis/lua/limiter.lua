@@ -1,7 +1,7 @@
 -- The limiters' state: reads it, or replaces it if it is still the state that was read. `core/limiter.rs` judges.
 -- CTL write_tat_us, read_tat_us: the theoretical arrival times, in us since the epoch.
 -- ARGV[2], [3]: the state that was read; [4], [5]: the new one; none of the four only to read.
--- Answers now in us, both times, and whether they were written.
+-- Returns now in us, both times, and whether they were written.
 keep_time()
 local tats, written = call('HMGET', CTL, 'write_tat_us', 'read_tat_us'), 0
 tats = { tats[1] or '0', tats[2] or '0' }

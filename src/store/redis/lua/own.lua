@@ -3,7 +3,7 @@
 -- and the person who lost one has an entry in the inbox, if one is given.
 -- KEYS: lane and words of the person; lane, words and document of the person it may be taken from (or the same ones).
 -- ARGV[2] fence, [3] the person it may be taken from or '', [4] what `append` takes or '', and of that person [5] source,
--- [6] place and [7] document as they were read; [8..] the keys. Answers 1, 0 (the lease is lost), or the ID of the person
+-- [6] place and [7] document as they were read; [8..] the keys. Returns 1, 0 (the lease is lost), or the ID of the person
 -- who owns a key.
 local lane_key, words_key, former_key, former_words, former_document = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])

@@ -1,4 +1,4 @@
--- Makes people due who are parked under a tag (its key), the longest first. Answers how many, and how many it looked at.
+-- Makes the people parked under a tag (its key) due, longest first. Returns how many, and how many it looked at.
 local function release_parked(parked, most)
   local ids, count = try('ZRANGE', parked, 0, most - 1) or {}, 0
   for _, id in ipairs(ids) do

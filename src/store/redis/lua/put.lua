@@ -1,5 +1,5 @@
 -- Puts an entry into an inbox, whatever the bounds, and makes the person due. KEYS: the lane. ARGV[2] what `append`
--- takes. Answers whether there is such a person; -1: their lane cannot be parsed.
+-- takes. Returns whether there is such a person; -1: their lane cannot be parsed.
 local lane = read_lane(KEYS[FIXED + 1])
 if not lane then return { broken, lane == nil and 0 or -1 } end
 local is_due = lane.state == 'w' and lane.due > 0 and lane.due <= now and has(lane, WAKES) and lane.tag == ''

@@ -1,5 +1,5 @@
 -- Writes a shared document, if it still has this version. SHARED: name -> version (8), bytes.
--- ARGV[2] name, [3] version, [4] bytes. Answers whether it was; -1: it cannot be parsed.
+-- ARGV[2] name, [3] version, [4] bytes. Returns whether it was; -1: it cannot be parsed.
 local text = try('HGET', SHARED, ARGV[2])
 if text == nil or text and #text < 8 then return { broken, -1 } end
 local version_there = text and struct.unpack('>I8', text) or 0

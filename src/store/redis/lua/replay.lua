@@ -1,6 +1,6 @@
 -- Drops an unmapped record, and puts what it says into inboxes instead, whatever the bounds. KEYS: the lane of
 -- each entry. ARGV[2] id, [3] number of entries, for each what `append` takes and source, then for each unmapped record
--- that replaces this one id, row and payload. Answers whether there was such a record; -1: a lane cannot be parsed.
+-- that replaces this one id, row and payload. Returns whether there was such a record; -1: a lane cannot be parsed.
 local at = 4
 if not dead_fields(ARGV[2]) then return { broken, 0 } end
 for n = 1, tonumber(ARGV[3]) do

@@ -1,5 +1,5 @@
 -- Forgets the stories of people who have long been idle, a few at once. CTL tidied: it is done for everybody who has
--- been idle since before then. ARGV[2] how many ms stories are kept, [3] max people. Answers how many entries were
+-- been idle since before then. ARGV[2] how many ms stories are kept, [3] max people. Returns how many entries were
 -- removed, and whether there is more to do. What is forgotten does not come back: the clock must be steady, and time
 -- that is ahead of it does not count.
 if not is_steady() then
