@@ -186,7 +186,7 @@ fn events(mapping: &Explanation) -> impl Iterator<Item = &Event> {
 
 /// A running bridge, which knows people; or none.
 struct RunningBridge {
-    /// None where it cannot say anything of people.
+    /// None if it cannot say anything about people.
     api: Option<Api>,
     unreadable: Option<Unreadable>,
 }
@@ -229,8 +229,8 @@ impl RunningBridge {
         })
     }
 
-    /// What the event would do for a person in the state that the bridge knows. Of the record only the member is
-    /// known here, so everything that the event states counts as new.
+    /// What the event would do for a person in the state that the bridge knows. Only their member is known here, and not
+    /// their record, so everything that the event states counts as new.
     fn effect(&self, config: &Config, event: &Event) -> Effect {
         let now = Clock::System.now();
         let mut document = Document::new(event.person.clone());

@@ -24,7 +24,7 @@ impl Counters {
         Self::named(source.as_str())
     }
 
-    /// For all that name a source which is not configured: a stranger must not choose labels.
+    /// For deliveries to sources that are not configured: a stranger must not choose labels.
     pub(super) fn of_unknown_sources() -> Self {
         Self::named(UNKNOWN_SOURCE)
     }

@@ -60,7 +60,7 @@ class Rendered:
         return [(it["metadata"]["labels"], it["spec"]) for it in templates + self.all("Pod")]
 
     def config(self):
-        """The ConfigMap with the configuration. Of several, which pods of earlier revisions read, the new one."""
+        """The ConfigMap with the configuration; not those that only pods of earlier revisions read."""
         [it] = [it for it in self.all("ConfigMap") if it["metadata"]["name"] in self.mounted() and "scim-bridge.toml" in it["data"]]
         return it
 
@@ -104,7 +104,7 @@ def helm(*args, stdin=None):
 
 
 def template(values, more=None, kube_version=None, release=RELEASE, chart=CHART, kubeconfig=None):
-    """Runs `helm template` with a file of the matrix (or none), and values over it; with a cluster where one is given."""
+    """Runs `helm template` with a file of the matrix (or none), and values over it; against a cluster if one is given."""
     args = ["template", release, str(chart), "--namespace", NAMESPACE]
     if kubeconfig:
         args += ["--dry-run=server", "--is-upgrade", "--kubeconfig", str(kubeconfig)]
@@ -126,5 +126,5 @@ def render(values="defaults", more=None, **options):
 def refused(values="defaults", more=None, **options):
     """The lines of a refused rendering's error."""
     done = template(values, more, **options)
-    assert done.returncode != 0, "the chart took it"
+    assert done.returncode != 0, "the chart accepted it"
     return [line.strip()[2:] for line in done.stderr.splitlines() if line.strip().startswith("- ")]

@@ -21,7 +21,7 @@ do
   if #refused > 0 then return redis.error_reply("NOPERM the user may not run '" .. table.concat(refused, ' ') .. "'") end
 end
 
--- Never write to what another version wrote, or to what was emptied: only a process that begins makes a store.
+-- Never write into another version's store, or into one that was emptied: only a process that starts makes a store.
 local version = call('GET', SCHEMA)
 if not version and ARGV[2] ~= 'make the store' then return redis.error_reply('EMPTIED the schema version is gone') end
 if version and version ~= '2' then
