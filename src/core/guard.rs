@@ -87,7 +87,7 @@ pub struct Passed {
 
 impl Guard {
     /// Whether this person's change may be made now; if so, it is counted. Repeated for the same person, it counts
-    /// once. A clock that leaps opens no window: what may be within it counts.
+    /// once. If the clock leaps, whatever may still be in the window counts.
     pub fn may(&mut self, now: impl Into<TimeRange>, scope: &HoldScope, who: Passage, options: GuardOptions) -> bool {
         let now = now.into();
         let max = options.max(scope, who.people_known);
@@ -146,7 +146,7 @@ impl Passed {
 
     fn forget(&mut self, now: TimeRange, window_ms: u64) {
         let TimeRange { earliest, latest } = now;
-        // Dated by a clock that was ahead: it counts as let through now, or it would count until that time has come.
+        // Entries dated by a clock that was ahead count as let through now: otherwise they would count until that date.
         let ahead = latest.plus_ms(AHEAD_MS);
         let dates = self.steps.iter_mut().map(|(at, _)| at).chain(self.recent.iter_mut().map(|(_, at)| at));
         for at in dates.filter(|at| **at > ahead) {

@@ -167,7 +167,7 @@ fn take_in(
     }
     // A read since then may be newer, or may have been a moment too early, so read again.
     let is_doubtful = !is_notice && event.at.is_some_and(|at| document.read_at.is_some_and(|read| at <= read));
-    // Whatever HR's next event after a discard says, what HR says is applied again.
+    // The first event after a discard, whatever it says, makes HR's statements count again.
     if !is_news && !is_doubtful && document.not_followed_since.is_none() {
         folding.end(accepted_at, job, Finished::Superseded);
         return;
@@ -357,7 +357,7 @@ fn discard(document: &mut Document, folding: &mut Folding, by: String, now: Unix
     let Progress { create_unknown, .. } = document.progress;
     document.progress = Progress { create_unknown, ..Progress::default() };
     let trouble = document.trouble.take();
-    // Nobody says any more that they left.
+    // HR no longer knows them, and nothing else will say that they have left.
     document.gone_at_hr = trouble.as_ref().filter(|trouble| trouble.code == Code::FetchNotFound).map(|_| now);
     if trouble.is_some_and(|trouble| trouble.code == Code::ScimInvited) {
         // The operator has withdrawn the invitation: HR's next hire makes another one.

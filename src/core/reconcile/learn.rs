@@ -26,7 +26,7 @@ const CONFLICTS_MAX: u32 = 5;
 const BEFORE_MAX: usize = 8;
 
 impl AttemptState {
-    /// Takes in the outcome of `request`.
+    /// Learns from the outcome of `request`.
     pub fn learn(&mut self, rules: &PlanRules, request: &Request, outcome: Outcome, now: UnixMs) {
         self.calls += 1;
         let operation = request.operation();

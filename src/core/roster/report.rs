@@ -22,9 +22,9 @@ use crate::core::reconcile::preview::{Claims, Preview, preview};
 use crate::core::reconcile::request::{Active, Member};
 use crate::core::time::UnixMs;
 
-/// How many people who were created or invited one list can mark as shown; the next list marks the others.
+/// How many people who were created or invited are marked as shown by one list at most; the next list marks the rest.
 const SHOWN_MAX: usize = 1_000;
-/// The source of members who are not in HR and whom an operator had switched off. No configured source can have this
+/// The source of members who are not in HR and were switched off for an operator. No configured source can have this
 /// name.
 pub const NOT_IN_HR: &str = "not-in-hr";
 
@@ -158,7 +158,7 @@ pub struct PlanTerms<'t> {
     pub hr_is_whole: bool,
     /// The people whom an `apply` covers.
     pub selection: &'t Selection,
-    /// Whether people are left out if work is under way for them, or if they are reported elsewhere.
+    /// Whether to leave out people with work under way, and people who are reported elsewhere.
     pub only_idle: bool,
     /// The current time.
     pub now: UnixMs,
@@ -179,7 +179,7 @@ pub struct PlanOutcome {
     pub different: u64,
     /// People who were not compared, because a dead letter blocks them or was discarded.
     pub not_compared: u64,
-    /// People in the list of members who have only been shown by the reply to their create so far, with their ids
+    /// People whom so far only the reply to their create had shown and who are in the list of members, with their ids
     /// there.
     pub shown: Vec<(Person, String)>,
     /// Whether the list of members is reliable: complete, and not much smaller than what is known.
@@ -328,8 +328,8 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Plans for somebody whose member was handed over. A row about them is applied, so that it is reported if it is not
-    /// followed.
+    /// Plans for somebody whose member was handed over. A row about them is applied even so: `status` then reports that
+    /// nothing was done about it.
     fn plan_closed(&mut self, document: &Document, import: Option<String>) -> Option<Planned> {
         let closed = document.record.closed.as_ref()?;
         let is_listed = import.is_some() && document.record.works_here();
@@ -468,7 +468,7 @@ fn stranger(listed: &ListedMember) -> PlannedPerson {
     }
 }
 
-/// Since when somebody whom HR says to work here is invited, if no read or list has ever shown them as a member.
+/// Since when a person who works here has been invited, if no read or list has ever shown them as a member.
 fn invited(document: &Document) -> Option<String> {
     let member = document.member.as_ref().filter(|member| !member.is_shown())?;
     if !document.record.works_here() {

@@ -1,5 +1,5 @@
--- A person: their document, where they stand in the queue, and who has them. Numbers are 62 bits of a
--- hash of the person's key; instants are milliseconds since the Unix epoch.
+-- A person: their document, their place in the queue, and the worker that has them. Numbers are 62 bits of a hash of the
+-- person's key; instants are milliseconds since the Unix epoch.
 CREATE TABLE person (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
@@ -8,9 +8,9 @@ CREATE TABLE person (
     wakes INTEGER NOT NULL,
     tag TEXT,
     since INTEGER NOT NULL,
-    -- The key of the newest delivery, where it was a hash of the body.
+    -- The key of the newest delivery, if it was a hash of the body.
     newest BLOB,
-    -- While a worker has them. The lease ends by the process's own clock, not by the wall's.
+    -- Set while a worker has them. The lease ends by the process's monotonic clock, not by wall-clock time.
     worker TEXT,
     claim INTEGER,
     fence INTEGER,
@@ -30,8 +30,8 @@ CREATE INDEX person_tag ON person (tag, since) WHERE tag IS NOT NULL;
 CREATE INDEX person_story ON person (since) WHERE state = 'idle' AND has_story = 1;
 CREATE INDEX person_lease ON person (lease_until) WHERE lease_until IS NOT NULL;
 
--- What was accepted and nobody has folded yet. In the order of acceptance, so that accepting writes to
--- the end of the table, and folding frees its beginning. The person's row names the first and the last.
+-- Accepted entries that nobody has folded yet, in the order of acceptance: so accepting writes to the end of the table,
+-- and folding frees its beginning. The person's row names the first and the last.
 CREATE TABLE inbox (
     seq INTEGER PRIMARY KEY,
     -- The person's next entry.
@@ -54,17 +54,17 @@ CREATE TABLE term (
 ) WITHOUT ROWID;
 CREATE INDEX term_by_text ON term (term, person);
 
--- Whose a member or an address is.
+-- Who owns a member or an address.
 CREATE TABLE owner (
     key TEXT PRIMARY KEY,
     person INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX owner_by_person ON owner (person);
 
--- Dead letters: of people who are blocked, and records that could not be mapped, with their payload.
+-- Dead letters: of blocked people, and of records that could not be mapped, with their payload.
 CREATE TABLE dead (
     id BLOB PRIMARY KEY,
-    -- Whose lane it is of; none for an unmapped record.
+    -- The person whose lane it blocks; none for an unmapped record.
     blocks INTEGER,
     source TEXT NOT NULL,
     person TEXT,
@@ -80,7 +80,7 @@ CREATE INDEX dead_by_source ON dead (source, died_at, id);
 CREATE INDEX dead_by_lane ON dead (blocks) WHERE blocks IS NOT NULL;
 CREATE INDEX dead_by_person ON dead (person) WHERE person IS NOT NULL;
 
--- Deliveries that are known again, with the ids they got: 16 bytes each, and behind them 4 for what was said.
+-- Remembered deliveries, with the ids that they got: 16 bytes each, followed by 4 for what was said.
 CREATE TABLE remembered (
     key BLOB PRIMARY KEY,
     until INTEGER NOT NULL,
@@ -88,7 +88,7 @@ CREATE TABLE remembered (
 ) WITHOUT ROWID;
 CREATE INDEX remembered_until ON remembered (until);
 
--- Small documents that all share.
+-- Small documents that all processes share.
 CREATE TABLE shared (
     name TEXT PRIMARY KEY,
     version INTEGER NOT NULL,

@@ -117,7 +117,7 @@ impl Shared {
     pub(super) async fn check_settings(&self) -> Result<(), LinkError> {
         let Some(session) = self.live() else { return Ok(()) };
         let checked = checks::check(&self.options, &mut session.connection.clone(), &session.rights, Look::Again).await;
-        // Such as a primary that is a replica now, and takes writes that nobody will ever see.
+        // For example, a former primary that is a replica now would accept writes that nobody will ever see.
         if let Err(trouble) = &checked
             && trouble.is_of_the_connection()
         {

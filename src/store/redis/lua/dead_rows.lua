@@ -1,4 +1,4 @@
--- Dead letters. DEAD: id (16 bytes) -> one text, read by position: format (1), whether unmapped (1), when it died in
+-- Dead letters. DEAD: id (16 bytes) -> one string, read by position: format (1), whether unmapped (1), when it died in
 -- ms (6), person (8; zeros: none), length (1) and code, length (1) and source; then the row, which only Rust reads.
 -- DEAD_AT: id by when it died. PAYLOADS: id -> the record as it was received. UNMAPPED: person and id, in order.
 -- DEAD_OF: person -> id of their own. DEAD_COUNT: '#' all, c CODE, s SOURCE, b SOURCE (bytes of payloads), '#b'.
