@@ -225,7 +225,7 @@ async fn commit(store: &dyn Store, claimed: Claimed, first_dead: u32) -> Result<
             detail: detail.clone(),
             unmapped: false,
         }));
-        document.trouble = Some(Trouble { id: job, code, detail, since: now });
+        document.trouble = Some(Trouble { id: job, code, detail, since: now, tried_at: None });
     }
     let commit = Commit {
         document: Some(document.to_bytes().into()),

@@ -309,7 +309,8 @@ mod tests {
     fn a_dead_letter_is_summarised_with_its_detail_and_its_age() {
         let whole = whole(LaneState::Blocked, |document| {
             let detail = "the member belongs to hr/E-9".to_owned();
-            document.trouble = Some(Trouble { id: JobId(1), code: Code::ScimOwned, detail, since: UnixMs(3) });
+            document.trouble =
+                Some(Trouble { id: JobId(1), code: Code::ScimOwned, detail, since: UnixMs(3), tried_at: None });
         });
         let summary = summary(&whole, &Holds::default());
         assert!(summary.sentence.contains("hr/E-9"), "{summary:?}");

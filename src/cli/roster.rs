@@ -401,6 +401,8 @@ fn print(report: &PlanReport, strangers: Option<Strangers>) {
         ("adopt", &report.adopt, SHOWN),
         ("blocked", &report.blocked, SHOWN),
         ("incomplete in HR", &report.incomplete, SHOWN),
+        ("take over the member of another person", &report.take_over, SHOWN),
+        ("share a member with another person, until one of them has it", &report.shared, SHOWN),
         (said("switched off in Postman by hand, left that way"), &report.switched_off, SHOWN),
         (said("invited, and not listed by Postman: not accepted yet, or removed since"), &report.invited, SHOWN),
         (untouched, &report.strangers, SHOWN),
@@ -424,6 +426,7 @@ fn list(what: &str, people: &[PlannedPerson], shown: usize) {
         let email = planned.email.as_deref().unwrap_or("-");
         match (&planned.code, &planned.detail) {
             (Some(code), Some(detail)) => say!("  {who} {email}: {code} {detail}"),
+            (None, Some(detail)) => say!("  {who} {email}: {detail}"),
             _ => say!("  {who} {email}"),
         }
     }

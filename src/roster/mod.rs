@@ -89,6 +89,9 @@ pub enum RosterError {
     /// It is not certain which members are not in HR.
     #[error("nothing was applied: {0}")]
     Unsure(String),
+    /// Somebody must look at the plan first.
+    #[error("nothing was applied: {0}")]
+    Unseen(String),
 }
 
 /// What to apply.
@@ -181,6 +184,10 @@ impl Roster {
         }
         if request.selection.strangers && !outcome.knows_strangers {
             return Err(RosterError::Unsure(outcome.report.warnings.join("; ")));
+        }
+        // Who gives a plan has seen what it would do.
+        if let Some(what) = outcome.must_be_seen.filter(|_| request.plan.is_none() && request.digest.is_none()) {
+            return Err(RosterError::Unseen(what));
         }
         let strangers = u64::try_from(outcome.strangers.len()).unwrap_or(u64::MAX);
         let mut people = self.put_all(planned, "apply").await?;

@@ -481,17 +481,21 @@ pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs)
     let word_is_new = document.has_new_word(now) == Some(true);
     let is_followed = document.not_followed_since.is_none();
     let read_is_owed = document.owed_read.is_some();
+    // What blocks them was tried just now, and nothing has changed since: an event that says the same is no reason for
+    // another call yet.
+    let again_at = document.trouble.as_ref().and_then(|trouble| trouble.again_at().zip(trouble.tried_at));
+    let is_rested = again_at.is_none_or(|(again_at, tried_at)| {
+        again_at <= now || document.record.next_change(tried_at).is_some_and(|change| change <= now)
+    });
     // Only a look-up shows whether the member was created.
     let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
     let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= now);
     folding.calls_for_attempt
         || (is_followed
             && (read_is_owed
-                || is_guessed
                 || groups_are_due
-                || !document.open.is_empty()
-                || document.trouble.is_some()
-                || word_is_new))
+                || (is_rested
+                    && (is_guessed || !document.open.is_empty() || document.trouble.is_some() || word_is_new))))
 }
 
 fn report(folding: &Folding) {

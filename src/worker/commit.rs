@@ -169,6 +169,9 @@ pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving
     let gives_up = ending.gives_up(&before.claims);
     let released = ending.releases(&gives_up, now);
     let mut document = ending.document;
+    if let Some(trouble) = document.trouble.as_mut().filter(|_| !matches!(ending.standing, Standing::Blocked { .. })) {
+        trouble.tried_at = None;
+    }
     let outgoing = outgoing(&mut document, folding.outgoing, now);
     let terms = document.search_terms();
     let terms_added = terms.iter().filter(|term| !before.terms.contains(term)).cloned().collect();

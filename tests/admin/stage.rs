@@ -281,7 +281,8 @@ impl Stage {
         self.leave_next(LaneState::Blocked, |document| {
             let newest = document.open.last().unwrap().id;
             id = Some(newest);
-            document.trouble = Some(Trouble { id: newest, code, detail: detail.to_owned(), since: now });
+            document.trouble =
+                Some(Trouble { id: newest, code, detail: detail.to_owned(), since: now, tried_at: None });
         })
         .await;
         id.unwrap()

@@ -279,6 +279,49 @@ async fn apply_waits_for_nobody_outside_it() {
     assert!(bridge.jobs(&["waiting", "running"]).await > 0, "the other one is tried still");
 }
 
+/// A spreadsheet took the ids for numbers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roster_whose_ids_lost_their_zeros_takes_over_nobody_unseen() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let address = |id: &str| sim.members().iter().any(|member| *member.user_name == format!("{id}@example.com"));
+    for n in 1..=4 {
+        let (id, hire) = (format!("m{n}"), payload("employee.hired", &format!("0000{n}"), "Ada", "Lovelace"));
+        post(&http(), &bridge.listen, &id, &hire).await.unwrap();
+    }
+    bridge.settled().await;
+    assert!(address("00004"), "{:?}", named(&sim));
+    let roster = |id: &dyn Fn(u32) -> String| {
+        let rows: String = (1..=4).map(|n| format!("{},0000{n}@example.com,Ada,Lovelace\n", id(n))).collect();
+        format!("{HEADER}{rows}")
+    };
+    let spoilt = import(&home, &bridge, &roster(&|n| format!("{n}.0")));
+    let reason = spoilt["refused"][0]["reason"].as_str().unwrap();
+    assert_eq!((&spoilt["staged"], &spoilt["refused_rows"]), (&json!(0), &json!(4)));
+    assert!(reason.starts_with("employee_id: ") && reason.contains("export the column as text"), "{reason}");
+
+    assert_eq!(import(&home, &bridge, &roster(&|n| n.to_string()))["staged"], 4);
+    let refused = run(&home, &bridge, &["apply", "--yes"]);
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    for word in ["4 of 4 people", "hr/1 from hr/00001", "leading zeros", "apply --plan"] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    let plan = ran(&home, &bridge, &["plan"]);
+    assert_eq!((counts(&plan, &["take_over"]), plan["warnings"].as_array().unwrap().len()), (vec![4], 1), "{plan}");
+    // As they should be, however the file marks them as text.
+    assert_eq!(import(&home, &bridge, &roster(&|n| format!("=\"0000{n}\"")))["staged"], 4);
+    assert_eq!(counts(&ran(&home, &bridge, &["plan"]), &["take_over"]), [0]);
+
+    import(&home, &bridge, &roster(&|n| n.to_string()));
+    fs::write(home.path().join("plan"), ran(&home, &bridge, &["plan"]).to_string()).unwrap();
+    assert_eq!(ran(&home, &bridge, &["apply", "--yes", "--plan", "plan"])["applied"], 4);
+    bridge.settled().await;
+    let person = ran(&home, &bridge, &["person", "hr/00001"]);
+    assert!(person.to_string().contains("hr/1"), "{person}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_incomplete_apply_is_refused_with_advice() {
     let sim = sim();

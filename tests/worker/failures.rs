@@ -2,14 +2,15 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::limiter::CallKind;
-use scim_bridge::core::person::EmploymentState;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::story::Note;
+use scim_bridge::core::person::{EmploymentState, Event};
+use scim_bridge::core::time::UnixMs;
 use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::Token;
 use scim_bridge::worker::{Attempted, Stepped};
 
-use crate::bench::{Bench, email, leave};
+use crate::bench::{Bench, email, hire, leave};
 
 fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -216,6 +217,43 @@ async fn a_person_who_alone_keeps_failing_is_given_up_and_a_replay_reads_first()
     bench.try_again("E-1").await;
     assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created));
     assert_eq!(bench.calls()[calls], "find 200");
+}
+
+#[tokio::test]
+async fn an_event_that_says_the_same_tries_a_blocked_person_again() {
+    let bench = Bench::new();
+    order(&bench, "create:invalid-syntax:2");
+    let hired = Event { at: Some(UnixMs(1_795_341_500_000)), ..hire("E-1", "Ada", "Lovelace") };
+    bench.accept(hired.clone()).await;
+    assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
+    bench.nothing().await;
+    bench.clock.advance_ms(600_000);
+    bench.accept(hired.clone()).await;
+    assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
+    // Soon after a try, it is put off, and not forgotten.
+    bench.clock.advance_ms(1_000);
+    bench.accept(hired).await;
+    assert_eq!(bench.attempt().await, Attempted::Folded);
+    bench.nothing().await;
+    assert!(bench.store.stats().await.unwrap().dead.contains_key("SCIM-400-SYNTAX"));
+    bench.clock.advance_ms(600_000);
+    assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
+    assert_eq!(bench.calls(), ["create 400", "create 400", "create 201"]);
+}
+
+#[tokio::test]
+async fn a_storm_of_repetitions_about_a_blocked_person_makes_few_calls() {
+    let bench = Bench::new();
+    order(&bench, "create:invalid-syntax:forever");
+    let hired = Event { at: Some(UnixMs(1_795_341_500_000)), ..hire("E-1", "Ada", "Lovelace") };
+    // Two hundred a minute, for ten minutes.
+    for _ in 0..2_000 {
+        bench.accept(hired.clone()).await;
+        bench.attempt().await;
+        bench.clock.advance_ms(300);
+    }
+    let calls = bench.calls().len();
+    assert!((3..=30).contains(&calls), "{calls}");
 }
 
 #[tokio::test]

@@ -174,6 +174,10 @@ impl From<RosterError> for AdminError {
                 what: error.to_string(),
                 action: "Correct what it names: import a whole roster of every source, with an address for everybody. Or apply without `--strangers deactivate`.",
             },
+            RosterError::Unseen(_) => Self::OutOfDate {
+                what: error.to_string(),
+                action: "Correct the ids in the file, and import it again. If they are right, apply the plan that says so: `scim-bridge plan --json > FILE`, then `scim-bridge apply --plan FILE`.",
+            },
             RosterError::Fetching(_) => Self::OutOfDate {
                 what: error.to_string(),
                 action: "Wait until it has ended: `scim-bridge status` shows how far it is.",
@@ -254,7 +258,7 @@ pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> ApiResul
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 409, description = "The given plan is out of date, or the list of members is incomplete.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "The given plan is out of date, the list of members is incomplete, or so many people would take over others' members that the plan must be given.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> ApiResult<AppliedBody> {

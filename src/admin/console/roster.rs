@@ -140,7 +140,7 @@ fn planned(session: &Session, plan: &PlanReport, strangers: bool) -> Markup {
     }
 }
 
-fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]); 12] {
+fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]); 14] {
     let left_alone = said(if strangers { "in Postman only" } else { "in Postman only, never touched" });
     [
         ("create", &plan.create),
@@ -152,6 +152,8 @@ fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]
         ("adopt", &plan.adopt),
         ("blocked", &plan.blocked),
         ("incomplete in HR", &plan.incomplete),
+        ("take over the member of another person", &plan.take_over),
+        ("share a member with another person, until one of them has it", &plan.shared),
         (said("switched off in Postman by hand, left that way"), &plan.switched_off),
         (said("invited, and not listed by Postman: not accepted yet, or removed since"), &plan.invited),
         (left_alone, &plan.strangers),

@@ -15,6 +15,11 @@ use crate::core::json::Json;
 use crate::core::person::Problem;
 use crate::core::time::UnixMs;
 
+/// Numbers from 1 up to here are no seconds: spreadsheets count days (46419 is a day of 2027), and nobody writes about the
+/// years 1970 to 1973 in seconds.
+const SECONDS_FROM: f64 = 1e8;
+/// Numbers from 1 up to here are instants in no unit. In milliseconds, some zones' midnight of 1 January 1970 is larger.
+const INSTANTS_FROM: f64 = 1e6;
 /// Times in this year mean never: `9999-12-31` is used as an open end.
 const NEVER_YEAR: i16 = 9999;
 /// From this value on, a number is in milliseconds: as seconds it would be the year 5138.
@@ -223,9 +228,6 @@ fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {
         size if size < AUTO_US_FROM => 1e3,
         _ => 1e6,
     };
-    if is_number {
-        return unix(text, per_second);
-    }
     // OData: /Date(1700000000000)/, perhaps with an offset that does not change the instant.
     if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
         let digits = inner.split(['+']).next().unwrap_or_default();
@@ -238,7 +240,8 @@ fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {
     {
         return Date::strptime("%Y%m%d", text).ok().map(Moment::Day);
     }
-    unix(text, per_second).or_else(|| written(text, zone))
+    let number = unix(text, per_second);
+    if is_number { number } else { number.or_else(|| written(text, zone)) }
 }
 
 /// A time as text: with an offset, without one, a day, or as in e-mail headers.
@@ -293,6 +296,10 @@ fn unix(text: &str, per_second: impl Fn(f64) -> f64) -> Option<Moment> {
     let number: Number = serde_json::from_str(text).ok()?;
     let value = number.as_f64()?;
     let unit = per_second(value);
+    let from = if unit < 10.0 { SECONDS_FROM } else { INSTANTS_FROM };
+    if (1.0..=from).contains(&value) {
+        return None;
+    }
     // The end of the calendar, which no instant holds everywhere on earth.
     if (NEVER_SECONDS_FROM..NEVER_SECONDS_TO).contains(&(value / unit)) {
         #[expect(
@@ -353,11 +360,16 @@ mod tests {
             (r#""2026-12-31Z""#, "2026-12-31"),
             (r#""2026-12-31+01:00""#, "2026-12-31"),
             (r#""20261231""#, "2026-12-31"),
+            ("20261231", "2026-12-31"),
         ] {
             assert_eq!(at(written).as_deref(), Some(means), "{written}");
         }
         for none in [r#""""#, r#""0000-00-00""#, "null", r#""yesterday""#, "[]", "1e300", r#""NaN""#, r#""2026-02-30""#]
         {
+            assert_eq!(at(none), None, "{none}");
+        }
+        // A spreadsheet's count of days, a year, a month.
+        for none in ["46419", r#""46419""#, "46419.5", "2027", r#""202702""#, "20279999", "100000000", "1"] {
             assert_eq!(at(none), None, "{none}");
         }
     }

@@ -493,6 +493,7 @@ impl Document {
             self.looked.as_mut().map(|looked| &mut looked.at),
             self.waiting_since.as_mut(),
             self.groups_wait.as_mut().map(|wait| &mut wait.since),
+            self.trouble.as_mut().and_then(|trouble| trouble.tried_at.as_mut()),
         ];
         for at in member.chain(done.into_iter().flatten()) {
             *at = at.set_right(now);
@@ -745,6 +746,24 @@ pub struct Trouble {
     pub detail: String,
     /// When it began.
     pub since: UnixMs,
+    /// When it was last tried, if it stood like this since: none while another try waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_at: Option<UnixMs>,
+}
+
+/// How soon what blocks a person is tried again for an event that says nothing new, and how late at the latest. HR systems
+/// resend an event that they take for lost some hundred times a minute.
+const REPEATED_MS_MIN: u64 = 60_000;
+const REPEATED_MS_MAX: u64 = 3_600_000;
+
+impl Trouble {
+    /// When an event that says nothing new has it tried again: at once the first time, and then after as long as it has
+    /// stood. A claim that somebody else has is looked at again at any time, as that makes no call.
+    #[must_use]
+    pub fn again_at(&self) -> Option<UnixMs> {
+        let tried_at = self.tried_at.filter(|_| self.code != Code::ScimOwned)?;
+        Some(tried_at.plus_ms(tried_at.ms_since(self.since).clamp(REPEATED_MS_MIN, REPEATED_MS_MAX)))
+    }
 }
 
 /// What the attempts so far have shown, while the member is not up to date.

@@ -248,6 +248,8 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
         folded.news.extend(told.news);
     }
     take_in(document, folding, (job, None), &event, accepted_at, &folded);
+    // An operator asks for it, whether the row says anything new or not.
+    folding.calls_for_attempt |= document.trouble.is_some() && document.not_followed_since.is_none();
 }
 
 /// Folds in the result of a read at the HR system, at `now` after the entry `seq`. It is newer than every earlier
@@ -702,6 +704,7 @@ mod tests {
             code: Code::ScimRejected,
             detail: String::new(),
             since: UnixMs(0),
+            tried_at: None,
         });
         let by = "admin".to_owned();
         let folding = fold(&mut document, vec![other(2, Word::Discard { by, reason: None })], UnixMs(3_001));
@@ -723,7 +726,8 @@ mod tests {
             let mut document = Document::new(ada());
             fold(&mut document, vec![update(1, 20, "King")], UnixMs(3_000));
             let (id, since) = (document.open[0].id, UnixMs(0));
-            document.trouble = Some(Trouble { id, code: Code::FetchNotFound, detail: String::new(), since });
+            document.trouble =
+                Some(Trouble { id, code: Code::FetchNotFound, detail: String::new(), since, tried_at: None });
             document.member = Some(member("m1", active));
             let by = "admin".to_owned();
             fold(&mut document, vec![other(2, Word::Discard { by, reason: None })], UnixMs(3_001));

@@ -82,6 +82,12 @@ pub enum Problem {
         /// The record's values, at all depths.
         values: usize,
     },
+    /// What a spreadsheet left in a roster's cell instead of the value.
+    #[error("{what}")]
+    Spreadsheet {
+        /// What it is, and what to do.
+        what: &'static str,
+    },
     /// A value that the mapping does not list.
     #[error("a value that the mapping does not name ({chars} characters)")]
     UnknownValue {

@@ -20,7 +20,7 @@ use crate::core::code::Code;
 use crate::core::limiter::CallKind;
 use crate::core::person::document::Groups;
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, KnownMember};
+use crate::core::person::{Document, KnownMember, Person};
 use crate::core::time::UnixMs;
 
 /// Far above what a plan needs; a plan that does not end is reported as blocked.
@@ -48,6 +48,9 @@ pub struct Preview {
     pub incomplete: bool,
     /// Somebody switched the member off at the target, although HR says employed: that is left alone.
     pub switched_off: bool,
+    /// Somebody else whose member would become this person's, although HR says neither that they left nor that they leave.
+    #[serde(skip)]
+    pub taken_from: Option<Person>,
     /// It could not be done: why.
     pub blocked: Option<(Code, String)>,
     /// The calls, in order.
@@ -119,7 +122,7 @@ pub fn preview(
                 return preview;
             }
             Step::Own(keys) => {
-                let claimed = claim(claims, &keys, &state.document, now);
+                let claimed = claim(claims, &keys, &state.document, &mut preview, now);
                 state.learn_claim(rules, &keys, claimed, now);
             }
             Step::Send(request) => {
@@ -135,7 +138,7 @@ pub fn preview(
     preview
 }
 
-fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs) -> Claimed {
+fn claim(claims: &mut Claims, keys: &[String], document: &Document, preview: &mut Preview, now: UnixMs) -> Claimed {
     let others = keys.iter().find_map(|key| claims.get(key).filter(|owner| owner.person != document.person));
     // By then, what is planned for the owner will have been done.
     if let Some(owner) = others.map(|owner| owner.clone().followed()) {
@@ -143,6 +146,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
             return Claimed::Others(owner);
         }
         let from = owner.person;
+        preview.taken_from = (!owner.has_left).then(|| from.clone());
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }

@@ -226,8 +226,9 @@ impl Ending {
         let mut ending = Self::new(document);
         ending.standing = match (next_change, &ending.document) {
             (_, document) if !document.missing.is_empty() => Standing::Incomplete { at: next_change },
-            (_, document) if document.trouble.is_some() => {
-                Standing::Blocked { wants: None, at: announced(document, now).filter(|_| is_open) }
+            (_, Document { trouble: Some(trouble), .. }) => {
+                let announced = announced(&ending.document, now).filter(|_| is_open);
+                Standing::Blocked { wants: None, at: announced.into_iter().chain(trouble.again_at()).min() }
             }
             (Some(at), _) if is_open => Standing::Scheduled { at },
             _ => Standing::Idle,
@@ -385,7 +386,7 @@ impl Ending {
         let id = same.as_ref().map(|trouble| trouble.id).or(newest);
         let id = id.unwrap_or_else(|| JobId::about(0, self.document.person.id()));
         let since = same.map_or(now, |trouble| trouble.since);
-        self.document.trouble = Some(Trouble { id, code, detail, since });
+        self.document.trouble = Some(Trouble { id, code, detail, since, tried_at: Some(now) });
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::Blocked { code });
         // Nothing announces that an account was removed at the target.

@@ -1,6 +1,7 @@
 //! Which column means what: a column is named like the last name in one of the mapping's paths.
 
 use super::rows::{ReadRow, Row};
+use super::spreadsheet;
 use crate::core::mapping::{Lookups, Mapping, Names, RowRules};
 use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
@@ -28,6 +29,21 @@ pub enum Field {
     Locale,
     /// Whether they are employed, by the mapping's values.
     Status,
+}
+
+impl Field {
+    /// The field in the words of the default payload.
+    fn key(self) -> &'static str {
+        match self {
+            Self::EmployeeId => "employee_id",
+            Self::Email => "email",
+            Self::PreferredGivenName => "preferred_name",
+            Self::GivenName => "first_name",
+            Self::FamilyName => "last_name",
+            Self::Locale => "locale",
+            Self::Status => "status",
+        }
+    }
 }
 
 /// The columns of a source's rosters.
@@ -123,7 +139,7 @@ impl Columns {
     }
 
     /// The first column of a field with a value; otherwise an empty one, if there is one.
-    fn value<'r>(&self, row: &'r Row, field: Field, key: &'static str) -> Result<Option<&'r str>, InvalidField> {
+    fn value<'r>(&self, row: &'r Row, field: Field) -> Result<Option<&'r str>, InvalidField> {
         let (mut empty, mut wrong) = (None, None);
         for name in self.names(field) {
             match row.value(name) {
@@ -132,7 +148,7 @@ impl Columns {
                 Err(found) => wrong = wrong.or(Some(found)),
             }
         }
-        let problem = |found| Problem::WrongType { expected: "text or a whole number", found }.of(key);
+        let problem = |found| Problem::WrongType { expected: "text or a whole number", found }.of(field.key());
         wrong.map_or(Ok(empty), |found| Err(problem(found)))
     }
 
@@ -155,7 +171,9 @@ impl Columns {
         at: UnixMs,
         unasked: &[String],
     ) -> Result<Option<RowEvent>, InvalidField> {
-        let id = self.value(row, Field::EmployeeId, "employee_id")?;
+        let id = self.value(row, Field::EmployeeId)?;
+        id.and_then(spreadsheet::problem_of_id).map_or(Ok(()), |problem| Err(problem.of("employee_id")))?;
+        self.check_cells(row)?;
         let person = Person::parse(source.clone(), id.ok_or_else(|| Problem::Missing.of("employee_id"))?)?;
         // A person with an unlisted status may be out of scope, so that is checked first.
         let status = self.employment(row);
@@ -169,11 +187,11 @@ impl Columns {
             let event = Event { person, kind: EventKind::Update, at: None, facts };
             return Ok(Some(RowEvent { event, leaves_at: None }));
         }
-        let name = |field, key| -> Result<Option<Stated<Name>>, InvalidField> {
-            let Some(raw) = self.value(row, field, key)? else { return Ok(None) };
-            Ok(Some(Name::parse(key, raw)?.map_or(Stated::None, Stated::Is)))
+        let name = |field: Field| -> Result<Option<Stated<Name>>, InvalidField> {
+            let Some(raw) = self.value(row, field)? else { return Ok(None) };
+            Ok(Some(Name::parse(field.key(), raw)?.map_or(Stated::None, Stated::Is)))
         };
-        let email = match self.value(row, Field::Email, "email")?.map(str::trim) {
+        let email = match self.value(row, Field::Email)?.map(str::trim) {
             None | Some("") => None,
             Some(raw) => Some(Email::parse(raw)?).filter(|email| self.takes(email)),
         };
@@ -188,20 +206,33 @@ impl Columns {
             scope: word.scope.map(|scope| (scope, None)),
             email,
             unusable_email: false,
-            given_name: name(Field::GivenName, "first_name")?,
-            preferred_given_name: name(Field::PreferredGivenName, "preferred_name")?,
-            family_name: name(Field::FamilyName, "last_name")?,
-            locale: self.value(row, Field::Locale, "locale")?.and_then(Locale::parse),
+            given_name: name(Field::GivenName)?,
+            preferred_given_name: name(Field::PreferredGivenName)?,
+            family_name: name(Field::FamilyName)?,
+            locale: self.value(row, Field::Locale)?.and_then(Locale::parse),
             further: self.further(row),
         };
         let event = Event { person, kind: EventKind::Update, at: None, facts };
         Ok(Some(RowEvent { event, leaves_at: word.leaves_at }))
     }
 
+    /// A formula or an error of a spreadsheet is not a value. In a column that selects people, it would exclude them.
+    fn check_cells(&self, row: &Row) -> Result<(), InvalidField> {
+        let in_column = |name: &str| row.value(name).ok().flatten().and_then(spreadsheet::problem_of);
+        let of_fields =
+            self.names.iter().flat_map(|(field, names)| names.iter().map(|name| (field.key(), name.as_str())));
+        let of_facts = self.facts.iter().flat_map(|(_, names)| names.iter().map(|name| ("facts", name.as_str())));
+        for (key, name) in of_fields.chain(of_facts) {
+            in_column(name).map_or(Ok(()), |problem| Err(problem.of(key)))?;
+        }
+        let mut others = row.columns().filter(|name| self.rules.follows(name));
+        others.find_map(in_column).map_or(Ok(()), |problem| Err(problem.of("only_if")))
+    }
+
     /// A person in the list works here, unless their status says otherwise. An unlisted status is not guessed: an
     /// export may contain everybody who ever worked here.
     fn employment(&self, row: &Row) -> Result<Option<EmploymentState>, InvalidField> {
-        let status = self.value(row, Field::Status, "status")?.map(str::trim).unwrap_or_default();
+        let status = self.value(row, Field::Status)?.map(str::trim).unwrap_or_default();
         let is_in = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case(status));
         if status.is_empty() || is_in(&self.active_values) {
             Ok(Some(EmploymentState::Employed))
@@ -316,6 +347,19 @@ mod tests {
     fn spreadsheets_leave_many_empty_rows() {
         let file = format!("employee_id,email\nE-1,a@x.com\n{}", ",\n".repeat(200_000));
         assert_eq!(rows(&columns(""), &file).len(), 1);
+    }
+
+    #[test]
+    fn what_a_spreadsheet_spoilt_is_refused_by_row_and_column() {
+        let conditions = "in_scope_if = [{ path = '/data/department', equals = 'Eng' }]\nout_of_scope = 'leave'\n[facts]\nsite = '/data/site'\n";
+        let file = "employee_id,email,last_name,department,site,notes\n=\"00002\",a@x.com,King,Eng,Oslo,#N/A\n'3,a@x.com,King,Eng,Oslo,\n\
+            1E+05,a@x.com,King,Eng,Oslo,\n1.0,a@x.com,King,Eng,Oslo,\n 5 ,a@x.com,#N/A,Eng,Oslo,\n6,a@x.com,King,#REF!,Oslo,\n\
+            7,a@x.com,King,Eng,=B2,\n";
+        let rows = rows(&columns(conditions), file);
+        assert_eq!(rows[0].as_ref().unwrap().as_ref().unwrap().event.person.to_string(), "hr/00002");
+        let refused: Vec<_> =
+            rows[1..].iter().map(|row| row.as_ref().unwrap_err().split(':').next().unwrap()).collect();
+        assert_eq!(refused, ["employee_id", "employee_id", "employee_id", "last_name", "only_if", "facts"], "{rows:?}");
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct DriftReport {
     pub blocked: DriftList,
     /// People who were invited and have never been listed: the invitation is not accepted yet, or they were removed since.
     pub invited: DriftList,
+    /// People who have one member together with somebody else.
+    pub shared: DriftList,
     /// Members who are not in HR.
     pub strangers: u64,
 }
@@ -118,6 +120,7 @@ impl Drift {
             &mut report.switched_off,
             &mut report.blocked,
             &mut report.invited,
+            &mut report.shared,
         ];
         let mut is_named = false;
         for list in lists {
@@ -168,6 +171,7 @@ impl DriftReport {
             switched_off: DriftList::of(&plan.switched_off),
             blocked: DriftList::of(&plan.blocked),
             invited: DriftList::of(&plan.invited),
+            shared: DriftList::of(&plan.shared),
             strangers: u64::try_from(plan.strangers.len()).unwrap_or(u64::MAX),
         }
     }
@@ -181,7 +185,7 @@ impl DriftReport {
 
     /// The lists, each with its description.
     #[must_use]
-    pub fn lists(&self) -> [(&'static str, &DriftList); 8] {
+    pub fn lists(&self) -> [(&'static str, &DriftList); 9] {
         [
             ("to be created", &self.create),
             ("to be switched on", &self.switch_on),
@@ -191,6 +195,7 @@ impl DriftReport {
             ("in other groups", &self.regroup),
             (said("switched off in Postman"), &self.switched_off),
             (said("removed or changed in Postman"), &self.blocked),
+            ("with the member of another person", &self.shared),
         ]
     }
 }

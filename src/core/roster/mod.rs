@@ -21,3 +21,4 @@ mod planned;
 mod report;
 mod rows;
 mod selection;
+mod spreadsheet;

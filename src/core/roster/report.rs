@@ -24,6 +24,11 @@ use crate::core::time::UnixMs;
 
 /// How many people who were created or invited are marked as shown by one list at most; the next list marks the rest.
 const SHOWN_MAX: usize = 1_000;
+/// Up to this many members, or a tenth of the roster's rows, change their owner without somebody having seen the plan: now and
+/// then a person gets another id.
+const TAKEN_UNSEEN_MAX: u64 = 2;
+/// How many of them a warning names.
+const TAKEN_NAMED: usize = 3;
 /// The source of members who are not in HR and were switched off for an operator. No configured source can have this
 /// name.
 pub const NOT_IN_HR: &str = "not-in-hr";
@@ -58,6 +63,11 @@ pub struct PlanReport {
     /// People who were invited and have never been listed: the invitation is not accepted yet, or they were removed since.
     /// Left alone.
     pub invited: Vec<PlannedPerson>,
+    /// People who would take over the member of another person whom HR does not report as gone: that person's record is
+    /// closed.
+    pub take_over: Vec<PlannedPerson>,
+    /// People who have one member together with somebody else: an apply settles whose it is.
+    pub shared: Vec<PlannedPerson>,
     /// Warnings to read before the plan is applied.
     pub warnings: Vec<String>,
     /// How many people were planned for.
@@ -171,6 +181,8 @@ pub struct PlanOutcome {
     pub report: PlanReport,
     /// Strangers in the selection.
     pub strangers: Vec<Stranger>,
+    /// Why an apply must be confirmed by somebody who has seen the plan.
+    pub must_be_seen: Option<String>,
     /// People who have changes beyond those that were selected, and are left as they are.
     pub left_out: u64,
     /// Names that match nobody in the plan.
@@ -202,6 +214,12 @@ pub struct Planner<'t> {
     /// People without an address who may be any of the members.
     unaddressed: u64,
     shown: Vec<(Person, String)>,
+    /// For people who seem to have one member together with somebody else: who.
+    shared: BTreeMap<Person, Person>,
+    /// The selected people who would take over somebody's member, and from whom.
+    taking: Vec<(Person, Person)>,
+    /// People with a row.
+    rows: u64,
     found: HashSet<String>,
     reads: u64,
     writes: u64,
@@ -225,6 +243,9 @@ impl<'t> Planner<'t> {
             not_compared: 0,
             unaddressed: 0,
             shown: Vec::new(),
+            shared: BTreeMap::new(),
+            taking: Vec::new(),
+            rows: 0,
             found: HashSet::new(),
             reads: 0,
             writes: 0,
@@ -252,7 +273,12 @@ impl<'t> Planner<'t> {
         let keys = [Some(address_key(&member.user_name)), member.id.as_deref().map(id_key)];
         for key in keys.into_iter().flatten() {
             let owner = Owner::of(document, &key, self.terms.now);
-            self.claims.insert(key, owner);
+            let is_id = member.id.as_ref().is_some_and(|id| id_key(id) == key);
+            let before = self.claims.insert(key, owner).filter(|_| is_id).map(|owner| owner.person);
+            if let Some(other) = before.filter(|other| *other != document.person) {
+                self.shared.insert(document.person.clone(), other.clone());
+                self.shared.insert(other, document.person.clone());
+            }
         }
     }
 
@@ -267,6 +293,7 @@ impl<'t> Planner<'t> {
             return self.plan_closed(&document, import);
         }
         self.report.people += 1;
+        self.rows += u64::from(import.is_some());
         let places = self.list.of(&document, self.terms.rules.target.finds_by_external_id);
         self.taken.extend(&places);
         let listed = places.into_iter().filter_map(|place| self.list.at(place)).map(|listed| listed.member.clone());
@@ -287,6 +314,8 @@ impl<'t> Planner<'t> {
             detail: None,
         };
         self.digest = self.digest.wrapping_add(digest_of(&document, &listed));
+        let person = document.person.clone();
+        let is_shared = self.note_shared(&document, &planned);
         let invited = listed.is_empty().then(|| invited(&document)).flatten();
         self.unaddressed += u64::from(listed.is_empty() && is_unaddressed(&document, self.terms.now));
         let preview = preview(document, &listed, &mut self.claims, self.terms.rules, self.terms.now);
@@ -305,8 +334,11 @@ impl<'t> Planner<'t> {
         }
         let differs =
             changes.iter().any(|change| change.is_write()) || preview.switched_off || preview.blocked.is_some();
-        self.different += u64::from(differs);
-        let is_selected = self.select(&planned, &changes, import.is_some());
+        self.different += u64::from(differs || is_shared);
+        let is_selected = self.select(&planned, &changes, import.is_some() || is_shared);
+        if let Some(from) = preview.taken_from.filter(|_| import.is_some() && !is_shared) {
+            self.note_taken(&planned, (person, from), is_selected);
+        }
         let member = planned.id.clone();
         if let Some((code, detail)) = preview.blocked {
             self.report.blocked.push(PlannedPerson { code: Some(code.to_string()), detail: Some(detail), ..planned });
@@ -317,6 +349,40 @@ impl<'t> Planner<'t> {
         self.reads += u64::from(preview.reads);
         self.writes += u64::from(preview.writes);
         Some(Planned { import, member })
+    }
+
+    /// Notes somebody who has one member together with somebody else. Returns whether they do.
+    fn note_shared(&mut self, document: &Document, planned: &PlannedPerson) -> bool {
+        let Some(other) = self.shared.get(&document.person).filter(|_| document.member.is_some()) else { return false };
+        let (code, detail) = (Some(Code::ScimOwned.to_string()), Some(format!("{other} has the same member")));
+        self.report.shared.push(PlannedPerson { code, detail, ..planned.clone() });
+        true
+    }
+
+    /// Drops those whose member is not the other's any more: it was handed over while people were read.
+    fn keep_shared(&mut self) {
+        let named: HashSet<_> = self.report.shared.iter().filter_map(|planned| planned.person.clone()).collect();
+        let is_named = |person: &str| {
+            Person::from_key(person)
+                .and_then(|person| self.shared.get(&person))
+                .is_some_and(|other| named.contains(&other.to_string()))
+        };
+        let before = self.report.shared.len();
+        self.report.shared.retain(|planned| planned.person.as_deref().is_some_and(is_named));
+        let dropped = before - self.report.shared.len();
+        self.different = self.different.saturating_sub(u64::try_from(dropped).unwrap_or_default());
+    }
+
+    /// Notes somebody who would take over another person's member.
+    fn note_taken(&mut self, planned: &PlannedPerson, (person, from): (Person, Person), is_selected: bool) {
+        let mut hasher = DefaultHasher::new();
+        (person.to_string(), from.to_string()).hash(&mut hasher);
+        self.digest = self.digest.wrapping_add(hasher.finish());
+        let detail = Some(format!("from {from}"));
+        self.report.take_over.push(PlannedPerson { detail, ..planned.clone() });
+        if is_selected {
+            self.taking.push((person, from));
+        }
     }
 
     /// Notes that the list shows somebody who was created or invited: they are not waited for any longer.
@@ -381,6 +447,11 @@ impl<'t> Planner<'t> {
     pub fn finish(mut self) -> PlanOutcome {
         self.report.members = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
         let is_reliable = self.judge_list();
+        let taken = taking_over(&self.taking, self.rows).filter(|_| !self.terms.only_idle);
+        self.report.warnings.extend(taken.clone());
+        let count = u64::try_from(self.taking.len()).unwrap_or(u64::MAX);
+        let is_large = count > TAKEN_UNSEEN_MAX && count.saturating_mul(10) > self.rows;
+        self.keep_shared();
         let knows_strangers = is_reliable && self.terms.hr_is_whole && self.report.people > 0 && self.unaddressed == 0;
         let switched_off = self.strangers(knows_strangers);
         let (write_rate, read_rate) = self.terms.rates;
@@ -393,6 +464,7 @@ impl<'t> Planner<'t> {
         PlanOutcome {
             report: self.report,
             strangers: switched_off,
+            must_be_seen: taken.filter(|_| is_large && self.terms.selection.people.is_none()),
             left_out,
             not_found,
             different,
@@ -456,6 +528,29 @@ impl<'t> Planner<'t> {
         }
         switched_off
     }
+}
+
+/// The warning about people who would take over others' members.
+fn taking_over(taking: &[(Person, Person)], rows: u64) -> Option<String> {
+    let named: Vec<_> = taking.iter().take(TAKEN_NAMED).map(|(person, from)| format!("{person} from {from}")).collect();
+    let more = if taking.len() > TAKEN_NAMED { ", ..." } else { "" };
+    let bare = |person: &Person| person.employee_id.trim_start_matches('0').to_owned();
+    let (same, others): (Vec<_>, Vec<_>) = taking.iter().partition(|(person, from)| person.source == from.source);
+    let has_lost_zeros = same.iter().any(|(person, from)| bare(person) == bare(from));
+    let question = if has_lost_zeros {
+        "has the column of ids lost its leading zeros?"
+    } else if same.len() > others.len() {
+        "do these people have new ids in HR?"
+    } else {
+        "is this the HR system that counts for them now?"
+    };
+    let count = taking.len();
+    (count > 0).then(|| {
+        format!(
+            "{count} of {rows} people with a row would take over the member of another person, whom HR does not report as gone, and whose later events are then not applied: {}{more}; {question}",
+            named.join(", ")
+        )
+    })
 }
 
 fn stranger(listed: &ListedMember) -> PlannedPerson {

@@ -188,6 +188,95 @@ fn strangers_are_switched_off_only_if_asked_for_and_if_the_list_is_complete() {
     assert_eq!((outcome.is_reliable, outcome.knows_strangers, outcome.strangers.len()), (true, false, 0));
 }
 
+/// `n` people who are known and employed, and rows that list them under the ids that `renumbered` gives.
+fn renumbered(n: usize, renumbered: impl Fn(usize) -> Option<String>) -> (Vec<Document>, MemberList) {
+    let mut people = Vec::new();
+    let mut members = Vec::new();
+    for i in 0..n {
+        let (id, address, member) = (format!("{i:05}"), format!("p{i}@x.com"), format!("m{i}"));
+        let mut known = applied(&id, &address, "King", &member);
+        let row = staged(&renumbered(i).unwrap_or(id), &address, "King");
+        if row.person == known.person {
+            known.staged = row.staged;
+            people.push(known);
+        } else {
+            let mut row = row;
+            row.staged.as_mut().unwrap().accepted_at = UnixMs(2_000);
+            people.extend([known, row]);
+        }
+        members.push(format!("{member} {address} King true"));
+    }
+    (people, list(&members.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+#[test]
+fn a_roster_under_other_ids_must_be_seen_before_it_takes_members_over() {
+    let everybody = Selection::default();
+    let (people, members) = renumbered(12, |i| Some(i.to_string()));
+    let (outcome, _) = planned(&people, members, &everybody);
+    assert_eq!((outcome.report.take_over.len(), outcome.report.adopt.len()), (12, 12), "{:?}", outcome.report);
+    let [warning] = &outcome.report.warnings[..] else { panic!("{:?}", outcome.report.warnings) };
+    let named = "hr/0 from hr/00000, hr/1 from hr/00001, hr/2 from hr/00002, ...; has the column of ids lost";
+    assert!(warning.starts_with("12 of 12 people") && warning.contains(named), "{warning}");
+    assert_eq!(outcome.must_be_seen.as_ref(), Some(warning));
+    // Who is named was looked at.
+    let named = Selection { people: Some((0..12).map(|i| i.to_string()).collect()), ..Selection::default() };
+    let (people, members) = renumbered(12, |i| Some(i.to_string()));
+    assert_eq!(planned(&people, members, &named).0.must_be_seen, None);
+    // Now and then, somebody gets another id.
+    for (moved, must_be_seen) in [(1, false), (2, false), (3, true)] {
+        let (people, members) = renumbered(20, |i| (i < moved).then(|| format!("N-{i}")));
+        let (outcome, _) = planned(&people, members, &everybody);
+        assert_eq!((outcome.report.take_over.len(), outcome.must_be_seen.is_some()), (moved, must_be_seen));
+        assert!(outcome.report.warnings[0].ends_with("do these people have new ids in HR?"), "{:?}", outcome.report);
+    }
+    // HR says of the former ids that they have left: that is a rehire, or a proper renumbering.
+    let (mut people, members) = renumbered(12, |i| Some(i.to_string()));
+    for former in people.iter_mut().step_by(2) {
+        let left = samples::update_of_ada(&former.person.employee_id, None, "King", EmploymentState::Left);
+        former.record.fold(&left, UnixMs(1_500), 3);
+    }
+    let (outcome, _) = planned(&people, members, &everybody);
+    assert_eq!((outcome.report.take_over.len(), outcome.must_be_seen), (0, None), "{:?}", outcome.report.warnings);
+}
+
+#[test]
+fn two_people_with_one_member_are_reported_until_that_is_settled() {
+    let pair = || [applied("E-1", "ada@x.com", "King", "m1"), applied("E-2", "ada@x.com", "King", "m1")];
+    let members = || list(&["m1 ada@x.com King true", "m3 eve@x.com Moor true"]);
+    let with_others = |pair: [Document; 2]| [&pair[..], &[applied("E-3", "eve@x.com", "Moor", "m3")]].concat();
+    let (outcome, covered) = planned(&with_others(pair()), members(), &Selection::default());
+    let shared: Vec<_> = outcome.report.shared.iter().map(|planned| planned.detail.as_deref().unwrap()).collect();
+    assert_eq!(shared, ["hr/E-2 has the same member", "hr/E-1 has the same member"]);
+    let drift = crate::core::roster::DriftReport::of(&outcome, 0, UnixMs(1));
+    assert_eq!((drift.shared.count, drift.different), (2, 2));
+    assert_eq!(covered.len(), 2, "an apply has both tried again");
+    assert_eq!(planned(&with_others(pair()), members(), &only("names")).1, []);
+    // The member was handed over.
+    let [mut one, two] = pair();
+    let rules = rules();
+    let selection = Selection::default();
+    let terms = PlanTerms {
+        rules: &rules,
+        guard: GUARD,
+        rates: (FREE, FREE),
+        imports: BTreeMap::new(),
+        hr_is_whole: true,
+        selection: &selection,
+        only_idle: true,
+        now: NOW,
+    };
+    let mut planner = Planner::new(terms, members());
+    planner.note(&one);
+    planner.note(&two);
+    one.member = None;
+    for document in [one, two] {
+        planner.plan(document);
+    }
+    let outcome = planner.finish();
+    assert_eq!((outcome.report.shared.len(), outcome.different), (0, 1), "{:?}", outcome.report);
+}
+
 #[test]
 fn a_plan_is_out_of_date_once_somebodys_record_or_member_changes() {
     let ada = applied("E-1", "ada@x.com", "King", "m1");
@@ -257,7 +346,7 @@ fn a_listed_member_is_noted_where_only_their_create_had_shown_them() {
 fn a_comparison_counts_people_blocked_by_a_dead_letter() {
     let mut blocked = applied("E-1", "ada@x.com", "King", "m1");
     let (id, code, since) = (JobId::about(1, blocked.person.id()), Code::ScimDoubt, UnixMs(1));
-    blocked.trouble = Some(crate::core::person::Trouble { id, code, detail: String::new(), since });
+    blocked.trouble = Some(crate::core::person::Trouble { id, code, detail: String::new(), since, tried_at: None });
     let mut discarded = applied("E-2", "bob@x.com", "King", "m2");
     discarded.not_followed_since = Some(UnixMs(1));
     let (rules, selection) = (rules(), Selection::default());

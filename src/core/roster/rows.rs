@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::spreadsheet::unmarked;
 use crate::core::json;
 
 /// The most rows that are accepted.
@@ -218,7 +219,7 @@ impl Iterator for CsvRows<'_> {
                 continue;
             }
             let cells = self.headers.iter().zip(record.iter()).map(|((column, is_twice), value)| {
-                let text = || Cell::Text(value.to_owned());
+                let text = || Cell::Text(unmarked(value).to_owned());
                 (column.clone(), if *is_twice { Cell::Other("two columns of that name") } else { text() })
             });
             return Some(Ok(Row { number, cells: cells.collect() }));
@@ -369,6 +370,12 @@ mod tests {
             assert_eq!(rows.len(), 1, "{text}");
             assert_eq!(rows[0].value("email"), Ok(Some("ada@example.com")), "{text}");
         }
+        let marked = good("employee_id,last_name\n=\"00002\",King\n\"=\"\"00003\"\"\",\"=\"\"Stone\"\"\"\n");
+        let ids: Vec<_> = marked.iter().map(|row| row.value("employee_id")).collect();
+        assert_eq!(
+            (ids, marked[1].value("last_name")),
+            (vec![Ok(Some("00002")), Ok(Some("00003"))], Ok(Some("Stone")))
+        );
         assert_eq!(text_of("\u{feff}employee_id".as_bytes()), Ok("employee_id"));
         assert_eq!(text_of(b"employee_id\nJos\xe9\n"), Err(FileProblem::NotUtf8 { at: 15 }));
         for utf_16 in [&b"\xff\xfee\0m\0"[..], b"\xfe\xff\0e\0m", b"e\0m\0", b"\0e\0m"] {
