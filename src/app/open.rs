@@ -51,7 +51,7 @@ pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn
         // Connects when needed: a Redis that is not there yet must not keep us from listening.
         StoreUrl::Redis(url) => {
             let redis = &config.store.redis;
-            let store = open_redis(url, redis, &redis.key_prefix, options, life.loops())?;
+            let store = open_redis(url, redis, &redis.key_prefix, (true, options), life.loops())?;
             let first_look = async {
                 store.check_schema().await?;
                 bind_target(&store, &options::target(config)).await
@@ -66,10 +66,11 @@ pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn
     }
 }
 
-/// Opens the configured store. Redis need not be there yet. Must be called within a tokio runtime.
+/// Opens the configured store for a look at it: a Redis without one is left as it is, and need not be there yet. Must be
+/// called within a tokio runtime.
 pub fn open_store(config: &Config) -> Result<Arc<dyn Transfer>, StoreError> {
     let redis = &config.store.redis;
-    open_at(&config.store.url, redis, &redis.key_prefix, options::store(config))
+    open_at(&config.store.url, redis, &redis.key_prefix, (false, options::store(config)))
 }
 
 /// Whether a store belongs to the configured target, or to none yet.
@@ -77,13 +78,14 @@ pub async fn check_target<S: Store + ?Sized>(config: &Config, store: &S) -> Resu
     target::check_target(store, &options::target(config)).await
 }
 
-/// Opens the store at `url`, to be copied from or to, with the rest of `[store]` as it is configured. A
-/// user or a password in the URL is used instead of the configured ones; so is a prefix. Must be called
+/// Opens the store at `url`, to be copied from, or to, in which case it may be made. The rest of `[store]` is as
+/// configured. A user or a password in the URL is used instead of the configured ones; so is a prefix. Must be called
 /// within a tokio runtime.
 pub fn open_other_store(
     config: &Config,
     url: &StoreUrl,
     key_prefix: Option<&str>,
+    makes: bool,
 ) -> Result<Arc<dyn Transfer>, StoreError> {
     let mut redis = config.store.redis.clone();
     if let StoreUrl::Redis(url) = url
@@ -93,18 +95,18 @@ pub fn open_other_store(
         redis.password = url.password.clone().map(LiveSecret::new);
     }
     let key_prefix = key_prefix.unwrap_or(&redis.key_prefix);
-    open_at(url, &redis, key_prefix, options::store(config))
+    open_at(url, &redis, key_prefix, (makes, options::store(config)))
 }
 
 fn open_at(
     url: &StoreUrl,
     redis: &RedisConfig,
     key_prefix: &str,
-    options: StoreOptions,
+    (makes, options): (bool, StoreOptions),
 ) -> Result<Arc<dyn Transfer>, StoreError> {
     match url {
         StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, options)?)),
-        StoreUrl::Redis(url) => Ok(Arc::new(open_redis(url, redis, key_prefix, options, &Loops::default())?)),
+        StoreUrl::Redis(url) => Ok(Arc::new(open_redis(url, redis, key_prefix, (makes, options), &Loops::default())?)),
     }
 }
 
@@ -112,11 +114,11 @@ fn open_redis(
     url: &RedisUrl,
     redis: &RedisConfig,
     key_prefix: &str,
-    options: StoreOptions,
+    (makes, options): (bool, StoreOptions),
     loops: &Loops,
 ) -> Result<Redis, StoreError> {
     let link = LinkOptions { key_prefix: key_prefix.to_owned(), ..options::link(url, redis) };
-    Redis::open_for(&RedisOptions { link, clock: StoreClock::Server }, options, loops)
+    Redis::open_for(&RedisOptions { link, clock: StoreClock::Server, makes }, options, loops)
 }
 
 /// How long the store may take to prove that it can be written to: with Redis, the time for an answer, and for its

@@ -122,6 +122,10 @@ async fn store(config: &Config) -> Checked {
     };
     match pinged {
         Ok(()) => well("store", "can be read and written"),
+        Err(error) if error.code() == Some(Code::StoreEmptied) => well(
+            "store",
+            "can be reached, and holds nothing: `scim-bridge serve` makes the store. If one was here, see STORE-EMPTIED in docs/failures.md",
+        ),
         Err(StoreError::InUse { path }) => well("store", format!("in use by a running process ({path})")),
         Err(error) => {
             let otherwise = match &error {

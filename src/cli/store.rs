@@ -169,13 +169,13 @@ async fn copied(config: &Config, args: &CopyArgs, from: &StoreUrl, to: &StoreUrl
     let mut told = 0;
     let told = |phase, section: Section, records| tell(&mut told, phase, section, records);
     let from_prefix = args.from_prefix.as_deref();
-    let source = app::open_other_store(config, from, from_prefix).map_err(|error| no_store("--from", &error))?;
+    let source = app::open_other_store(config, from, from_prefix, false).map_err(|error| no_store("--from", &error))?;
     // A dry run makes none.
     let target = if args.dry_run && !is_there(to) {
         None
     } else {
         let to_prefix = args.to_prefix.as_deref();
-        Some(app::open_other_store(config, to, to_prefix).map_err(|error| no_store("--to", &error))?)
+        Some(app::open_other_store(config, to, to_prefix, true).map_err(|error| no_store("--to", &error))?)
     };
     let copied = match &target {
         Some(target) if !args.dry_run => {
@@ -185,12 +185,15 @@ async fn copied(config: &Config, args: &CopyArgs, from: &StoreUrl, to: &StoreUrl
         }
         target => dry_run(source.as_ref(), target.as_deref(), now, told).await,
     };
-    let copied = copied.map_err(|error| refused(&error))?;
-    if copied.is_empty() {
+    let nothing = || {
         let action = "Check --from; for a Redis, the database in the URL and the prefix of the keys, too.";
-        return Err(Failure::advise("there is nothing in the store to copy from", action));
+        Failure::advise("there is nothing in the store to copy from", action)
+    };
+    match copied {
+        Ok(copied) if copied.is_empty() => Err(nothing()),
+        Err(CopyError::From(error)) if error.code() == Some(Code::StoreEmptied) => Err(nothing()),
+        copied => copied.map_err(|error| refused(&error)),
     }
-    Ok(copied)
 }
 
 fn is_there(place: &StoreUrl) -> bool {

@@ -40,8 +40,8 @@ const SILENT_MAX: Duration = Duration::from_mins(1);
 /// How long a connection may be idle between two deliveries: above the minute for which many senders and
 /// load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How many requests in a row may arrive before the answers to those before them; the last one's answer says that the
-/// connection closes. No HR system does this, and thousands of peers that did would keep everybody else waiting.
+/// How many requests in a row may arrive before the answers to those before them are sent; the last of these answers says
+/// that the connection closes. No HR system does this, and thousands of peers that did would keep everybody else waiting.
 const PIPELINED_MAX: u32 = 8;
 /// The pause when no connection can be accepted because descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -170,7 +170,6 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
     let mut pipelined = 0;
     loop {
         place.receives();
-        pipelined = if wire.has_more() { pipelined + 1 } else { 0 };
         let begun = tokio::select! {
             biased;
             () = place.cut() => false,
@@ -182,8 +181,7 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
         }
         idle_max = KEEP_ALIVE;
         // Boxed, so that an idle connection's task stays small.
-        let is_last = pipelined >= PIPELINED_MAX;
-        match Box::pin(exchange(&mut wire, &mut place, &shared, (head_max, is_last), &stop)).await {
+        match Box::pin(exchange(&mut wire, &mut place, &shared, (head_max, &mut pipelined), &stop)).await {
             // One request a turn, so that everybody else has theirs in between.
             Then::Next if wire.has_more() => tokio::task::yield_now().await,
             Then::Next => {}
@@ -199,12 +197,12 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
     }
 }
 
-/// One request and its answer, after which the connection closes if the request is the last.
+/// One request and its answer. `pipelined` counts the answers in a row for which the peer did not wait.
 async fn exchange(
     wire: &mut Wire,
     place: &mut ConnectionPermit,
     shared: &Shared,
-    (head_max, is_last): (Duration, bool),
+    (head_max, pipelined): (Duration, &mut u32),
     stop: &CancellationToken,
 ) -> Then {
     let mut share = shared.memory.heads.share(place.peer());
@@ -235,8 +233,13 @@ async fn exchange(
     let response = answer(head, wire, place, &mut rest, (&request, lost.clone()), shared).await;
     place.receives();
     let unread = !rest.is_none();
+    // Asked before the answer is sent: a quick peer has the next request here as soon as it has read this answer. The rest
+    // of a body is no other request.
+    if !unread {
+        *pipelined = if wire.has_more() { *pipelined + 1 } else { 0 };
+    }
     let stopping = stop.is_cancelled() || shared.services.lifecycle.is_stopping();
-    let closes = !keeps_alive || is_last || stopping || response.headers().contains_key(CONNECTION);
+    let closes = !keeps_alive || *pipelined >= PIPELINED_MAX || stopping || response.headers().contains_key(CONNECTION);
     let message = message(&response, &request, method != Method::HEAD, closes, shared);
     let sent = tokio::select! {
         biased;

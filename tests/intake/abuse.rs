@@ -112,6 +112,21 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!((statuses, bridge.jobs("waiting")), (vec![200; 4], 2));
 }
 
+/// Its next request is here before the thread that answered looks again.
+#[test]
+fn a_quick_sender_that_waits_for_every_answer_keeps_its_connection() {
+    let bridge = Bridge::start();
+    let mut socket = bridge.connect();
+    let request = message("GET", "/livez", &[], b"");
+    let mut answer = [0; 4096];
+    for n in 0..20_000 {
+        socket.write_all(&request).unwrap();
+        let length = socket.read(&mut answer).unwrap();
+        let text = String::from_utf8_lossy(&answer[..length]);
+        assert!(text.starts_with("HTTP/1.1 200 ") && !text.contains("connection: close"), "{n}: {text}");
+    }
+}
+
 #[test]
 fn ambiguous_requests_are_refused_and_the_connection_closed() {
     let bridge = Bridge::start();

@@ -16,12 +16,13 @@ use scim_bridge::telemetry::store_log::StoreLog;
 use crate::on_both;
 use crate::servers::{Make, Server, eventually};
 use crate::stage::{
-    TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, fails_with, fold, is_there, new_id, now, open,
+    TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, fails_with, fold, is_there, looking, new_id, now, open,
 };
 
 on_both! {
     a_server_is_used_as_soon_as_it_is_there
     an_emptied_server_is_refused_until_it_is_restored_or_the_process_begins_anew
+    a_store_without_an_id_is_used_and_given_one
     accepted_deliveries_survive_a_killed_server
     a_hung_server_is_reported_in_time_and_used_again
     a_connection_that_the_server_closed_is_not_used_again
@@ -65,9 +66,36 @@ async fn an_emptied_server_is_refused_until_it_is_restored_or_the_process_begins
     assert!(is_there(store.as_ref(), kept).await);
     server.ask(&["FLUSHALL"]);
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreEmptied);
+    // A command looks, and makes none.
+    let looks = looking(&server.url());
+    assert_eq!(code(looks.check().await), Code::StoreEmptied);
+    assert_eq!(server.ask(&["DBSIZE"]), "0");
     let begun = open(&server.url(), &[]);
     assert!(!is_there(begun.as_ref(), kept).await);
     accept(begun.as_ref()).await.unwrap();
+    // What another process made is not what this one knew.
+    assert_eq!(code(store.check().await), Code::StoreEmptied);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreEmptied);
+    assert_eq!(code(claim(store.as_ref()).await), Code::StoreEmptied);
+    begun.check().await.unwrap();
+    looks.check().await.unwrap();
+    open(&server.url(), &[]).check().await.unwrap();
+    begun.check().await.unwrap();
+}
+
+async fn a_store_without_an_id_is_used_and_given_one(make: Make) {
+    let server = Server::start(make, &["--appendfsync", "always"]);
+    let first = open(&server.url(), &[]);
+    let kept = accept(first.as_ref()).await.unwrap();
+    // As an older version left it.
+    server.ask(&["HDEL", "{scim-bridge}:ctl", "store_id"]);
+    let looks = looking(&server.url());
+    looks.check().await.unwrap();
+    first.check().await.unwrap();
+    let next = open(&server.url(), &[]);
+    assert!(is_there(next.as_ref(), kept).await);
+    looks.check().await.unwrap();
+    assert_ne!(server.ask(&["HGET", "{scim-bridge}:ctl", "store_id"]), "");
 }
 
 async fn accepted_deliveries_survive_a_killed_server(make: Make) {

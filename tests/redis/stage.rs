@@ -33,7 +33,13 @@ pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
 
 /// The store over a connection pool.
 pub(crate) fn open_at(link: LinkOptions) -> Arc<dyn Store> {
-    Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options()).unwrap())
+    Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server, makes: true }, options()).unwrap())
+}
+
+/// The store as a command looks at it, which makes none.
+pub(crate) fn looking(url: &str) -> Arc<dyn Store> {
+    let options = RedisOptions { link: link(url, &[]), clock: StoreClock::Server, makes: false };
+    Arc::new(Redis::open(&options, self::options()).unwrap())
 }
 
 /// The options that [`open`] uses.

@@ -137,6 +137,19 @@ fn an_empty_file_is_refused_and_a_draft_of_a_new_one_is_replaced() {
     assert!(Embedded::examine(folder.path(), Duration::from_secs(9)).unwrap() && !draft.exists());
 }
 
+/// SQLite would write it into the new file: people who are long gone come back, or the file is damaged.
+#[test]
+fn a_log_without_its_file_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("store.db-wal");
+    std::fs::write(&log, "what was not in the file yet").unwrap();
+    let StoreError::Damaged(reason) = refused(folder.path()) else { panic!("it was taken") };
+    assert!(reason.contains("store.db is missing") && log.exists(), "{reason}");
+    assert!(!folder.path().join("store.db").exists());
+    std::fs::write(&log, "").unwrap();
+    drop(Embedded::open(folder.path(), options()).unwrap());
+}
+
 #[test]
 fn a_folder_that_cannot_be_created_is_reported() {
     let folder = TempDir::new().unwrap();

@@ -25,7 +25,7 @@ impl Keyspace {
     pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
         let keys = format!("key_prefix = {:?}\ninsecure_ok = true\nresponse_timeout_ms = 10_000", self.prefix);
         let link = link(&format!("redis://127.0.0.1:{}", self.port), &keys);
-        Redis::open(&RedisOptions { link, clock }, options)
+        Redis::open(&RedisOptions { link, clock, makes: true }, options)
     }
 
     /// The keys, inspected around the engine.

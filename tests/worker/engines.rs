@@ -30,7 +30,8 @@ pub(crate) fn on(server: &Server) -> Bench {
     let config = Config::of_text(&config).unwrap();
     let StoreUrl::Redis(url) = &config.store.url else { panic!("{config:?}") };
     let link = app::redis_link(url, &config.store.redis);
-    let store = Redis::open(&RedisOptions { link, clock: StoreClock::Caller }, store_options(FREE)).unwrap();
+    let store =
+        Redis::open(&RedisOptions { link, clock: StoreClock::Caller, makes: true }, store_options(FREE)).unwrap();
     Bench::over(Arc::new(store), None)
 }
 

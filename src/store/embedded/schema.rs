@@ -14,6 +14,8 @@ use crate::store::StoreError;
 
 /// The database within the store's directory.
 pub(super) const DATABASE: &str = "store.db";
+/// SQLite's log of what is not in the database yet.
+const DATABASE_LOG: &str = "store.db-wal";
 /// Locked as long as a process has the store open. The system releases the lock when the process ends, however it
 /// ends.
 const LOCK: &str = "lock";
@@ -61,7 +63,10 @@ pub(super) fn lock_file(dir: &Path) -> PathBuf {
 pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     let path = dir.join(DATABASE);
     match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            check_log(dir)?;
+            make(&path)?;
+        }
         _ => check_size(&path)?,
     }
     // Opened here, so that SQLite's other files get the same permissions.
@@ -113,6 +118,19 @@ fn lay_out(db: &Connection) -> Result<(), StoreError> {
     // A delivery writes a few pages at random places: at half the usual size, they cost half as much.
     db.pragma_update(None, "page_size", 2_048)?;
     Ok(())
+}
+
+/// A log without its file is of a store that was lost: SQLite would write it into the new one.
+fn check_log(dir: &Path) -> Result<(), StoreError> {
+    let log = dir.join(DATABASE_LOG);
+    match fs::metadata(&log) {
+        Ok(found) if found.len() > 0 => Err(StoreError::Damaged(format!(
+            "{DATABASE} is missing, and its log {DATABASE_LOG} is there: put {DATABASE} back, or, to begin with an empty \
+             store, remove {DATABASE_LOG} and {DATABASE}-shm, too"
+        ))),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(no_access(&log, &error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Refuses an empty file: SQLite would take it for a new database, and the loss of the old one would go unnoticed.

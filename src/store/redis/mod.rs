@@ -11,18 +11,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::OnceCell;
-use tracing::error;
+use tracing::{error, info};
 
 use self::gather::Gather;
 use self::keys::Keys;
 use self::link::{Arg, Link};
 use self::listings::Ask;
-use self::reply::{ScriptReply, person_of, unexpected};
+use self::reply::{ScriptReply, person_of, text_of, unexpected};
 use self::scripts::Transition;
 use super::{
     Accepted, Claim, ClaimRequest, Commit, Committed, DeadFilter, DeadRow, LaneState, Lease, Listed, NewDelivery,
     NewEntry, NewUnmapped, Own, Owned, Page, PersonRow, Shared, Stats, Store, StoreError, StoreOptions, Story, Token,
 };
+use crate::clock;
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
 use crate::core::person::job::JobId;
@@ -53,6 +54,8 @@ pub struct RedisOptions {
     pub link: LinkOptions,
     /// Whose clock counts.
     pub clock: StoreClock,
+    /// Whether it makes a store where there is none. If not, each call says [`Code::StoreEmptied`] then.
+    pub makes: bool,
 }
 
 /// Whose clock counts.
@@ -89,8 +92,9 @@ impl Redis {
             keys: Keys::new(options.link.root()),
             options: store,
             clock: options.clock,
+            makes: options.makes,
             last_now: AtomicI64::new(0),
-            checked: OnceCell::new(),
+            id: OnceCell::new(),
         });
         let gather = match options.link.durability {
             Durability::Written => Some(Gather::new(calls.clone(), options.link.response_timeout, loops)?),
@@ -99,8 +103,8 @@ impl Redis {
         Ok(Self { calls, gather })
     }
 
-    /// Creates the store if there is none, and checks its schema and the user's rights. Every other call does this
-    /// first until it has succeeded once.
+    /// Makes the store if there is none and it may, and checks its schema and the user's rights. Every other call does
+    /// this first until it has succeeded once.
     ///
     /// Errors: [`StoreError::NewerSchema`] and [`StoreError::OlderSchema`] if another version wrote it (then no call
     /// writes anything); [`StoreError::Trouble`] if the server cannot be reached or used, which may pass.
@@ -115,20 +119,29 @@ struct Calls {
     keys: Keys,
     options: StoreOptions,
     clock: StoreClock,
+    makes: bool,
     /// The latest time that a caller brought.
     last_now: AtomicI64,
-    checked: OnceCell<()>,
+    /// The store's id, once it has been opened: another store in its place is not ours. Empty if an older version made it.
+    id: OnceCell<String>,
 }
 
 impl Calls {
     async fn check_schema(&self) -> Result<(), StoreError> {
         let check = async || {
             let keys = self.keys_of(&scripts::OPEN, Vec::new());
-            let args = [Arg::from(self.script_now(UnixMs(0))), scripts::MAKE.into()];
-            self.link.run(scripts::OPEN.script(), &keys, &args).await?;
-            Ok(())
+            let mut args = vec![Arg::from(self.script_now(UnixMs(0)))];
+            if self.makes {
+                args.extend([scripts::MAKE.into(), clock::new_request_id().into()]);
+            }
+            let mut reply = self.answer(self.link.run(scripts::OPEN.script(), &keys, &args).await?)?;
+            let id = text_of(reply.bytes()?)?;
+            if reply.number()? == 1 {
+                info!("there was no store: an empty one was made");
+            }
+            Ok(id)
         };
-        self.checked.get_or_try_init(check).await.copied()
+        self.id.get_or_try_init(check).await.map(|_| ())
     }
 
     /// Runs a script with its fixed keys, then these keys, and these arguments.
@@ -164,7 +177,8 @@ impl Calls {
     fn args<'a>(&self, now: UnixMs, own: Vec<Arg<'a>>) -> Vec<Arg<'a>> {
         self.last_now.fetch_max(now.0, Ordering::Relaxed);
         let mut args = Vec::with_capacity(own.len() + 1);
-        args.push(self.script_now(now).into());
+        let known_id = self.id.get().map_or("", String::as_str);
+        args.push(format!("{} {known_id}", self.script_now(now)).into());
         args.extend(own);
         args
     }

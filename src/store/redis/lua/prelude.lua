@@ -3,11 +3,10 @@
 -- scripts.rs puts in front: COMMANDS, what the script calls; the names of the fixed keys that its text uses,
 -- which come first in KEYS; FIXED, how many they are. The script's own keys follow. Keys of people whom a script
 -- looks up are built from ROOT: all keys have one hash tag, and so one slot.
--- ARGV[1]: 0: the server's clock counts. Tests bring one of their own: now in ms since the epoch, or, below 0, what
--- the server's clock would say.
+-- ARGV[1]: the time, and after a space the id of the store that the process opened. (Stores of older versions have none.) The
+-- time is 0: the server's clock counts. Tests bring their own: now in ms since the epoch, or, below 0, what the server's would say.
 -- Returns { keys that cannot be read, … }. Text is never compared by `<`: that would depend on the server's locale.
-local call, attempt, type, int_format = redis.call, redis.pcall, type, string.format
-local ROOT = string.sub(SCHEMA, 1, -#'schema' - 1)
+local call, attempt, type, int_format, ROOT = redis.call, redis.pcall, type, string.format, string.sub(SCHEMA, 1, -#'schema' - 1)
 -- The version of the layout: raised by a change that older versions cannot handle. 1 was never released.
 local KNOWN = 2
 
@@ -25,15 +24,12 @@ end
 local version = call('GET', SCHEMA)
 if not version and ARGV[2] ~= 'make the store' then return redis.error_reply('EMPTIED the schema version is gone') end
 if version and version ~= '2' then
-  local found = tonumber(version)
-  if not found then return redis.error_reply('DAMAGED the schema version is no number') end
-  return redis.error_reply((found > KNOWN and 'NEWER ' or 'OLDER ') .. version .. ' ' .. KNOWN)
+  if not tonumber(version) then return redis.error_reply('DAMAGED the schema version is no number') end
+  return redis.error_reply((tonumber(version) > KNOWN and 'NEWER ' or 'OLDER ') .. version .. ' ' .. KNOWN)
 end
 
 -- A whole number as text, exact up to 2^53. (`%.0f` takes twice as long.)
-local function int(n)
-  return int_format('%d', n)
-end
+local function int(n) return int_format('%d', n) end
 
 -- Keys of an unexpected type, or whose content cannot be read. The script's other writes go ahead.
 local broken = {}
@@ -42,7 +38,6 @@ local function try(command, key, ...)
   if type(answer) ~= 'table' or not answer.err then return answer end
   if not string.find(answer.err, 'WRONGTYPE', 1, true) then error(answer) end
   broken[#broken + 1] = key
-  return nil
 end
 
 -- The server's clock, and our time. If the clock is set back, everybody who is due, and the tokens, would have to wait
@@ -52,23 +47,26 @@ end
 -- CTL clock_us: our time when it was last written; clock_read_us: what the clock said then; leapt_us: what it said
 -- after its last leap.
 local CLOCK_KEPT_US, CLOCK_LEAP_US, CLOCK_STEADY_US = 1000000, 10000000, 3600000000
-local clock_us, now_us, clock_is_kept, passed_us, leaps
+local clock_us, now_us, clock_is_kept, passed_us, leaps, store_id
 do
-  clock_us = math.abs(ARGV[1]) * 1000
+  local given, known_id = tonumber(string.match(ARGV[1], '%S+')), string.match(ARGV[1], ' (.+)')
+  clock_us = math.abs(given) * 1000
   if clock_us == 0 then
     local time = call('TIME')
     clock_us = time[1] * 1000000 + time[2]
   end
-  local kept, read = unpack(call('HMGET', CTL, 'clock_us', 'clock_read_us'))
-  kept, read = tonumber(kept or 0), tonumber(read or 0)
+  local ctl = call('HMGET', CTL, 'clock_us', 'clock_read_us', 'store_id')
+  local kept, read = tonumber(ctl[1] or 0), tonumber(ctl[2] or 0)
+  store_id = ctl[3]
+  if store_id and known_id and store_id ~= known_id then return redis.error_reply('EMPTIED another store is in its place') end
   now_us = clock_us
-  if tonumber(ARGV[1]) <= 0 and (kept > read or kept - clock_us > CLOCK_KEPT_US) then
+  if given <= 0 and (kept > read or kept - clock_us > CLOCK_KEPT_US) then
     local passed = clock_us - read
     if passed < 0 or passed > CLOCK_LEAP_US then passed = 0 end
     now_us = math.max(kept + math.floor(passed * 0.9), clock_us)
   end
   clock_is_kept = clock_us >= read and clock_us - read <= CLOCK_KEPT_US
-  local is_servers = tonumber(ARGV[1]) <= 0 and read > 0
+  local is_servers = given <= 0 and read > 0
   leaps = is_servers and (clock_us < read or clock_us - read > CLOCK_LEAP_US)
   passed_us = is_servers and now_us - kept or 0
 end
