@@ -36,7 +36,7 @@ impl Roster {
         documents::change(self.store.as_ref(), DRIFT, forget).await.map(|_| ())
     }
 
-    /// Compares, if that is due and no other process does. Returns whether it was.
+    /// Compares, if that is due and no other process is comparing. Returns whether it did.
     pub async fn compare_if_due(&self) -> Result<bool, RosterError> {
         match self.drift.every_ms {
             0 => Ok(false),

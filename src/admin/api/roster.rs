@@ -134,7 +134,7 @@ pub(super) fn instant_of(name: &str, text: &str) -> Result<UnixMs, AdminError> {
     })
 }
 
-/// When a file was written. Today may have begun already where its writer is; a later day is a slip.
+/// When a file was written. It may already be tomorrow where its writer is; a later day is a mistake.
 fn past_instant_of(text: &str, now: UnixMs) -> Result<UnixMs, AdminError> {
     let as_of = instant_of("as_of", text)?;
     if as_of > now.plus_ms(DAY_MS) {

@@ -50,7 +50,7 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// A statement on a fact that may have no value.
+/// A statement about a fact that may have no value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stated<T> {
@@ -76,7 +76,7 @@ impl<T> Stated<T> {
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
-    /// The time of the event was stated as a day, without an hour: when that day ends.
+    /// When the day of the event ends, if only that day was stated, without an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day_ends: Option<UnixMs>,
     /// Employment, and from when on; none: from the moment of the event.
