@@ -2,8 +2,8 @@
 //! the feature `failpoints` in release builds, too. In what is shipped [`at`] is nothing.
 //!
 //! The environment variable `FAILPOINTS` says what happens where: `place=panic`, `place=2*panic` (the first two
-//! times), `place=stall` (the thread stands still), with semicolons between several. `patience=MS` makes a loop that
-//! stands still count as hanging after this many milliseconds, instead of minutes.
+//! times), `place=stall` (the thread stalls), with semicolons between several. `patience=MS` makes a loop that
+//! stalls count as hanging after this many milliseconds, instead of minutes.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub fn at(place: &str) {
     }
 }
 
-/// How long a loop may stand still.
+/// How long a loop may stall.
 #[cfg(not(any(debug_assertions, feature = "failpoints")))]
 #[inline]
 #[must_use]
@@ -47,7 +47,7 @@ pub fn patience(usual: Duration) -> Duration {
     usual
 }
 
-/// How long a loop may stand still: as usual, unless requested otherwise.
+/// How long a loop may stall: as usual, unless requested otherwise.
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 #[must_use]
 pub fn patience(usual: Duration) -> Duration {

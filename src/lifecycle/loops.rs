@@ -79,9 +79,9 @@ impl Heart {
     /// meanwhile, however long that takes.
     pub fn waiting<T>(&self, wait: impl FnOnce() -> T) -> T {
         self.set(None);
-        let came = wait();
+        let result = wait();
         self.beat();
-        came
+        result
     }
 
     fn beat(&self) {

@@ -1,4 +1,4 @@
-//! A delivery to be stored, and the bounds that it may exceed.
+//! A delivery to be stored, and the bounds of a store.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ pub struct NewDelivery {
     pub source: SourceName,
     /// How to recognise a repetition; none: it is never a duplicate.
     pub dedupe: Option<Dedupe>,
-    /// What it says, in order; several entries may be of one person.
+    /// What it says, in order; several entries may be about one person.
     pub entries: Vec<NewEntry>,
     /// Its records that could not be mapped.
     pub unmapped: Vec<NewUnmapped>,
@@ -66,8 +66,8 @@ impl NewDelivery {
 pub struct Dedupe {
     /// Hash of source and event id (or of source and body).
     pub key: [u8; 16],
-    /// The key is a hash of the body alone. Then it counts only for people whose newest delivery it is: if the same
-    /// body comes again after another one, it is a change back.
+    /// The key is a hash of the body alone. Then it counts only for people whose newest delivery it is: the same body
+    /// after another one says that something changed back.
     pub only_while_newest: bool,
     /// How long it is remembered.
     pub remember_ms: u64,

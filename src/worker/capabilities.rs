@@ -18,7 +18,7 @@ impl Learnt {
         learnt.filter(|(at, _)| now.ms_since(*at) < ASKED_AGAIN_MS).map(|(_, capabilities)| capabilities)
     }
 
-    /// Takes over what an attempt knew at its end.
+    /// Keeps what an attempt knew at its end.
     pub(super) fn learn(&self, capabilities: Option<Capabilities>, now: UnixMs) {
         let Some(capabilities) = capabilities else { return };
         let mut learnt = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -124,10 +124,10 @@ async fn a_listener_that_hangs_is_not_ready_and_then_not_alive() {
     .await;
 }
 
-/// How long a loop must stand still in these tests: far longer than a busy machine delays one.
+/// How long a loop must stall in these tests: far longer than a busy machine delays one.
 const SHORT_PATIENCE: &str = "patience=5000";
 
-/// Starts a bridge in which a loop stands still.
+/// Starts a bridge in which a loop stalls.
 fn standing_still(home: &Home, place: &str) -> Bridge {
     let bridge = home.serve_with(&[("FAILPOINTS", &format!("{place}=stall;{SHORT_PATIENCE}"))]);
     // Some loops do nothing until something comes. Nobody waits for the answer.
@@ -160,7 +160,7 @@ async fn a_stalled_loop_is_named_and_the_process_is_not_alive() {
             (home, bridge, task)
         });
         for (_home, bridge, task) in bridges.collect::<Vec<_>>() {
-            // A listener that stands still cannot report that itself.
+            // A listener that stalls cannot report that itself.
             let address = if *task == "admin listener" { &bridge.listen } else { &bridge.admin };
             is_named(address, task).await;
         }
@@ -224,7 +224,7 @@ async fn an_unresponsive_redis_makes_no_loop_hang() {
             let listen = bridge.listen.clone();
             async move { post(&http(), &listen, "m1", &sent).await }
         });
-        // Twice as long as a loop may stand still.
+        // Twice as long as a loop may stall.
         while began.elapsed() < Duration::from_secs(10) {
             let (status, body) = bridge.get("/livez").await;
             assert_eq!(status, 200, "{body}");

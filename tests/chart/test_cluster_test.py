@@ -151,10 +151,10 @@ def test_a_webhook_without_effect_is_found(load, tmp_path):
 
 @pytest.mark.parametrize(("line", "message"), [("create\\twload-0-0@example.com\\tn9999", "was made twice"), ("replace\\twload-0-0@example.com\\tn1", "1 after")])
 def test_repeated_and_misordered_effects_are_found(load, tmp_path, line, message):
-    """A line more in the journal: `jq` is where it is read."""
+    """Adds a line to the journal, through the `jq` that reads it."""
     more = f"""jq() {{ command jq "$@"; case "$*" in *select\\(.applied*) printf '{line}\\n' ;; esac; }}"""
     done = reckoned(load, tmp_path, journal=more)
-    assert done.returncode != 0 and message in done.stdout and "not once and in order" in done.stderr
+    assert done.returncode != 0 and message in done.stdout and "a member was made twice, or a name was written out of order" in done.stderr
 
 
 def test_a_rolling_step_that_lost_a_request_fails(tmp_path):

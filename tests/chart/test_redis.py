@@ -99,7 +99,7 @@ def test_a_cluster(tmp_path, postman):
     args = [*PASS, "--cluster-enabled", "yes", "--cluster-port", free_port()]
     with valkey(tmp_path / "node", *args, ready=READY) as port:
         assert resp(port, "AUTH redis-pass", "CLUSTER ADDSLOTSRANGE 0 16383") == "+OK"
-        eventually(lambda: answers(port, "AUTH redis-pass", "CLUSTER INFO", wanted="cluster_state:ok"), "the cluster is not well")
+        eventually(lambda: answers(port, "AUTH redis-pass", "CLUSTER INFO", wanted="cluster_state:ok"), "the cluster is not healthy")
         more = {"redis": {"nodes": [f"127.0.0.1:{port}"]}, "config": {"postman": {"base_url": postman}}}
         results = checked(render("cluster", more), tmp_path)
         assert all(ok for ok, _ in results.values()), results

@@ -8,12 +8,12 @@ from playwright.sync_api import sync_playwright
 from rig import BINARY, ROOT, TOKEN, bridge, people
 
 TOOLS = ROOT / "target/console-tools"
-# Violations that a page reports of itself: anything its policy forbids.
+# Collects violations of the page's Content-Security-Policy.
 WATCH = "window.forbidden = []; addEventListener('securitypolicyviolation', e => window.forbidden.push(e.violatedDirective + ' ' + e.blockedURI));"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--pictures", action="store_true", help="put the pictures of the pages into docs/images")
+    parser.addoption("--pictures", action="store_true", help="save screenshots of the pages in docs/images")
 
 
 @pytest.fixture(scope="session", autouse=True)

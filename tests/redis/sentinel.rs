@@ -96,7 +96,7 @@ async fn sentinels_that_do_not_know_the_primary_are_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sentinels_and_servers_may_have_passwords_of_their_own() {
+async fn sentinels_and_servers_may_have_different_passwords() {
     let mut primary = Server::start(Make::Valkey, &[]);
     primary.ask(&["CONFIG", "SET", "requirepass", "server's own"]);
     primary.login("default", "server's own");

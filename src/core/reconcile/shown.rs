@@ -20,8 +20,8 @@ pub(super) enum Shown {
 }
 
 impl AttemptState {
-    /// Takes over what a reply shows. A read may lag behind our write: within that time, a value from before the
-    /// write is ignored. Any other value is newer than ours.
+    /// Updates the known member from a reply. A read may lag behind our write: within that time, a value from before
+    /// the write is ignored. Any other value is newer than ours.
     pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
         let before = self
             .document

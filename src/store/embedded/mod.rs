@@ -50,8 +50,8 @@ mod transfer;
 mod writer;
 
 /// How often to try to merge the log into the file after an erasure if readers are in the way, and the pause between.
-const FOLDS_MAX: usize = 20;
-const FOLD_PAUSE: Duration = Duration::from_millis(50);
+const CHECKPOINTS_MAX: usize = 20;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a delivery waits for the disk: less than HR systems wait for an answer.
 const ACCEPT_TIME: Duration = Duration::from_secs(8);
 
@@ -156,7 +156,7 @@ impl Store for Embedded {
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError> {
         let accepted = self.writer.take_in(delivery.bytes(), move |work| accept::accept(work, now, &delivery));
         // A hanging disk gives no error. If the write succeeds after all, the sender's next try is recognised.
-        let late = |_| StoreError::Unavailable("the disk has taken nothing for a while".to_owned());
+        let late = |_| StoreError::Unavailable("the disk has written nothing for a while".to_owned());
         tokio::time::timeout(ACCEPT_TIME, accepted).await.map_err(late)?
     }
 
@@ -235,13 +235,13 @@ impl Store for Embedded {
         let name = name.to_owned();
         self.writer
             .call(move |work| {
-                let is_that = listings::shared(work.db, &name)?.version == version;
-                if is_that {
+                let is_current = listings::shared(work.db, &name)?.version == version;
+                if is_current {
                     work.db
                         .prepare_cached("INSERT OR REPLACE INTO shared (name, version, bytes) VALUES (?1, ?2, ?3)")?
                         .execute(params![name, signed(version + 1), &bytes[..]])?;
                 }
-                Ok(is_that)
+                Ok(is_current)
             })
             .await
     }
@@ -298,14 +298,14 @@ impl Store for Embedded {
             self.writer.call(move |work| dead::erase(work, now, &person, &released)).await?
         };
         // Deleted pages are overwritten, but the log still has the old ones.
-        for _ in 0..FOLDS_MAX {
-            if !erased || self.writer.fold().await {
+        for _ in 0..CHECKPOINTS_MAX {
+            if !erased || self.writer.checkpoint().await {
                 return Ok(erased);
             }
-            tokio::time::sleep(FOLD_PAUSE).await;
+            tokio::time::sleep(CHECKPOINT_PAUSE).await;
         }
         tracing::warn!(
-            "somebody was erased, and the store's log still has their traces: it is folded into the file later"
+            "somebody was erased, but the store's write-ahead log still has traces of them until it is merged into the file"
         );
         Ok(erased)
     }
@@ -390,7 +390,7 @@ mod tests {
         tokio::time::resume();
         assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::Unavailable(_)))), "{refused:?}");
         assert!((16 * 1024..=32 * 1024).contains(&waiting), "what waits is bounded: {waiting} KiB");
-        // The sender has given up and will send again: what they sent keeps nobody waiting.
+        // The senders have given up and will send again: what they sent keeps nobody waiting.
         assert!(store.accept(UnixMs(2), delivery(99)).await.is_ok());
         assert_eq!(store.stats().await.unwrap().entries["hr"], 1);
         assert_eq!(store.writer.waiting_kib(), 0);

@@ -122,7 +122,7 @@ where
 enum Message {
     Run(Box<dyn Task>),
     /// Merges the log into the file, and answers whether nothing is left of it.
-    Fold(oneshot::Sender<bool>),
+    Checkpoint(oneshot::Sender<bool>),
     Stop,
 }
 
@@ -192,10 +192,10 @@ impl Writer {
 
     /// Merges the log into the file and empties it, so that overwritten data is gone for good. False if a reader
     /// still uses an older state, or if the store is closed.
-    pub(super) async fn fold(&self) -> bool {
+    pub(super) async fn checkpoint(&self) -> bool {
         let (reply, answer) = oneshot::channel();
         let Some(queue) = self.queue.as_ref() else { return false };
-        queue.send(Message::Fold(reply)).await.is_ok() && answer.await.unwrap_or(false)
+        queue.send(Message::Checkpoint(reply)).await.is_ok() && answer.await.unwrap_or(false)
     }
 
     /// Finishes what is queued, and ends the thread.
@@ -242,7 +242,7 @@ impl State {
         let mut stopping = false;
         while !stopping {
             let Some(first) = self.heart.waiting(|| waiting.blocking_recv()) else { break };
-            let (mut batch, mut folds, mut bytes) = (Vec::new(), Vec::new(), 0);
+            let (mut batch, mut checkpoints, mut bytes) = (Vec::new(), Vec::new(), 0);
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
@@ -251,7 +251,7 @@ impl State {
                         batch.push(task);
                     }
                     Message::Run(_) => {}
-                    Message::Fold(reply) => folds.push(reply),
+                    Message::Checkpoint(reply) => checkpoints.push(reply),
                     Message::Stop => {
                         stopping = true;
                         waiting.close();
@@ -262,10 +262,10 @@ impl State {
             if !batch.is_empty() {
                 self.run(batch);
             }
-            if !folds.is_empty() {
-                let is_folded = self.fold();
-                for reply in folds {
-                    let _ = reply.send(is_folded);
+            if !checkpoints.is_empty() {
+                let is_merged = self.checkpoint();
+                for reply in checkpoints {
+                    let _ = reply.send(is_merged);
                 }
             }
         }
@@ -277,15 +277,15 @@ impl State {
             }
         }
         // Merges the log into the file, so that a copy of the file alone is complete.
-        if !self.fold() {
-            tracing::warn!("the store's log was not folded into its file; the next start does it");
+        if !self.checkpoint() {
+            tracing::warn!("the store's write-ahead log was not merged into its file; the next start does it");
         }
     }
 
-    fn fold(&self) -> bool {
+    fn checkpoint(&self) -> bool {
         // The pragma returns whether it was blocked, and two figures about the log.
-        let fold = || self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        let is_busy = self.heart.waiting(fold);
+        let checkpoint = || self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let is_busy = self.heart.waiting(checkpoint);
         is_busy.is_ok_and(|busy| busy == 0)
     }
 
