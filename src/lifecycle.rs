@@ -39,7 +39,7 @@ impl Phase {
     }
 }
 
-/// A handle on the process's life; clones share it.
+/// A handle on the process's state; clones share it.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
     phase: watch::Sender<Phase>,
@@ -56,7 +56,7 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
-    /// A life that is starting.
+    /// A process that is starting.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Lifecycle {
         });
     }
 
-    /// Asks everybody to stop in good order.
+    /// Asks every component to stop in good order.
     pub fn stop(&self) {
         self.phase.send_replace(Phase::Stopping);
         self.stopping.cancel();
@@ -111,7 +111,7 @@ impl Lifecycle {
         &self.loops
     }
 
-    /// Asks everybody to drop everything.
+    /// Asks every component to drop everything.
     pub fn stop_at_once(&self) {
         self.stop();
         self.at_once.cancel();
@@ -132,12 +132,12 @@ impl Lifecycle {
         self.stopping.is_cancelled()
     }
 
-    /// Ready when the process is stopping, or at once if it already is. Safe to drop and to call again.
+    /// Waits until the process is stopping. Safe to drop and to call again.
     pub async fn stopping(&self) {
         self.stopping.cancelled().await;
     }
 
-    /// Ready when everything must be dropped.
+    /// Waits until everything must be dropped.
     pub async fn stopping_at_once(&self) {
         self.at_once.cancelled().await;
     }

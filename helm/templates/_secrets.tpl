@@ -28,8 +28,8 @@ old ones keep what they were started with.
 
 {{/*
 Every file that some pod mounts, as YAML: a list of `path` (within the volume), `secret` (the Secret's name)
-and `key` (in it); with `value` or `generate` where the chart makes the Secret. One given in `config` is
-the user's own affair.
+and `key` (in it); with `value` or `generate` where the chart makes the Secret. Secrets that `config` names are not
+in it: the user mounts them.
 */}}
 {{- define "scim-bridge.secretFiles" -}}
 {{- $name := include "scim-bridge.valuesSecretName" . -}}
@@ -52,7 +52,7 @@ the user's own affair.
 {{- toYaml $files -}}
 {{- end -}}
 
-{{/* Those without the name of the Secret that their values make. */}}
+{{/* The same files, but those with a `value` have no `secret` yet: its name is a hash of all values. */}}
 {{- define "scim-bridge.rawSecretFiles" -}}
 {{- $own := "" -}}
 {{- $files := list -}}
@@ -125,7 +125,7 @@ the user's own affair.
 {{- toYaml $files -}}
 {{- end -}}
 
-{{/* A volume with these files, as YAML: one for all Secrets, and without `subPath`, so that the files follow them. */}}
+{{/* A volume with these files, as YAML: one for all Secrets, and without `subPath`, so that Kubernetes updates the files. */}}
 {{- define "scim-bridge.secretsVolume" -}}
 {{- $bySecret := dict -}}
 {{- range $file := . -}}

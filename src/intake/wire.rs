@@ -80,7 +80,7 @@ impl Wire {
         Self { stream, input: BytesMut::new() }
     }
 
-    /// Ready when a request begins; false if the other side closes, or none begins in time.
+    /// Waits until a request begins; false if the other side closes, or none begins in time.
     pub(super) async fn begins(&mut self, until: Instant) -> bool {
         if self.input.is_empty() {
             // An idle connection has no buffer.
@@ -192,13 +192,13 @@ impl Wire {
             return false;
         }
         let drained = async {
-            let (mut thrown, mut passed) = (Vec::with_capacity(READ_BYTES), 0);
+            let (mut discarded, mut passed) = (Vec::with_capacity(READ_BYTES), 0);
             while !rest.is_none() && passed < DRAIN_BYTES_MAX {
-                if self.body(rest, &mut thrown, READ_BYTES).await.is_err() {
+                if self.body(rest, &mut discarded, READ_BYTES).await.is_err() {
                     return false;
                 }
-                passed += thrown.len();
-                thrown.clear();
+                passed += discarded.len();
+                discarded.clear();
             }
             rest.is_none()
         };
@@ -215,8 +215,8 @@ impl Wire {
             }
             let mut passed = 0;
             while passed < LINGER_BYTES_MAX && self.stream.readable().await.is_ok() {
-                let mut thrown = [0; 8 * 1024];
-                match self.stream.try_read(&mut thrown) {
+                let mut discarded = [0; 8 * 1024];
+                match self.stream.try_read(&mut discarded) {
                     Ok(0) => return,
                     Ok(bytes) => passed += bytes,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

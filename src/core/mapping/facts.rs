@@ -29,7 +29,7 @@ pub(super) struct Stating {
 /// Employment, from when on, and an announced end.
 type StatedEmployment = (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>);
 
-/// Reads fields, and records those that cannot be used.
+/// Reads fields, and notes those that cannot be used.
 pub(super) struct Reader<'m, 'v> {
     mapping: &'m Mapping,
     place: Place<'v>,
@@ -97,8 +97,8 @@ impl<'m, 'v> Reader<'m, 'v> {
         other.map_or(Ok(None), Err)
     }
 
-    /// The given name, and the preferred one. A record with both fields is complete, so null means that there is no preferred
-    /// name. Without the field it says nothing of it, unless preferred names do not count.
+    /// The given name, and the preferred one. A record with both fields is complete, so null means that there is no
+    /// preferred name. Without the field, the record says nothing about one, unless the mapping uses legal names.
     pub(super) fn given_names(&mut self) -> (Option<Stated<Name>>, Option<Stated<Name>>) {
         let lookups = &self.mapping.preferred_given_name;
         let given = self.name("given_name", &self.mapping.given_name);
@@ -239,7 +239,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         self.or_drop(start).filter(|start| !start.is_never())
     }
 
-    /// The value, and the path where it was found; none if it is empty, or unreadable (that is recorded).
+    /// The value, and the path where it was found; none if it is empty, or unreadable (which is noted).
     fn found(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<(&'m Lookup, Cow<'v, Json<'v>>)> {
         match lookups.read(self.place) {
             Got::Absent | Got::Null | Got::Blank => None,
@@ -312,10 +312,10 @@ impl<'m, 'v> Reader<'m, 'v> {
         self.employment_of(status, kind, at)
     }
 
-    /// The same of a record with this status.
+    /// The same for a record with this status.
     ///
     /// # Errors
-    /// A leave whose date is there and cannot be read, or such a hire, where people are invited for their first day.
+    /// The date of a leave cannot be read, or that of a hire, where people are invited for their first day.
     pub(super) fn employment_of(
         &mut self,
         status: Option<EmploymentState>,
@@ -416,7 +416,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         })
     }
 
-    /// What was read; none if it was unreadable (that is recorded).
+    /// What was read; none if it was unreadable (which is noted).
     fn or_drop<T>(&mut self, read: Result<Option<T>, InvalidField>) -> Option<T> {
         read.unwrap_or_else(|problem| self.drop(problem))
     }

@@ -121,7 +121,7 @@ fn an_unexplained_conflict_is_retried_and_becomes_a_dead_letter_only_if_it_lasts
     ];
     for (change, finished) in changes {
         for status in [409, 412, 404] {
-            // All it says about an address is that somebody has it.
+            // For an address, a 409 means only that another member has it.
             if status == 409 && change.facts.email.is_some() {
                 continue;
             }
@@ -247,7 +247,7 @@ fn a_reply_that_shows_another_member_harms_nobody_and_ends() {
         world.tell(&[leave(20)]);
         world.now = world.now.plus_ms(120_000);
         world.team.shows_another = vec![operation];
-        // Under a new address, nobody could tell whose the known id is.
+        // With a new address, nothing would say whose the known id is.
         let address = if operation == Operation::Get { "ada@example.com" } else { "ada.king@example.com" };
         world.tell(&[hire(30, address, "Ada", "King")]);
         let mut members: Vec<_> = world.team.users.iter().map(shown).collect();

@@ -95,7 +95,7 @@ pub(super) struct World {
     pub(super) now: UnixMs,
     seq: u64,
     pub(super) faults: Vec<Fault>,
-    /// After so many calls a worker dies, before it commits.
+    /// After this many calls a worker dies, before it commits.
     pub(super) crashes: Vec<usize>,
     crashed: bool,
     /// Events that arrive while somebody waits: one after each attempt that is not the last.
