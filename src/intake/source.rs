@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(unknown.names["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
         unknown.note("late", UnixMs(100));
         assert!(unknown.names.contains_key("late") && unknown.names.contains_key("guess-99"));
-        // It is quiet for a while.
+        // The HR system is quiet for a while.
         for n in 0..100 {
             unknown.note(&format!("next-{n}"), UnixMs(60_000 + n));
         }
@@ -205,7 +205,7 @@ mod tests {
         for n in 0..20 {
             unknown.note(&format!("hours-later-{n}"), UnixMs(8_000_000));
         }
-        assert!(!unknown.names.contains_key("misspelt"), "it is not told any more");
+        assert!(!unknown.names.contains_key("misspelt"), "it is still reported");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::store::{
 use crate::telemetry::metrics as metric;
 use crate::telemetry::seldom::Seldom;
 
-/// The pause between two tries while the store is away.
+/// While the store is away, failed commits are logged seldom.
 static LOGGED: Seldom = Seldom::new();
 
 /// A person whose document cannot be parsed is looked at again after this long: another version may be able to, or it

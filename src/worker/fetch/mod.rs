@@ -127,7 +127,8 @@ impl Worker {
     /// read, so that they can be found at the target.
     fn owe_address(&self, document: &mut Document) {
         let reads_people = |reader: &Reader| !reader.system.api().is_list();
-        // An announced leave waits for its time: if their record were gone already, it would count from now.
+        // An announced leave is not read before its time: if the HR system has deleted the record already, they would
+        // leave now.
         let now = self.clock.now();
         let asks = |word: &EmploymentWord| word.state == EmploymentState::Left && !word.is_of_row;
         let has_left = document.record.membership(now) == Some(EmploymentState::Left)
