@@ -67,7 +67,7 @@ impl Clock {
 pub enum LeaseClock {
     /// The instants that callers give: for tests, which move them by hand.
     Caller,
-    /// A clock that runs evenly, whatever happens to the wall clock: setting that back or ahead neither prolongs a
+    /// A clock that runs evenly, whatever happens to the wall clock: setting that back or ahead neither extends a
     /// lease nor ends it.
     Steady {
         /// When it started, by its own count.

@@ -1,6 +1,6 @@
 //! The process's state: starting, serving, stopping. Every component holds a clone.
 //!
-//! The first signal asks every component to stop in good order; a second one stops at once. Lives
+//! The first signal asks every component to stop gracefully; a second one stops at once. Lives
 //! here: the state, and what a signal does to it. Not here: what each component does about it.
 
 use std::sync::{Arc, OnceLock};
@@ -85,13 +85,13 @@ impl Lifecycle {
         });
     }
 
-    /// Asks every component to stop in good order.
+    /// Asks every component to stop gracefully.
     pub fn stop(&self) {
         self.phase.send_replace(Phase::Stopping);
         self.stopping.cancel();
     }
 
-    /// Stops in good order because an essential part has ended.
+    /// Stops gracefully because an essential part has ended.
     pub fn fail(&self, part: &'static str) {
         if self.failed.set(part).is_ok() {
             error!(part, "a part of the process that must not end has ended: the process stops");
@@ -117,7 +117,7 @@ impl Lifecycle {
         self.at_once.cancel();
     }
 
-    /// What a signal does: the first one stops in good order, the next one at once.
+    /// What a signal does: the first one stops gracefully, the next one at once.
     pub fn signalled(&self) {
         if self.is_stopping() {
             self.stop_at_once();

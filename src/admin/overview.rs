@@ -81,7 +81,7 @@ impl Overview {
 }
 
 impl AdminState {
-    /// Looks at everything, and judges it. While the store cannot be read, the store's trouble is all it reports.
+    /// Looks at everything, and judges it. While the store cannot be read, that is all it reports.
     pub async fn overview(&self) -> Result<Overview, AdminError> {
         match self.whole_overview().await {
             Err(AdminError::Store(error)) => {

@@ -73,7 +73,7 @@ impl AdminState {
         self.tend().await?;
         let Overview { problems, is_whole, .. } = self.overview().await?;
         if !is_whole {
-            // What could not be read must not be reported as closed: only the store's trouble is known.
+            // What could not be read must not be reported as closed: only that the store fails is known.
             return Ok(());
         }
         let fold = |seen: &mut Seen| seen.fold(&problems).then_some(());
@@ -82,7 +82,7 @@ impl AdminState {
         Ok(())
     }
 
-    /// Reports the store's trouble from this process's own knowledge, if nothing could be judged for a while. It
+    /// Reports the store's failure from this process's own knowledge, if nothing could be judged for a while. It
     /// waits for nothing.
     pub(super) fn alarm(&self) {
         let now = self.now();

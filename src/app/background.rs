@@ -146,7 +146,7 @@ pub(super) async fn compare(roster: Roster) {
     }
     loop {
         failpoint::at("drift");
-        // The store's trouble is reported elsewhere, and the result is kept in the store.
+        // A failing store is reported elsewhere, and the result is kept in the store.
         if let Err(error) = roster.compare_if_due().await {
             warn!(%error, "HR and the members could not be compared");
         }
@@ -173,7 +173,7 @@ pub(super) async fn fetch(roster: Roster) {
 pub(super) async fn count_gone(state: AdminState) {
     loop {
         failpoint::at("gone");
-        // The store's trouble is reported elsewhere.
+        // A failing store is reported elsewhere.
         let pause = if state.count_gone().await.is_ok() { GONE_EVERY } else { CONNECT_EVERY };
         tokio::time::sleep(pause).await;
     }

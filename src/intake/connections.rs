@@ -67,7 +67,7 @@ impl Cut {
         }
     }
 
-    /// Ready when it must close.
+    /// Waits until it must close.
     pub(super) async fn cancelled(&self) -> Bound {
         self.0.token.cancelled().await;
         self.0.bound.get().copied().unwrap_or(Bound::Connections)
@@ -208,7 +208,7 @@ impl ConnectionPermit {
         }
     }
 
-    /// Ready when the connection must close in favour of others.
+    /// Waits until the connection must close in favour of others.
     pub(super) async fn cut(&self) {
         self.cut.cancelled().await;
     }

@@ -96,7 +96,7 @@ pub trait Store: Send + Sync + 'static {
     /// lane is skipped for a while, and logged.
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
-    /// Prolongs a lease to `now + lease_ms`; none if it is lost.
+    /// Extends a lease to `now + lease_ms`; none if it is lost.
     async fn renew(&self, now: UnixMs, lease: &Lease, lease_ms: u64) -> Result<Option<Lease>, StoreError>;
 
     /// Ends an attempt. Stale if the fence is no longer the lane's own; a lease that ran out, but that nobody took
@@ -192,7 +192,7 @@ pub trait Store: Send + Sync + 'static {
     /// Waits for a sign that a person may be due.
     async fn woken(&self);
 
-    /// Ready when a part of the store has ended without which it will never serve again.
+    /// Waits until a part of the store has ended without which it will never serve again.
     async fn broken(&self) {
         std::future::pending::<()>().await;
     }

@@ -20,7 +20,7 @@ const LEASE_MARGIN_MS: u64 = 2_000;
 const TOKEN_FRESH_SHARE: u64 = 300;
 
 /// A lease that is kept alive. It is measured by this process's monotonic clock, from before the store was asked, so
-/// that no wall clock can prolong it.
+/// that no wall clock can extend it.
 pub(super) struct LeaseGuard<'a> {
     worker: &'a Worker,
     lease: Lease,

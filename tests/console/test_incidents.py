@@ -56,7 +56,7 @@ def all_is_well(visitor):
 
 
 def says(element, *words):
-    """What it says by and by: a live page is drawn once a second, and what it shows may be a few seconds old."""
+    """Waits until it says these words: a live page is drawn once a second, and what it shows may be a few seconds old."""
     for word in words:
         expect(element).to_contain_text(word, timeout=30_000)
 

@@ -203,7 +203,7 @@ impl Stage {
             "timestamp": "2026-11-22T11:00:00Z",
             "data": { "employee_id": "E-2001", "email": "jane@example.com", "first_name": "Jane", "last_name": "Doe" }
         });
-        // A file that cannot be written is missed when it is sent, not before.
+        // If the file cannot be written, sending it will say so.
         let _ = fs::write(&sample, hire.to_string());
         let bridge = format!("scim-bridge --config {}", config.display());
         say!("\nIt goes on running: Ctrl-C ends it. To play with it, in another terminal:");
@@ -219,7 +219,7 @@ impl Stage {
         say!("(`cargo run --release --` stands for `scim-bridge` in a checkout)");
     }
 
-    /// Ready when a signal came.
+    /// Waits for a signal.
     pub(super) async fn wait_for_signal(&self) -> Result<(), Failure> {
         self.life.stopping().await;
         Ok(())

@@ -72,7 +72,7 @@ impl Queue {
         }
     }
 
-    /// Ready when this many wait; false: none will come any more.
+    /// Waits until there are this many; false: no more will come.
     async fn holds(&self, count: usize) -> bool {
         while self.waiting().len() < count {
             if self.closed.load(Ordering::Acquire) {

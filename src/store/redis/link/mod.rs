@@ -116,7 +116,7 @@ impl Link {
         LinkError::silence("Redis", after).into_store_error()
     }
 
-    /// Ready when a script has published on [`LinkOptions::channel`], or may have.
+    /// Waits until a script has published on [`LinkOptions::channel`], or may have.
     pub(super) async fn woken(&self) {
         // Only a worker that sleeps listens: an intake needs no such connection.
         if !self.listening.swap(true, Ordering::AcqRel) {
