@@ -103,8 +103,8 @@ impl TryFrom<String> for StoreUrl {
     }
 }
 
-/// What is wrong with a URL of another kind. It may be a secret that was put into the wrong place, so of it only a scheme
-/// is repeated.
+/// What is wrong with a URL of another kind. It may be a secret that was put into the wrong place, so the message
+/// repeats only its scheme.
 fn no_such_store(url: &str) -> String {
     const KINDS: &str = "there are two kinds: a file on this machine, `embedded:` and a directory; and Redis or Valkey, a URL \
                          that begins with redis://, rediss://, redis+sentinel:// or redis-cluster://";

@@ -275,8 +275,8 @@ async fn apply_waits_for_nobody_outside_it() {
     let applied = ran(&home, &bridge, &["apply", "--yes"]);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!((&applied["applied"], &applied["people"]), (&json!(1), &Value::Null));
-    assert_eq!(named(&sim), ["p0@example.com No0 true"], "whoever is in it was waited for");
-    assert!(bridge.jobs(&["waiting", "running"]).await > 0, "the other one is tried still");
+    assert_eq!(named(&sim), ["p0@example.com No0 true"], "the people in it are not waited for");
+    assert!(bridge.jobs(&["waiting", "running"]).await > 0, "the other one is not tried any more");
 }
 
 /// A spreadsheet took the ids for numbers.

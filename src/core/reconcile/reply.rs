@@ -111,7 +111,7 @@ pub enum Outcome {
     Permanent(Code),
     /// The target refuses everything, or every call of a kind; it had no effect.
     Hold(HoldScope, Code, Option<UnixMs>),
-    /// An undocumented refusal: the trouble may be this person's, or the target's.
+    /// An undocumented refusal: it may be about this person, or about the target.
     Suspect {
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
@@ -123,14 +123,14 @@ pub enum Outcome {
         /// When calls are welcome again.
         until: UnixMs,
     },
-    /// Temporary trouble; the request had no effect, or repeating it does no harm.
+    /// A temporary failure; the request had no effect, or repeating it does no harm.
     Passing {
         /// Which.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
     },
-    /// Temporary trouble, and a create may have taken effect: look up before posting again.
+    /// A temporary failure, and a create may have taken effect: look up before posting again.
     Unknown {
         /// The reason; a used-up quota holds everything, as after any other call.
         code: Code,
@@ -149,8 +149,8 @@ impl Outcome {
         )
     }
 
-    /// The code of a refusal or of trouble, for calls that are about no person. Whatever is unclear counts as an
-    /// undocumented refusal.
+    /// The code of a refusal or a failure, for calls that are not about a person. Anything else counts as an undocumented
+    /// refusal.
     #[must_use]
     pub fn refusal(&self) -> Code {
         match self {
