@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # The base images, if they cannot be pulled: made from this machine's Rust toolchain, Debian's packages and what
-# script/setup installs, under the names that Dockerfile and compose.yaml use. Only in a container engine that the script has started itself.
+# script/setup installs, under the names that Dockerfile and compose.yaml use. Only in a container engine that the
+# script has started itself.
 # Sourced; expects $work, $base and $name.
 
 # A Debian with Rust and a C compiler, like the official image. It includes the crates that this machine's cargo has

@@ -95,9 +95,9 @@ async fn only_a_trusted_proxy_may_state_https_and_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_silent_or_endless_connections_keep_nobody_out() {
     let stage = Stage::set();
-    let unended =
+    let unfinished =
         format!("POST /login HTTP/1.1\r\nHost: localhost\r\n{}: {}\r\nContent-Length: 9000\r\n\r\na", FORM.0, FORM.1);
-    for sent in ["", "GET /livez HT", unended.as_str()] {
+    for sent in ["", "GET /livez HT", unfinished.as_str()] {
         let mut held = Vec::new();
         for _ in 0..1_000 {
             let mut stream = TcpStream::connect(stage.address).await.unwrap();

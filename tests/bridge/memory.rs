@@ -107,11 +107,11 @@ async fn sixty_bodies_of_1_mib_of_the_worst_json_at_once_stay_under_256_mib_and_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib() {
+async fn two_thousand_unfinished_bodies_with_a_wrong_signature_stay_under_256_mib() {
     const CONNECTIONS: usize = 2_000;
     assert!(descriptors::raise_limit() > CONNECTIONS + 200, "`ulimit -Hn` must allow more files for this test");
     let sim = sim();
-    // None is cut off for taking too long, as long as all of them take to connect.
+    // Long enough that none is cut off while the others still connect.
     let home = Home::new(&sim, "[server]\nbody_timeout_s = 300");
     let bridge = home.serve();
     let idle = resident_mib(&bridge);
@@ -150,7 +150,7 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let (peak, sent) = (peak_mib(&bridge), sent.load(Ordering::Relaxed));
-    println!("2,000 unended bodies, {sent} sent to the last byte but one: {idle} MiB idle, {peak} MiB at most");
+    println!("2,000 unfinished bodies, {sent} sent to the last byte but one: {idle} MiB idle, {peak} MiB at most");
     assert!(peak < INTAKE_MIB, "{peak} MiB, {idle} when idle; {sent} sent to the last byte but one");
     assert!(sent >= 8, "{sent} of {CONNECTIONS} were sent: there was no flood");
     strangers.abort_all();

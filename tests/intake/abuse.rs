@@ -42,7 +42,7 @@ fn begun(bridge: &Bridge, first: &str) -> TcpStream {
     socket
 }
 
-fn unended(bridge: &Bridge, body_bytes: usize) -> TcpStream {
+fn unfinished(bridge: &Bridge, body_bytes: usize) -> TcpStream {
     let head = format!("POST {} HTTP/1.1\r\nhost: b\r\ncontent-length: {body_bytes}\r\n\r\n", bridge.path());
     let mut socket = begun(bridge, &head);
     socket.write_all(&vec![b' '; body_bytes - 1]).unwrap();
@@ -239,7 +239,7 @@ fn a_peer_with_only_busy_connections_gets_503_and_is_counted() {
 fn unfinished_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() {
     let bridge = Bridge::start();
     let large = BODY_BYTES_MAX;
-    let mut strangers: Vec<_> = (0..12).map(|_| unended(&bridge, large)).collect();
+    let mut strangers: Vec<_> = (0..12).map(|_| unfinished(&bridge, large)).collect();
     eventually("some are sent away", || bridge.counted("full") >= 2);
     for n in 0..10 {
         assert!(is_genuine_taken(&bridge, &format!("msg_{n}")));
@@ -260,7 +260,7 @@ fn a_flood_of_bodies_from_one_address_costs_that_address_and_no_slower_sender() 
     let body = hire("E-1", "ada@example.com");
     let whole = message("POST", &bridge.path(), &bridge.signed("msg_1", &body), body.as_bytes());
     let (begin, end) = whole.split_at(whole.len() - 10);
-    let unended = message("POST", &bridge.path(), &[], &vec![b' '; 60_000]);
+    let unfinished = message("POST", &bridge.path(), &[], &vec![b' '; 60_000]);
     for _ in 0..20 {
         let before = bridge.counted("full");
         let mut genuine = bridge.connect();
@@ -270,7 +270,7 @@ fn a_flood_of_bodies_from_one_address_costs_that_address_and_no_slower_sender() 
             flood = (0..12).map(|_| connect_from(&bridge, 2)).collect();
             for socket in &mut flood {
                 // It may have been rejected by then.
-                let _ = socket.write_all(&unended[..unended.len() - 1]);
+                let _ = socket.write_all(&unfinished[..unfinished.len() - 1]);
             }
         }
         let _ = genuine.write_all(end);

@@ -164,7 +164,7 @@ async fn an_unreadable_person_is_set_aside_and_delays_nobody() {
 const ASIDE_MS: u64 = 600_000;
 
 #[tokio::test]
-async fn a_delivery_with_an_unreadable_memory_is_accepted_again() {
+async fn a_delivery_whose_dedupe_entry_is_unreadable_is_accepted_again() {
     for keyspace in both() {
         let mut keys = keyspace.keys();
         let mut b = Bench::new(keyspace, false).await;

@@ -1,4 +1,4 @@
-//! The bridge as it is holds in every state that there is up to the bound; with one step done wrong, it does not.
+//! The properties hold in every state up to the bound. With a flaw in one step, the model finds a counterexample.
 
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -6,9 +6,9 @@ use super::bridge::{Bridge, FENCE, LOST, ORDER};
 use super::world::{Flaw, Mishaps};
 use crate::core::reconcile::world_tests::{hire, leave, update};
 
-/// Any two things go wrong: some seconds in a debug build.
+/// Any two things go wrong: this takes some seconds in a debug build.
 const TWO: Mishaps = Mishaps { all: 2, crashes: 1, expiries: 1, hang_ups: 1, lost_replies: 1 };
-/// Any three do, twice the same among them: minutes, for `script/soak`.
+/// Any three go wrong, two of them perhaps the same: this takes minutes, so only `script/soak` runs it.
 const THREE: Mishaps = Mishaps { all: 3, crashes: 2, expiries: 2, hang_ups: 2, lost_replies: 2 };
 
 /// A person is hired, and marries.
