@@ -77,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut rates = vec![Vec::new(); names.len()];
     for _ in 0..ROUNDS {
         for (mapping, rates) in mappings.iter().zip(&mut rates) {
-            rates.push(a_second(mapping.as_ref(), &source, &body));
+            rates.push(events_per_second(mapping.as_ref(), &source, &body));
         }
     }
     let medians: Vec<f64> = rates.into_iter().map(|rates| percentile(&sorted(rates.into_iter()), 50)).collect();
@@ -91,8 +91,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Events per second during one round.
-fn a_second(mapping: Option<&Mapping>, source: &SourceName, body: &Bytes) -> f64 {
+/// The rate during one round.
+fn events_per_second(mapping: Option<&Mapping>, source: &SourceName, body: &Bytes) -> f64 {
     let (began, mut count) = (Instant::now(), 0.0);
     while began.elapsed() < ROUND {
         for _ in 0..100 {

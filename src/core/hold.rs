@@ -378,7 +378,7 @@ impl Holds {
     }
 
     /// Lifts a hold by hand; its pauses are forgotten. Where several stand side by side in one scope, an operator's or the
-    /// target's is lifted first, then the guard's, and last what cannot be read: who lifts one has not judged the others.
+    /// target's is lifted first, then the guard's, and last what cannot be read: to lift one says nothing about the others.
     /// Without a scope, all but the guard's and those that cannot be read are lifted. Returns those that were lifted.
     pub fn lift(&mut self, scope: Option<&HoldScope>) -> Vec<Hold> {
         let first = match scope {
@@ -415,8 +415,8 @@ impl Holds {
         lifted.into_iter().map(|hold| hold.scope).collect()
     }
 
-    /// The hold whose probe is due. If the clock was set back since a pause began, the pause is over: it is not to last
-    /// until the clock has caught up.
+    /// The hold whose probe is due. If the clock was set back since a pause began, the pause is over: otherwise it would
+    /// last until the clock has caught up.
     #[must_use]
     pub fn due_probe(&self, now: UnixMs) -> Option<&Hold> {
         let is_over = |since: Option<UnixMs>, until: UnixMs| {

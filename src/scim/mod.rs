@@ -132,12 +132,12 @@ impl Client {
     /// Sends one request and returns what came back, whatever it was.
     pub async fn send(&self, request: &Request) -> Reply {
         let reply = self.exchange(request).await;
-        self.tell(&reply);
+        self.log_change(&reply);
         reply
     }
 
-    /// Logs why there is no reply, once when that begins, changes, or ends, not for each call.
-    fn tell(&self, reply: &Reply) {
+    /// Logs why there is no reply: when that begins, changes or ends, not for each call.
+    fn log_change(&self, reply: &Reply) {
         let now = match reply {
             Reply::Http(_) => None,
             Reply::NotSent { reason } | Reply::Lost { reason } => Some(*reason),
@@ -261,7 +261,7 @@ fn is_coding(word: &[u8]) -> bool {
         .any(|coding| word.eq_ignore_ascii_case(coding.as_bytes()))
 }
 
-/// An HTTP client for our own listeners: no proxy, no redirects, nothing of Postman's.
+/// An HTTP client for our own listeners: no proxy, no redirects, nothing specific to Postman.
 pub fn plain_http(timeout: Duration) -> Result<reqwest::Client, ClientError> {
     // Fails if one is installed already, which is fine, too.
     let _ = rustls::crypto::ring::default_provider().install_default();

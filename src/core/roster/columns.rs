@@ -62,7 +62,7 @@ pub struct Columns {
 /// What a row means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowEvent {
-    /// What it says is so.
+    /// What it states.
     pub event: Event,
     /// When the person will leave, if the row announces that.
     pub leaves_at: Option<UnixMs>,
@@ -97,7 +97,7 @@ impl Columns {
         }
     }
 
-    /// The names that the column of a field may have, likeliest first.
+    /// The names that the column of a field may have, the most likely first.
     #[must_use]
     pub fn names(&self, field: Field) -> &[String] {
         self.names.iter().find(|(known, _)| *known == field).map_or(&[], |(_, names)| names)
@@ -324,7 +324,7 @@ mod tests {
         let counts = |mapping: &str| -> Vec<bool> {
             rows(&columns(mapping), file).iter().map(|row| row.as_ref().unwrap().is_some()).collect()
         };
-        // Without a department there is no judgement, as in a payload.
+        // Without a department nobody is excluded by it, as in a payload.
         assert_eq!(counts(conditions), [true, false, false, true]);
         assert_eq!(counts("except_if = [{ path = '/data/kind', equals = 'contractor' }]"), [true, true, false, true]);
         let leave = columns(&format!("{conditions}out_of_scope = 'leave'\n"));
