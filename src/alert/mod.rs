@@ -200,12 +200,12 @@ impl Alerting {
         let due = due.await?.unwrap_or_default();
         let sent = receivers.iter().zip(due).filter_map(|(at, message)| Some((at, message?)));
         let results: Result<Vec<()>, _> =
-            join_all(sent.map(|(at, message)| self.tell(at, message))).await.into_iter().collect();
+            join_all(sent.map(|(at, message)| self.notify(at, message))).await.into_iter().collect();
         results.map(|_| ())
     }
 
     /// Sends one message, and records the result.
-    async fn tell(&self, at: &At<'_>, message: Message) -> Result<(), StoreError> {
+    async fn notify(&self, at: &At<'_>, message: Message) -> Result<(), StoreError> {
         let sent = self.send(at, &message).await;
         let now = self.clock.now();
         let write = |alerts: &mut Alerts| {
