@@ -57,7 +57,7 @@ pub fn patience(usual: Duration) -> Duration {
 
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 fn ordered() -> std::collections::BTreeMap<String, (u32, String)> {
-    #[expect(clippy::disallowed_methods, reason = "an order of a test is no configuration")]
+    #[expect(clippy::disallowed_methods, reason = "what a test orders is not configuration")]
     let text = std::env::var("FAILPOINTS").unwrap_or_default();
     let order = |one: &str| {
         let (place, what) = one.split_once('=')?;

@@ -23,7 +23,7 @@ type Content = Zeroizing<Vec<u8>>;
 /// Reads a file of at most this many bytes. The error is for people, and names the path.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, is larger, or does not answer.
+/// It cannot be read, is not a regular file, is larger, or does not answer.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Content> {
     Reading::of(path, bytes_max).read(PATIENCE)
 }
@@ -126,7 +126,7 @@ fn read_now(path: &Path, bytes_max: u64) -> io::Result<Content> {
     Ok(bytes)
 }
 
-/// What it is, if it is no regular file.
+/// What it is, if it is not a regular file.
 fn no_file(kind: FileType) -> Option<&'static str> {
     Some(match kind {
         _ if kind.is_file() => return None,

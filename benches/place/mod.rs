@@ -41,8 +41,9 @@ impl Engine {
         let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
         let find = |name: &String| {
             let found = Self::ALL.into_iter().find(|engine| engine.name() == name);
-            found
-                .ok_or_else(|| format!("{name} is no engine: name some of embedded, redis and valkey, or none for all"))
+            found.ok_or_else(|| {
+                format!("{name} is not an engine: name some of embedded, redis and valkey, or none for all")
+            })
         };
         let chosen = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         Ok(if chosen.is_empty() { Self::ALL.to_vec() } else { chosen })

@@ -17,7 +17,7 @@ const PEERS: usize = 20;
 const PATIENCE: Duration = Duration::from_mins(2);
 /// The pause between attempts to connect.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Pipelined requests of clients that read no answers. Few: this is no flood.
+/// Pipelined requests of clients that read no answers. Few: this is not a flood.
 const PIPELINED: usize = 100;
 
 /// What a stranger sends before it falls silent.

@@ -27,7 +27,7 @@
 {{- fail (printf "\n\nThese values cannot work:\n\n  - %s\n" (join "\n  - " .)) -}}
 {{- end -}}
 
-{{/* What `null` takes away from under the templates. */}}
+{{/* Sections that `null` removed although the templates need them. */}}
 {{- define "scim-bridge.validate.sections" -}}
 {{- $wrong := list -}}
 {{- range $path := include "scim-bridge.sections" . | trim | splitList "\n" -}}
@@ -39,14 +39,14 @@
     {{- $wrong = append $wrong $path -}}
   {{- end -}}
 {{- end -}}
-{{- $told := list -}}
+{{- $messages := list -}}
 {{- range $path := $wrong -}}
-  {{- $told = append $told (printf "%s: `null` takes it away with its defaults, which the chart needs: leave it out, or give what you want changed" $path) -}}
+  {{- $messages = append $messages (printf "%s: `null` removes it with its defaults, which the chart needs: leave it out, or give only what you want to change" $path) -}}
 {{- end -}}
-{{- toYaml $told -}}
+{{- toYaml $messages -}}
 {{- end -}}
 
-{{/* Every value that is a map, but for those that only Kubernetes looks into. */}}
+{{/* Every value that is a map, except those that only Kubernetes reads. */}}
 {{- define "scim-bridge.sections" -}}
 image
 commonLabels
@@ -128,7 +128,7 @@ test.person
 {{- define "scim-bridge.validate.image" -}}
 {{- $wrong := list -}}
 {{- if not .Values.image.repository -}}
-  {{- $wrong = append $wrong "image.repository: no image is named, and nobody publishes one: build the repository's Dockerfile, push it to a registry of yours, and name it here" -}}
+  {{- $wrong = append $wrong "image.repository: no image is named, and none is published: build the repository's Dockerfile, push it to your registry, and name it here" -}}
 {{- end -}}
 {{- toYaml $wrong -}}
 {{- end -}}
@@ -137,7 +137,7 @@ test.person
 {{- $wrong := list -}}
 {{- $fullname := include "scim-bridge.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
-  {{- $wrong = append $wrong (printf "fullnameOverride: the release's name makes %s, but a Service's name begins with a letter: set one that does" $fullname) -}}
+  {{- $wrong = append $wrong (printf "fullnameOverride: the release's name leads to %s, but a Service's name must begin with a letter: set one that does" $fullname) -}}
 {{- end -}}
 {{- toYaml $wrong -}}
 {{- end -}}
@@ -157,14 +157,14 @@ test.person
 {{- range $of := $given -}}
   {{- range $key := splitList "," (include "scim-bridge.selectorKeys" $) -}}
     {{- if hasKey $of.labels $key -}}
-      {{- $wrong = append $wrong (printf "%s: %s is what the chart selects its objects by: take it out" $of.name $key) -}}
+      {{- $wrong = append $wrong (printf "%s: %s is in the chart's selectors: remove it" $of.name $key) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}
 {{- end -}}
 
-{{/* What else in the chart follows these, so that they must not be said past it. */}}
+{{/* Other parts of the chart depend on these settings, so a variable must not override them. */}}
 {{- define "scim-bridge.validate.extra" -}}
 {{- $wrong := list -}}
 {{- $keys := dict
@@ -178,15 +178,15 @@ test.person
   "SCIM_BRIDGE__STORE__URL" "config.store.url" -}}
 {{- range $variable := .Values.extraEnv -}}
   {{- with get $keys ($variable.name | default "" | toString | upper) -}}
-    {{- $wrong = append $wrong (printf "extraEnv: %s: ports, policies, volumes, limits and pauses of the chart follow what it sets: give `%s` in its place" $variable.name .) -}}
+    {{- $wrong = append $wrong (printf "extraEnv: %s: the chart derives ports, policies, volumes, limits and pauses from this setting: set `%s` instead" $variable.name .) -}}
   {{- end -}}
   {{- if and $.Values.valkey.enabled (eq ($variable.name | default "" | toString | upper) "SCIM_BRIDGE__STORE__DURABILITY") -}}
-    {{- $wrong = append $wrong (printf "extraEnv: %s: how often the chart's Valkey flushes follows `config.store.durability`: set that in its place" $variable.name) -}}
+    {{- $wrong = append $wrong (printf "extraEnv: %s: how often the chart's Valkey flushes follows from `config.store.durability`: set that instead" $variable.name) -}}
   {{- end -}}
 {{- end -}}
 {{- range $volume := .Values.extraVolumes -}}
   {{- if has $volume.name (list "config" "secrets" "data" "test") -}}
-    {{- $wrong = append $wrong (printf "extraVolumes: %s is the name of a volume of the chart's own: take another" $volume.name) -}}
+    {{- $wrong = append $wrong (printf "extraVolumes: %s is the name of one of the chart's own volumes: choose another name" $volume.name) -}}
   {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}
@@ -199,12 +199,12 @@ test.person
   {{- if ne $values.mode "all" -}}
     {{- $wrong = append $wrong "store: `embedded` is for one process, which must do everything: set `mode: all` (or `store: redis`)" -}}
   {{- else if or $values.all.autoscaling.enabled $values.all.keda.enabled -}}
-    {{- $wrong = append $wrong "store: `embedded` is for one process: take `all.autoscaling.enabled` and `all.keda.enabled` out (or set `store: redis`)" -}}
+    {{- $wrong = append $wrong "store: `embedded` is for one process: turn `all.autoscaling.enabled` and `all.keda.enabled` off (or set `store: redis`)" -}}
   {{- else if gt (int $values.all.replicas) 1 -}}
     {{- $wrong = append $wrong (printf "all.replicas: %d, but `store: embedded` is for one process: set 1 (or `store: redis`)" (int $values.all.replicas)) -}}
   {{- end -}}
   {{- if $values.valkey.enabled -}}
-    {{- $wrong = append $wrong "valkey.enabled: is of no use to `store: embedded`: set `store: redis`, or take it out" -}}
+    {{- $wrong = append $wrong "valkey.enabled: has no use with `store: embedded`: set `store: redis`, or remove it" -}}
   {{- end -}}
   {{- with $values.config.store.url -}}
     {{- if ne . "embedded:/data" -}}
@@ -228,9 +228,9 @@ test.person
 {{- if eq .Values.store "redis" -}}
   {{- $named := or $redis.host $redis.nodes -}}
   {{- if and .Values.valkey.enabled (or $named $url) -}}
-    {{- $wrong = append $wrong "valkey.enabled: another Redis is named, too (`redis.host`, `redis.nodes` or `config.store.url`): take one out" -}}
+    {{- $wrong = append $wrong "valkey.enabled: another Redis is named, too (`redis.host`, `redis.nodes` or `config.store.url`): remove one" -}}
   {{- else if and $url $named -}}
-    {{- $wrong = append $wrong "config.store.url: Redis is named under `redis`, too: take one out" -}}
+    {{- $wrong = append $wrong "config.store.url: Redis is named under `redis`, too: remove one" -}}
   {{- else if and (not .Values.valkey.enabled) (not $url) -}}
     {{- if and (eq $redis.topology "standalone") (not $redis.host) -}}
       {{- if $redis.nodes -}}
@@ -248,18 +248,18 @@ test.person
     {{- end -}}
   {{- end -}}
   {{- if and .Values.valkey.enabled (or $redis.tls.enabled $redis.username $redis.password.existingSecret) -}}
-    {{- $wrong = append $wrong "valkey.enabled: the chart's own Valkey speaks no TLS, has the default user, and a password of its own: take `redis.tls.enabled`, `redis.username` and `redis.password.existingSecret` out" -}}
+    {{- $wrong = append $wrong "valkey.enabled: the chart's own Valkey does not speak TLS, and has the default user and its own password: remove `redis.tls.enabled`, `redis.username` and `redis.password.existingSecret`" -}}
   {{- end -}}
   {{- if and (eq (include "scim-bridge.redisIsPlain" .) "true") (ne (include "scim-bridge.redisIsInside" .) "true") (not (hasKey .Values.config.store "allow_plain")) (or $named $url) -}}
-    {{- $wrong = append $wrong (printf "redis.tls.enabled: off, and %s is not a Service of this cluster: passwords and personal data would cross the network in the open. Set it to true, or, where that network is your own, `config.store.allow_plain: true`" (include "scim-bridge.redisHosts" . | replace "," ", ")) -}}
+    {{- $wrong = append $wrong (printf "redis.tls.enabled: off, and %s is not a Service of this cluster: passwords and personal data would cross the network unencrypted. Set it to true, or, where that network is your own, `config.store.allow_plain: true`" (include "scim-bridge.redisHosts" . | replace "," ", ")) -}}
   {{- end -}}
   {{- if and (not $redis.tls.enabled) (or $redis.tls.ca.existingSecret $redis.tls.client.existingSecret) -}}
-    {{- $wrong = append $wrong "redis.tls.enabled: files for TLS are given, but it is off: set it to true, or take `redis.tls.ca` and `redis.tls.client` out" -}}
+    {{- $wrong = append $wrong "redis.tls.enabled: files for TLS are given, but it is off: set it to true, or remove `redis.tls.ca` and `redis.tls.client`" -}}
   {{- end -}}
 {{- end -}}
 {{- range $of := list (dict "name" "redis.password" "it" $redis.password) (dict "name" "redis.sentinel.password" "it" $redis.sentinel.password) -}}
   {{- if and $of.it.existingSecret $of.it.value -}}
-    {{- $wrong = append $wrong (printf "%s: both `existingSecret` and `value` are given: take one out" $of.name) -}}
+    {{- $wrong = append $wrong (printf "%s: both `existingSecret` and `value` are given: remove one" $of.name) -}}
   {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}
@@ -271,7 +271,7 @@ test.person
 {{- range $name := list "postmanKey" "adminToken" "testToken" -}}
   {{- $it := get $secrets $name -}}
   {{- if and $it.existingSecret $it.value -}}
-    {{- $wrong = append $wrong (printf "secrets.%s: both `existingSecret` and `value` are given: take one out" $name) -}}
+    {{- $wrong = append $wrong (printf "secrets.%s: both `existingSecret` and `value` are given: remove one" $name) -}}
   {{- end -}}
 {{- end -}}
 {{- if not (or $secrets.postmanKey.existingSecret $secrets.postmanKey.value .Values.postmanSim.enabled (hasKey .Values.config.postman "key")) -}}
@@ -280,14 +280,14 @@ test.person
 {{- $names := list -}}
 {{- range $n, $source := .Values.config.source -}}
   {{- if has $source.name $names -}}
-    {{- $wrong = append $wrong (printf "config.source[%d].name: %s is the name of another source: take another" $n $source.name) -}}
+    {{- $wrong = append $wrong (printf "config.source[%d].name: %s is the name of another source: choose another name" $n $source.name) -}}
   {{- end -}}
   {{- $names = append $names $source.name -}}
   {{- $given := get $secrets.sources $source.name | default list -}}
   {{- if and (not $given) (not $source.secrets) -}}
     {{- $wrong = append $wrong (printf "secrets.sources.%s: the source has no secret: give a list such as `[{existingSecret: NAME, key: KEY}]`" $source.name) -}}
   {{- else if and $given $source.secrets -}}
-    {{- $wrong = append $wrong (printf "secrets.sources.%s: secrets are given in config.source[%d].secrets, too: take one out" $source.name $n) -}}
+    {{- $wrong = append $wrong (printf "secrets.sources.%s: secrets are given in config.source[%d].secrets, too: remove one" $source.name $n) -}}
   {{- end -}}
   {{- range $m, $secret := $given -}}
     {{- if eq (not $secret.existingSecret) (not $secret.value) -}}
@@ -297,7 +297,7 @@ test.person
 {{- end -}}
 {{- range $name, $_ := $secrets.sources -}}
   {{- if not (has $name $names) -}}
-    {{- $wrong = append $wrong (printf "secrets.sources.%s: config.source names no such source (but %s): correct the name" $name (join ", " $names)) -}}
+    {{- $wrong = append $wrong (printf "secrets.sources.%s: config.source has no such source (it has %s): correct the name" $name (join ", " $names)) -}}
   {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}
@@ -306,7 +306,7 @@ test.person
 {{/* dict name, value: a secret that would end up in the ConfigMap. */}}
 {{- define "scim-bridge.validate.plain" -}}
 {{- if and .value (or (kindIs "string" .value) (hasKey .value "value")) -}}
-{{ .name }}: a secret must not stand in a ConfigMap: give {file: PATH} or {env: NAME}, or use `{{ .instead }}`
+{{ .name }}: a secret must not be in a ConfigMap: give {file: PATH} or {env: NAME}, or use `{{ .instead }}`
 {{- end -}}
 {{- end -}}
 
@@ -321,7 +321,7 @@ test.person
 {{- range $n, $token := $config.server.token -}}
   {{- $plain = append $plain (dict "name" (printf "config.server.token[%d].token" $n) "value" $token.token "instead" "extraVolumes") -}}
   {{- if and (eq ($token.name | default "") (include "scim-bridge.test.tokenName" $)) (eq (include "scim-bridge.test.reads" $) "true") -}}
-    {{- $wrong = append $wrong (printf "config.server.token[%d].name: %s is what the chart calls the token of `helm test`: take another name" $n $token.name) -}}
+    {{- $wrong = append $wrong (printf "config.server.token[%d].name: the chart uses %s for the token of `helm test`: choose another name" $n $token.name) -}}
   {{- end -}}
 {{- end -}}
 {{- range $n, $source := $config.source -}}
@@ -342,17 +342,17 @@ test.person
   {{- with include "scim-bridge.validate.plain" . -}}{{- $wrong = append $wrong . -}}{{- end -}}
 {{- end -}}
 {{- if contains "@" ($config.store.url | default "") -}}
-  {{- $wrong = append $wrong "config.store.url: has a login in it, and would stand in a ConfigMap: take it out, and use `redis.username` and `redis.password`" -}}
+  {{- $wrong = append $wrong "config.store.url: contains a login, which would be in a ConfigMap: remove it, and use `redis.username` and `redis.password`" -}}
 {{- end -}}
 {{- range $key := list "listen" "admin_listen" -}}
   {{- with get $config.server $key -}}
     {{- if not (regexMatch "^(0\\.0\\.0\\.0|\\[::\\]):[1-9][0-9]*$" .) -}}
-      {{- $wrong = append $wrong (printf "config.server.%s: %s is not reached from outside the pod: give 0.0.0.0:PORT or [::]:PORT" $key .) -}}
+      {{- $wrong = append $wrong (printf "config.server.%s: %s cannot be reached from outside the pod: give 0.0.0.0:PORT or [::]:PORT" $key .) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- if and .Values.postmanSim.enabled (hasKey $config.postman "base_url") -}}
-  {{- $wrong = append $wrong "postmanSim.enabled: config.postman.base_url is given, too: take one out" -}}
+  {{- $wrong = append $wrong "postmanSim.enabled: config.postman.base_url is given, too: remove one" -}}
 {{- end -}}
 {{- if and .Values.postmanSim.enabled (hasKey $config.postman "key") -}}
   {{- $wrong = append $wrong "postmanSim.enabled: the stand-in must know the key: give it in `secrets.postmanKey`, not in config.postman.key" -}}
@@ -370,7 +370,7 @@ test.person
   {{- $hpa := $workload.autoscaling -}}
   {{- $keda := $workload.keda | default (dict "enabled" false) -}}
   {{- if and $hpa.enabled $keda.enabled -}}
-    {{- $wrong = append $wrong (printf "%s.keda.enabled: %s.autoscaling.enabled is on, too, and KEDA makes a HorizontalPodAutoscaler of its own: the two would fight; take one out" $component $component) -}}
+    {{- $wrong = append $wrong (printf "%s.keda.enabled: %s.autoscaling.enabled is on, too, and KEDA makes a HorizontalPodAutoscaler of its own: the two would conflict; remove one" $component $component) -}}
   {{- end -}}
   {{- range $kind, $scale := dict "autoscaling" $hpa "keda" $keda -}}
     {{- if and $scale.enabled (gt (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
@@ -378,7 +378,7 @@ test.person
     {{- end -}}
   {{- end -}}
   {{- if and $hpa.enabled (not (dig "requests" "cpu" "" $workload.resources)) -}}
-    {{- $wrong = append $wrong (printf "%s.autoscaling.enabled: is measured in parts of %s.resources.requests.cpu, which is not given: give it" $component $component) -}}
+    {{- $wrong = append $wrong (printf "%s.autoscaling.enabled: utilisation is relative to %s.resources.requests.cpu, which is not set: set it" $component $component) -}}
   {{- end -}}
   {{- if and (eq $component "all") $keda.enabled (lt (int $keda.minReplicas) 1) -}}
     {{- $wrong = append $wrong "all.keda.minReplicas: with 0 nobody would accept webhooks: set 1, or use `mode: split`" -}}
@@ -387,14 +387,14 @@ test.person
 {{- toYaml $wrong -}}
 {{- end -}}
 
-{{/* A limit that the bounds of the configuration do not keep to: the kernel would end the process, again and again. */}}
+{{/* A limit below what the configuration's bounds allow: the kernel would kill the process again and again. */}}
 {{- define "scim-bridge.validate.memory" -}}
 {{- $wrong := list -}}
 {{- range $component := splitList "," (include "scim-bridge.wantedComponents" .) -}}
   {{- $limit := dig "limits" "memory" "" ((get $.Values $component).resources | default dict) -}}
   {{- $worst := include "scim-bridge.memory.worst" (dict "root" $ "component" $component) | fromYaml -}}
   {{- if and $limit (lt (include "scim-bridge.bytes" $limit | int64) (mul 1048576 (int64 $worst.mib))) -}}
-    {{- $wrong = append $wrong (printf "%s.resources.limits.memory: %v is less than the worst case, %dMi (%s): raise it, or lower those" $component $limit (int $worst.mib) $worst.sum) -}}
+    {{- $wrong = append $wrong (printf "%s.resources.limits.memory: %v is less than the worst case, %dMi (%s): raise the limit, or lower those" $component $limit (int $worst.mib) $worst.sum) -}}
   {{- end -}}
 {{- end -}}
 {{- if .Values.valkey.enabled -}}
@@ -424,13 +424,13 @@ test.person
 {{- range .Values.config.source -}}{{- $names = append $names .name -}}{{- end -}}
 {{- with .Values.test.source -}}
   {{- if not (has . $names) -}}
-    {{- $wrong = append $wrong (printf "test.source: config.source names no source %s (but %s): correct the name" . (join ", " $names)) -}}
+    {{- $wrong = append $wrong (printf "test.source: config.source has no source %s (it has %s): correct the name" . (join ", " $names)) -}}
   {{- end -}}
 {{- end -}}
 {{- if .Values.test.person -}}
   {{- range $key := list "employeeId" "email" "firstName" "lastName" -}}
     {{- if not (get $.Values.test.person $key) -}}
-      {{- $wrong = append $wrong (printf "test.person.%s: is missing: tell the member exactly as they are in the team" $key) -}}
+      {{- $wrong = append $wrong (printf "test.person.%s: is missing: give the member exactly as they are in the team" $key) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

@@ -84,7 +84,7 @@ impl Heads {
         }
     }
 
-    /// No request began: they were no heads.
+    /// No request began: they were not heads.
     fn give_up(&mut self) {
         self.given_up += self.ends.len() as u64;
         self.ends.clear();

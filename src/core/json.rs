@@ -267,7 +267,7 @@ pub struct UnknownCharset;
 const DEPTH_MAX: usize = 127;
 
 /// The text with a replacement for each value that is JSON but cannot be held by the parser: a number beyond the
-/// range of `f64` becomes 1e308, which is no id either, and what is nested too deep becomes null. None if there is no
+/// range of `f64` becomes 1e308, which is not an id either, and what is nested too deep becomes null. None if there is no
 /// such value.
 #[must_use]
 pub fn bounded(text: &str) -> Option<String> {

@@ -12,7 +12,7 @@ use super::time::UnixMs;
 
 /// The name of the shared document.
 pub const DOCUMENT: &str = "outdated";
-/// This many events in a row are no coincidence.
+/// This many events in a row are not a coincidence.
 const IN_A_ROW_MIN: u64 = 10;
 /// How often the number is written while it grows, in milliseconds.
 const WRITE_EVERY_MS: u64 = 10_000;

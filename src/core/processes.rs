@@ -111,7 +111,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Whether it counts as alive. A clock that is ahead is no reason for doubt, nor is one that is behind by the
+    /// Whether it counts as alive. A clock that is ahead is not a reason for doubt, nor is one that is behind by the
     /// amount it reports itself.
     #[must_use]
     pub fn is_heard(&self, now: UnixMs) -> bool {

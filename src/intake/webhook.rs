@@ -75,7 +75,7 @@ pub(super) async fn receive(
     if let Some(shot) = shot {
         shared.recorder.end(shot, result, listed.reason, &answer);
     }
-    // A text that is no valid source name may hold anything, so it is not shown.
+    // A text that is not a valid source name may hold anything, so it is not shown.
     if endpoint.is_none() && SourceName::parse(source).is_ok() {
         listed.add_type(source);
     }
@@ -336,7 +336,7 @@ async fn take_in(
     // From here on, only what will be stored is in memory.
     turn.shrink_to(KEPT_PER_BODY * body_bytes + KEPT_PER_RECORD_BYTES * ids.len());
     if ids.is_empty() {
-        debug!(source, "delivery ignored: nothing in it is followed");
+        debug!(source, "delivery ignored: the mapping uses nothing in it");
         endpoint.note(|seen| seen.genuine(now, GenuineResult::Ignored));
         return End { listed, ..End::new(DeliveryResult::Ignored, answer::taken("ignored", &[])) };
     }

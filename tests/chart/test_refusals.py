@@ -13,24 +13,24 @@ BARE = {"image": {"repository": "a"}, "redis": {"host": "a"}, "secrets": {"postm
 BOTH = {"existingSecret": "a", "value": "b"}
 # Every refusal in templates/_validate.tpl: file of the matrix, additional values, the message.
 REFUSED = [
-    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__LISTEN", "value": "0.0.0.0:1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__LISTEN: ports, policies, volumes, limits and pauses"),
-    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__ADMIN_LISTEN", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__ADMIN_LISTEN: ports"),
-    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S: ports"),
-    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__URL", "value": "tell-me"}]}, "extraEnv: SCIM_BRIDGE__STORE__URL: ports"),
-    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__KEY_PREFIX", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__STORE__KEY_PREFIX: ports"),
-    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__CONNECTIONS_MAX", "value": "1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__CONNECTIONS_MAX: ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__LISTEN", "value": "0.0.0.0:1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__LISTEN: the chart derives ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__ADMIN_LISTEN", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__ADMIN_LISTEN: the chart derives ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S: the chart derives ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__URL", "value": "tell-me"}]}, "extraEnv: SCIM_BRIDGE__STORE__URL: the chart derives ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__KEY_PREFIX", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__STORE__KEY_PREFIX: the chart derives ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__CONNECTIONS_MAX", "value": "1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__CONNECTIONS_MAX: the chart derives ports"),
     ("trial", {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__DURABILITY", "value": "fsynced"}]}, "extraEnv: SCIM_BRIDGE__STORE__DURABILITY: how often the chart's Valkey flushes"),
-    (DEFAULTS, {"image": {"repository": ""}}, "image.repository: no image is named, and nobody publishes one"),
-    (DEFAULTS, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, "extraVolumes: secrets is the name of a volume of the chart's own"),
+    (DEFAULTS, {"image": {"repository": ""}}, "image.repository: no image is named, and none is published"),
+    (DEFAULTS, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, "extraVolumes: secrets is the name of one of the chart's own volumes"),
     (DEFAULTS, {"config": {"source": [{"name": "hr"}, {"name": "hr"}]}}, "config.source[1].name: hr is the name of another source"),
-    (DEFAULTS, {"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: app.kubernetes.io/name is what the chart selects its objects by"),
-    (DEFAULTS, {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is what the chart selects its objects by"),
-    (DEFAULTS, {"worker": {"podLabels": {"app.kubernetes.io/instance": "x"}}}, "worker.podLabels: app.kubernetes.io/instance is what"),
-    (DEFAULTS, {"serviceMonitor": {"labels": {"app.kubernetes.io/component": "x"}}}, "serviceMonitor.labels: app.kubernetes.io/component is what"),
+    (DEFAULTS, {"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: app.kubernetes.io/name is in the chart's selectors"),
+    (DEFAULTS, {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is in the chart's selectors"),
+    (DEFAULTS, {"worker": {"podLabels": {"app.kubernetes.io/instance": "x"}}}, "worker.podLabels: app.kubernetes.io/instance is in the chart's selectors"),
+    (DEFAULTS, {"serviceMonitor": {"labels": {"app.kubernetes.io/component": "x"}}}, "serviceMonitor.labels: app.kubernetes.io/component is in the chart's selectors"),
     ("embedded", {"mode": "split"}, "store: `embedded` is for one process, which must do everything: set `mode: all`"),
-    ("embedded", {"all": {"autoscaling": {"enabled": True}}}, "store: `embedded` is for one process: take `all.autoscaling.enabled`"),
+    ("embedded", {"all": {"autoscaling": {"enabled": True}}}, "store: `embedded` is for one process: turn `all.autoscaling.enabled`"),
     ("embedded", {"all": {"replicas": 2}}, "all.replicas: 2, but `store: embedded` is for one process: set 1"),
-    ("embedded", {"valkey": {"enabled": True}}, "valkey.enabled: is of no use to `store: embedded`"),
+    ("embedded", {"valkey": {"enabled": True}}, "valkey.enabled: has no use with `store: embedded`"),
     ("embedded", {"config": {"store": {"url": "embedded:/else"}}}, "config.store.url: with `store: embedded` the chart mounts its volume at /data"),
     (DEFAULTS, {"redis": {"host": ""}, "config": {"store": {"url": "embedded:/data"}}}, "config.store.url: for the embedded store set `store: embedded`"),
     (DEFAULTS, {"redis": {"host": ""}}, "redis.host: no Redis is named: name yours, or for a trial set `valkey.enabled: true`"),
@@ -39,7 +39,7 @@ REFUSED = [
     (DEFAULTS, {"redis": {"topology": "sentinel", "nodes": ["a:1"]}}, "redis.host: is for `redis.topology: standalone`"),
     ("cluster", {"redis": {"database": 1}}, "redis.database: a cluster has only 0"),
     (DEFAULTS, {"valkey": {"enabled": True}}, "valkey.enabled: another Redis is named, too"),
-    ("trial", {"redis": {"tls": {"enabled": True}}}, "valkey.enabled: the chart's own Valkey speaks no TLS"),
+    ("trial", {"redis": {"tls": {"enabled": True}}}, "valkey.enabled: the chart's own Valkey does not speak TLS"),
     (DEFAULTS, {"config": {"store": {"url": "redis://elsewhere"}}}, "config.store.url: Redis is named under `redis`, too"),
     (DEFAULTS, {"redis": {"tls": {"ca": {"existingSecret": "ca"}}}}, "redis.tls.enabled: files for TLS are given, but it is off"),
     (DEFAULTS, {"redis": {"password": BOTH}}, "redis.password: both `existingSecret` and `value` are given"),
@@ -51,25 +51,25 @@ REFUSED = [
     (DEFAULTS, {"config": {"source": [{"name": "hr", "secrets": [{"env": "S"}]}]}}, "secrets.sources.hr: secrets are given in config.source[0].secrets, too"),
     (DEFAULTS, {"secrets": {"sources": {"hr": [BOTH]}}}, "secrets.sources.hr[0]: give either `existingSecret` (and `key`) or `value`"),
     (DEFAULTS, {"secrets": {"sources": {"hr": [{"key": "a"}]}}}, "secrets.sources.hr[0]: give either `existingSecret` (and `key`) or `value`"),
-    (DEFAULTS, {"secrets": {"sources": {"rh": [{"value": "a"}]}}}, "secrets.sources.rh: config.source names no such source (but hr)"),
-    (DEFAULTS, {"config": {"server": {"admin_token": "tell-me"}}}, "config.server.admin_token: a secret must not stand in a ConfigMap"),
-    (DEFAULTS, {"config": {"postman": {"key": {"value": "tell-me"}}}}, "config.postman.key: a secret must not stand in a ConfigMap"),
-    (DEFAULTS, {"config": {"store": {"password": "tell-me"}}}, "config.store.password: a secret must not stand in a ConfigMap"),
-    (DEFAULTS, {"config": {"store": {"sentinel_password": "tell-me"}}}, "config.store.sentinel_password: a secret must not stand in a ConfigMap"),
-    (None, BARE | {"config": {"source": [{"name": "hr", "secrets": ["tell-me"]}]}}, "config.source[0].secrets[0]: a secret must not stand in a ConfigMap"),
-    (None, BARE | {"config": {"alert": [{"url": "https://hooks.slack.com/a", "format": "slack"}]}}, "config.alert[0].url: a secret must not stand in a ConfigMap"),
-    (None, BARE | {"config": {"alert": [{"url": "https://a.example.com", "secret": "whsec_tell-me"}]}}, "config.alert[0].secret: a secret must not stand in a ConfigMap"),
-    (None, BARE | {"config": {"source": [{"name": "hr", "secrets": "tell-me"}]}}, "config.source[0].secrets[0]: a secret must not stand in a ConfigMap"),
-    (DEFAULTS, {"redis": {"host": ""}, "config": {"store": {"url": "redis://u:tell-me@h"}}}, "config.store.url: has a login in it"),
-    (DEFAULTS, {"config": {"server": {"listen": "127.0.0.1:8080"}}}, "config.server.listen: 127.0.0.1:8080 is not reached from outside the pod"),
-    (DEFAULTS, {"config": {"server": {"admin_listen": "9090"}}}, "config.server.admin_listen: 9090 is not reached from outside the pod"),
+    (DEFAULTS, {"secrets": {"sources": {"rh": [{"value": "a"}]}}}, "secrets.sources.rh: config.source has no such source (it has hr)"),
+    (DEFAULTS, {"config": {"server": {"admin_token": "tell-me"}}}, "config.server.admin_token: a secret must not be in a ConfigMap"),
+    (DEFAULTS, {"config": {"postman": {"key": {"value": "tell-me"}}}}, "config.postman.key: a secret must not be in a ConfigMap"),
+    (DEFAULTS, {"config": {"store": {"password": "tell-me"}}}, "config.store.password: a secret must not be in a ConfigMap"),
+    (DEFAULTS, {"config": {"store": {"sentinel_password": "tell-me"}}}, "config.store.sentinel_password: a secret must not be in a ConfigMap"),
+    (None, BARE | {"config": {"source": [{"name": "hr", "secrets": ["tell-me"]}]}}, "config.source[0].secrets[0]: a secret must not be in a ConfigMap"),
+    (None, BARE | {"config": {"alert": [{"url": "https://hooks.slack.com/a", "format": "slack"}]}}, "config.alert[0].url: a secret must not be in a ConfigMap"),
+    (None, BARE | {"config": {"alert": [{"url": "https://a.example.com", "secret": "whsec_tell-me"}]}}, "config.alert[0].secret: a secret must not be in a ConfigMap"),
+    (None, BARE | {"config": {"source": [{"name": "hr", "secrets": "tell-me"}]}}, "config.source[0].secrets[0]: a secret must not be in a ConfigMap"),
+    (DEFAULTS, {"redis": {"host": ""}, "config": {"store": {"url": "redis://u:tell-me@h"}}}, "config.store.url: contains a login"),
+    (DEFAULTS, {"config": {"server": {"listen": "127.0.0.1:8080"}}}, "config.server.listen: 127.0.0.1:8080 cannot be reached from outside the pod"),
+    (DEFAULTS, {"config": {"server": {"admin_listen": "9090"}}}, "config.server.admin_listen: 9090 cannot be reached from outside the pod"),
     ("trial", {"config": {"postman": {"base_url": "https://a"}}}, "postmanSim.enabled: config.postman.base_url is given, too"),
     ("trial", {"config": {"postman": {"key": {"file": "/a"}}}}, "postmanSim.enabled: the stand-in must know the key"),
     (None, BARE | {"config": {"source": []}}, "config.source: no source is configured"),
     (DEFAULTS, {"worker": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}}, "worker.keda.enabled: worker.autoscaling.enabled is on, too"),
     (DEFAULTS, {"intake": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 8}}}, "intake.autoscaling.minReplicas: 9 is more than maxReplicas, 8"),
     (DEFAULTS, {"worker": {"keda": {"enabled": True, "minReplicas": 4}}}, "worker.keda.minReplicas: 4 is more than maxReplicas, 2"),
-    (DEFAULTS, {"intake": {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}}, "intake.autoscaling.enabled: is measured in parts of intake.resources.requests.cpu"),
+    (DEFAULTS, {"intake": {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}}, "intake.autoscaling.enabled: utilisation is relative to intake.resources.requests.cpu"),
     (DEFAULTS, {"mode": "all", "all": {"keda": {"enabled": True, "minReplicas": 0}}}, "all.keda.minReplicas: with 0 nobody would accept webhooks"),
     (
         DEFAULTS,
@@ -83,9 +83,9 @@ REFUSED = [
     ("trial", {"valkey": {"maxmemory": "1gb"}}, "valkey.resources.limits.memory: 512Mi is less than twice valkey.maxmemory, 1gb"),
     (DEFAULTS, {"ingress": {"enabled": True}}, "ingress.hosts: name at least one host"),
     (DEFAULTS, {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name the Gateway"),
-    (DEFAULTS, {"test": {"source": "rh"}}, "test.source: config.source names no source rh (but hr)"),
-    (DEFAULTS, {"config": {"server": {"token": [{"name": "auditor", "token": "tell-me"}]}}}, "config.server.token[0].token: a secret must not stand in a ConfigMap"),
-    ("everything", {"config": {"server": {"token": [{"name": "helm-test", "token": {"env": "T"}}]}}}, "config.server.token[0].name: helm-test is what the chart calls"),
+    (DEFAULTS, {"test": {"source": "rh"}}, "test.source: config.source has no source rh (it has hr)"),
+    (DEFAULTS, {"config": {"server": {"token": [{"name": "auditor", "token": "tell-me"}]}}}, "config.server.token[0].token: a secret must not be in a ConfigMap"),
+    ("everything", {"config": {"server": {"token": [{"name": "helm-test", "token": {"env": "T"}}]}}}, "config.server.token[0].name: the chart uses helm-test for"),
     ("everything", {"secrets": {"testToken": {"existingSecret": "a"}}}, "secrets.testToken: both `existingSecret` and `value`"),
     (DEFAULTS, {"test": {"person": {"employeeId": "E-1"}}}, "test.person.email: is missing"),
 ]
@@ -99,7 +99,7 @@ def test_impossible_values_are_refused_by_name_with_advice(values, more, message
 
 
 def test_an_invalid_release_name_is_refused():
-    message = "fullnameOverride: the release's name makes 1st-scim-bridge, but a Service's name begins with a letter: set one that does"
+    message = "fullnameOverride: the release's name leads to 1st-scim-bridge, but a Service's name must begin with a letter: set one that does"
     assert refused(DEFAULTS, release="1st") == [message]
     assert template(DEFAULTS, {"fullnameOverride": "first"}, release="1st").returncode == 0
 
@@ -165,7 +165,7 @@ def test_null_for_a_section_has_the_chart_s_own_message():
             more = {name: more}
         done = template("everything" if path[0] != "valkey" else "trial", more)
         dotted = ".".join(path)
-        own = f"- {dotted}: `null` takes it away" in done.stderr
+        own = f"- {dotted}: `null` removes it" in done.stderr
         assert done.returncode == 0 or own, (dotted, done.stderr)
 
 

@@ -46,7 +46,7 @@ fn refusals_are_reported_by_reason_even_before_the_body() {
     assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 415);
     let headers = bridge.signed("msg_1", &body);
     assert_eq!(bridge.request("PUT", &bridge.path(), &headers, body.as_bytes()).status, 405);
-    assert_eq!(bridge.request("GET", &bridge.path(), &[], b"").status, 405, "a browser's visit is no delivery");
+    assert_eq!(bridge.request("GET", &bridge.path(), &[], b"").status, 405, "a browser's visit is not a delivery");
     let expected = ["content_type", "method", "mismatch"].map(|why| (TroubleKind::Refused, why.to_owned()));
     let expected = [1, 1, 2].into_iter().zip(expected).map(|(count, (kind, why))| (kind, why, count));
     assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 3)), expected.collect::<Vec<_>>());

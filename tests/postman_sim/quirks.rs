@@ -101,7 +101,7 @@ async fn a_put_with_another_address_can_be_refused() {
     let reply = client.send("PUT", &format!("/Users/{id}"), &user("other@example.test", "Ada", "King")).await;
     assert_eq!((reply.status, reply.text.as_str()), (400, ReplyName::UsernameFailed.body()));
     let reply = client.send("PUT", &format!("/Users/{id}"), &user("ADA@example.test", "Ada", "King")).await;
-    assert_eq!(reply.status, 200, "a difference in case is no change of address");
+    assert_eq!(reply.status, 200, "a difference in case does not change the address");
 }
 
 #[tokio::test]

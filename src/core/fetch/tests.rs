@@ -315,7 +315,7 @@ fn a_list_of_changes_counts_records_and_ignores_their_content() {
     let mut not_there = state.clone();
     state.learn(&api, &page(""), NOW);
     not_there.learn(&api, &reply(404, ""), NOW);
-    assert_eq!(state.next(&api), not_there.next(&api), "what is beyond the last page may be no page");
+    assert_eq!(state.next(&api), not_there.next(&api), "what is beyond the last page may not be a page");
     let NextRead::Done(ReadEnd::Listed(records)) = state.next(&api) else { panic!("{:?}", state.next(&api)) };
     assert_eq!(records.len(), 5);
 }

@@ -172,7 +172,7 @@ fn a_lost_post_is_searched_for_before_another() {
     let began = world.now;
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     assert_eq!(world.team.writes(), 2);
-    assert!(world.now.ms_since(began) >= 10_000, "nobody found soon after a create is no proof");
+    assert!(world.now.ms_since(began) >= 10_000, "nobody found soon after a create does not prove anything");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::core::delivery::Delivery;
 const CHALLENGE_BYTES_MAX: usize = 256;
 /// Longest body that is parsed without a signature, in bytes.
 const UNSIGNED_BODY_BYTES_MAX: usize = 4096;
-/// Shortest and longest verification token, in bytes; anything else is no token.
+/// Shortest and longest verification token, in bytes; anything else is not a token.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 8..=512;
 
 /// How to answer a handshake.
@@ -65,7 +65,7 @@ impl fmt::Debug for HandshakeAnswer {
 }
 
 impl Verifier {
-    /// The answer to a handshake that needs no signature; none if the delivery is no such handshake.
+    /// The answer to a handshake that needs no signature; none if the delivery is not such a handshake.
     #[must_use]
     pub fn unsigned_handshake(&self, keys: &Keys, delivery: &Delivery) -> Option<HandshakeAnswer> {
         let unsigned = |handshake: &&Handshake| match handshake {
@@ -90,7 +90,7 @@ impl Verifier {
         })
     }
 
-    /// The answer to a signed handshake; none if the delivery is no handshake.
+    /// The answer to a signed handshake; none if the delivery is not a handshake.
     #[must_use]
     pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<HandshakeAnswer> {
         let delivery = genuine.delivery.get();

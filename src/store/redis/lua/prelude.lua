@@ -24,7 +24,7 @@ end
 local version = call('GET', SCHEMA)
 if not version and ARGV[2] ~= 'make the store' then return redis.error_reply('EMPTIED the schema version is gone') end
 if version and version ~= '2' then
-  if not tonumber(version) then return redis.error_reply('DAMAGED the schema version is no number') end
+  if not tonumber(version) then return redis.error_reply('DAMAGED the schema version is not a number') end
   return redis.error_reply((tonumber(version) > KNOWN and 'NEWER ' or 'OLDER ') .. version .. ' ' .. KNOWN)
 end
 
