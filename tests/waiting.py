@@ -19,5 +19,5 @@ def eventually(what, described, patience_s=PATIENCE_S):
         found = what()
         if found:
             return found
-        assert time.monotonic() < deadline, f"it never came to it: {described() if callable(described) else described}"
+        assert time.monotonic() < deadline, f"it did not happen in time: {described() if callable(described) else described}"
         time.sleep(0.05)

@@ -35,7 +35,7 @@ def sources(rendered, *deployments):
     }
 
 
-def test_secrets_of_yours_are_mounted_from_where_they_are():
+def test_your_own_secrets_are_mounted():
     assert sources(render("ha")) == {
         "postman-key": ("scim-bridge", "postman-key"),
         "admin-token": ("scim-bridge", "admin-token"),
