@@ -22,8 +22,8 @@ impl From<UnixMs> for TimeRange {
     }
 }
 
-/// Looks at the wall clock and at one that runs evenly. What they differ by is a leap: only once the wall clock has
-/// run on evenly for as long as the caller says does it count as right.
+/// Compares the wall clock with one that runs evenly. A difference is a leap. After a leap, the wall clock is trusted
+/// again once it has run evenly for as long as the caller says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClockWatch {
     last: Option<(UnixMs, u64)>,
@@ -34,7 +34,7 @@ pub struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// What the time may be. `even_ms`: what the clock that nobody can set shows. `settled_ms`: for how long the wall's
+    /// What the time may be. `even_ms`: what the clock that nobody can set shows. `settled_ms`: for how long the wall
     /// clock must have run steadily to be trusted.
     pub fn look(&mut self, wall: UnixMs, even_ms: u64, settled_ms: u64) -> TimeRange {
         if let Some((wall_before, even_before)) = self.last {

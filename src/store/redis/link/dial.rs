@@ -70,7 +70,7 @@ fn settings(login: &Login, database: u32, protocol: ProtocolVersion) -> RedisCon
     let mut settings = RedisConnectionInfo::default()
         .set_db(database.into())
         .set_protocol(protocol)
-        // An extra command at every connection, which a user of least rights may not run.
+        // It would be an extra command for every connection, which a user with few rights may not run.
         .set_skip_set_lib_name();
     if let Some(username) = &login.username {
         settings = settings.set_username(username.current().expose_secret());
