@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn braces_inside_strings_are_no_structure() {
+    fn braces_inside_strings_are_not_structure() {
         let text = format!(r#""{}""#, r#"{[,:\""#.repeat(1000));
         assert!(parsed_bytes(text.as_bytes()) < 3 * text.len());
     }

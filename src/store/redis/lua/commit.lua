@@ -6,7 +6,7 @@
 -- [5] ms from now until due or '', [6] 1 if new entries wake it, [7] tag, [8] 1 if there is a document, [9] that,
 -- [10] id of the dead letter or '', [11] its row, [12] max entries of the story, [13] max people to release per tag,
 -- [14..19] number of: entries of the story, words removed, words added, keys given up, tags whose people are released,
--- entries for others' inboxes (whose lanes follow in KEYS); then all of these, of the entries what `append` takes.
+-- entries for others' inboxes (whose lanes follow in KEYS); then all of these; for an entry, what `append` takes.
 -- Returns 1, 0 (the lease is lost), or -1.
 local lane_key, document_key, story_key, words_key = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
