@@ -1,4 +1,4 @@
-//! Alerts reach a receiver that others implemented, whatever goes wrong in between.
+//! Alerts reach a receiver written by others, whatever goes wrong on the way.
 
 use std::collections::BTreeMap;
 use std::fmt::from_fn;

@@ -64,7 +64,7 @@ pub(super) struct Holder {
     pub(super) until: UnixMs,
 }
 
-/// A delivery that is known again.
+/// A remembered delivery.
 #[derive(Clone)]
 pub(super) struct Remembered {
     pub(super) until: UnixMs,
