@@ -237,7 +237,7 @@ impl Charset {
     /// The body's text, without a byte order mark; none if it is not in this charset.
     ///
     /// Text beyond ASCII that is valid UTF-8 is UTF-8, whatever single-byte charset the sender declares: many
-    /// senders label every body `iso-8859-1` or `us-ascii`, and no text in these happens to be UTF-8.
+    /// senders label every body `iso-8859-1` or `us-ascii`, and real text in these is hardly ever valid UTF-8.
     #[must_use]
     pub fn decode(self, body: &[u8]) -> Option<Cow<'_, str>> {
         if self.0.is_single_byte()

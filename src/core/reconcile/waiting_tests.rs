@@ -62,7 +62,7 @@ fn a_hire_without_an_address_waits_for_it() {
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
 }
 
-/// A hire whose address is there and cannot be used.
+/// A hire with an address that cannot be used.
 fn hire_under_a_bad_address(at: i64) -> Event {
     let mut event = hire(at, "-", "Ada", "Lovelace");
     event.facts.unusable_email = true;
