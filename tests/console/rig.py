@@ -103,7 +103,7 @@ class Bridge:
         assert status == 200, (path, status, text)
         return json.loads(text)
 
-    def deliver(self, payload, secret=SECRET):
+    def deliver(self, payload, secret=SECRET, source="hr"):
         """Signs a payload as in Standard Webhooks, and posts it."""
         self.sent += 1
         name, now = f"msg_{self.sent}", str(int(time.time()))
@@ -111,7 +111,7 @@ class Bridge:
         mac = hmac.new(base64.b64decode(secret), f"{name}.{now}.{body}".encode(), hashlib.sha256).digest()
         signature = "v1," + base64.b64encode(mac).decode()
         headers = {"Content-Type": "application/json", "webhook-id": name, "webhook-timestamp": now, "webhook-signature": signature}
-        return ask(f"{self.listen}/webhooks/hr", "POST", body, headers)
+        return ask(f"{self.listen}/webhooks/{source}", "POST", body, headers)
 
     def hire(self, number, given, family, email=None, kind="employee.hired", secret=SECRET):
         email = email or f"{given}.{family}@example.com".lower().replace(" ", "")
