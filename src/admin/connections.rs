@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::dev::Extensions;
 
-use super::paced::{Begun, Paced};
+use super::paced::{Begun, Paced, Trusted};
 use crate::peer::counted_as;
 
 /// Connections open at once. Each has two descriptors, and all together fit into those that are kept free for what is
@@ -89,6 +89,13 @@ impl OpenConnection {
         if let Some((peer, socket)) = open.by_turn.remove(&turn) {
             *turn = open.put(peer, socket);
         }
+    }
+}
+
+impl OpenConnection {
+    /// The request that has just begun has shown a token: see [`Begun::trust`].
+    pub(super) fn trust(&self) -> Trusted {
+        self.begun.trust()
     }
 }
 
