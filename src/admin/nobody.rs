@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
 use super::deliveries::DeliveryFilter;
 use super::listing::percent_encoded;
 use super::people::search_words;
@@ -14,10 +17,19 @@ use crate::store::{DeadFilter, DeadRow, Page};
 
 /// Kept records that are searched for a name, the newest first.
 const LETTERS_MAX: usize = 100;
+/// A record that is longer is not searched. Most have some hundred bytes.
+const LETTER_BYTES_MAX: usize = 64 * 1024;
+/// How many bytes of records are searched: parsing them takes a fifth of a second.
+const SEARCHED_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How many bytes of records are read for that, with those that are too long.
+const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Deliveries that are looked at.
 const DELIVERIES_MAX: usize = 200;
 /// How many are reported, the most specific ones.
 const CLUES_MAX: usize = 4;
+
+/// One search at a time, so that many of them do not occupy every core.
+static SEARCHES: Semaphore = Semaphore::const_new(1);
 
 /// Problems of which the refused deliveries are a part.
 const REFUSALS: [ProblemCode; 3] = [ProblemCode::SourceSignature, ProblemCode::SourceTime, ProblemCode::SourceRefused];
@@ -70,19 +82,48 @@ impl AdminState {
         clues
     }
 
-    /// Records that could not be mapped, and have all these words.
+    /// Records that could not be mapped, and have all these words. They are searched off the listener's only thread.
     async fn kept_records_with(&self, text: &str) -> Vec<Clue> {
         let words = search_words(&Person::from_key(text).map_or(text.to_owned(), |person| person.employee_id));
-        let page = Page { rows_max: LETTERS_MAX, after: None };
-        let listed = self.store.dead(&DeadFilter::default(), &page).await.map(|listed| listed.rows).unwrap_or_default();
-        let mut clues = Vec::new();
-        for row in listed.iter().filter(|row| row.unmapped && !words.is_empty()) {
-            let Ok(Some((_, Some(payload)))) = self.store.dead_letter(row.id).await else { continue };
-            if has_words(&payload, &words) {
-                clues.push(of_letter(row));
-            }
+        let Ok(_turn) = SEARCHES.acquire().await else { return Vec::new() };
+        if words.is_empty() {
+            return Vec::new();
+        }
+        let (records, unsearched) = self.kept_records().await;
+        let search = move || records.iter().filter(|(_, payload)| has_words(payload, &words)).map(of_letter).collect();
+        let mut clues: Vec<Clue> = tokio::task::spawn_blocking(search).await.unwrap_or_default();
+        if unsearched > 0 {
+            clues.push(Clue {
+                what: format!(
+                    "{unsearched} records that could not be mapped are too long to be searched for these words."
+                ),
+                action: "See `scim-bridge dead list`.".to_owned(),
+                page: "/dead".to_owned(),
+            });
         }
         clues
+    }
+
+    /// The newest records that could not be mapped, and how many were too long to be among them.
+    async fn kept_records(&self) -> (Vec<(DeadRow, Bytes)>, usize) {
+        let page = Page { rows_max: LETTERS_MAX, after: None };
+        let listed = self.store.dead(&DeadFilter::default(), &page).await.map(|listed| listed.rows).unwrap_or_default();
+        let (mut records, mut searched, mut read, mut unsearched) = (Vec::new(), 0, 0, 0);
+        for row in listed.into_iter().filter(|row| row.unmapped) {
+            if read >= READ_BYTES_MAX {
+                unsearched += 1;
+                continue;
+            }
+            let Ok(Some((_, Some(payload)))) = self.store.dead_letter(row.id).await else { continue };
+            read += payload.len();
+            if payload.len() <= LETTER_BYTES_MAX && searched + payload.len() <= SEARCHED_BYTES_MAX {
+                searched += payload.len();
+                records.push((row, payload));
+            } else {
+                unsearched += 1;
+            }
+        }
+        (records, unsearched)
     }
 
     /// Of the last deliveries: those that were refused, and those that the mapping leaves out by a rule of its own. The first
@@ -117,7 +158,7 @@ impl AdminState {
     }
 }
 
-fn of_letter(row: &DeadRow) -> Clue {
+fn of_letter((row, _): &(DeadRow, Bytes)) -> Clue {
     let advice = Code::ALL.iter().find(|code| code.as_str() == row.code).map_or("", |code| code.advice());
     Clue {
         what: format!(

@@ -103,6 +103,18 @@ async fn the_api_and_the_console_give_likely_reasons_if_nobody_is_found() {
     }
     let path = stage.api("GET", "/api/v1/people/hr/E-7", "").await.expect(404);
     assert!(path["detail"].as_str().unwrap().contains(&theirs.to_string()), "{path}");
+
+    // A search has a bound: what is too long for it is only mentioned, and an open page does not repeat it.
+    let long = format!(r#"{{"note":"{}","name":"Jane Doe"}}"#, "x ".repeat(34_000));
+    for _ in 0..3 {
+        stage.accept_unmapped("hr", &long).await;
+    }
+    let (detail, action) = ask("Jane%20Doe").await;
+    assert!(detail.contains(&theirs.to_string()), "{detail}");
+    assert!(format!("{detail} {action}").contains("3 records that could not be mapped are too long"), "{action}");
+    let page = visitor.page("/people?search=Jane+Doe").await;
+    assert!(page.contains("knows nobody called") && !page.contains("data-live"), "{page}");
+    assert!(visitor.page("/people").await.contains("data-live"));
 }
 
 #[tokio::test]
