@@ -59,6 +59,9 @@ pub struct Imported {
     /// Fields that every person needs, but for which no row has a column.
     #[serde(default)]
     pub missing_columns: Vec<String>,
+    /// For some of these, the column that is called nearly so.
+    #[serde(default)]
+    pub close_columns: BTreeMap<String, String>,
     /// Rows of people excluded by the mapping.
     #[serde(default)]
     pub left_out: u64,
@@ -85,6 +88,16 @@ fn yes() -> bool {
 
 /// The last import of each source.
 pub type Imports = std::collections::BTreeMap<String, Imported>;
+
+/// `email (`E-Mail` comes close), last_name`
+#[must_use]
+pub fn missing(fields: &[String], close: &BTreeMap<String, String>) -> String {
+    let named = |field: &String| match close.get(field) {
+        Some(column) => format!("{field} (`{column}` comes close)"),
+        None => field.clone(),
+    };
+    fields.iter().map(named).collect::<Vec<_>>().join(", ")
+}
 
 /// An import in progress.
 pub(super) struct Staging<'r> {
@@ -138,11 +151,14 @@ impl Roster {
             }
         }
         let lacking = lacking.unwrap_or_default();
+        let close = |name: &&str| known.keys().find(|column| columns.may_mean(column, name));
+        let close = lacking.iter().filter_map(|name| Some(((*name).to_owned(), shortened(close(name)?))));
+        staging.imported.close_columns = close.collect();
         staging.imported.missing_columns = lacking.into_iter().map(str::to_owned).collect();
         staging.imported.unjudged = unjudged;
         let not_followed = known.into_iter().filter(|(_, is_followed)| !is_followed).map(|(column, _)| column);
-        let short = |column: String| column.chars().take(COLUMN_CHARS_MAX).collect();
-        staging.imported.not_followed = not_followed.take(NOT_FOLLOWED_MAX).map(short).collect();
+        let not_followed = not_followed.take(NOT_FOLLOWED_MAX);
+        staging.imported.not_followed = not_followed.map(|column| shortened(&column)).collect();
         staging.end().await
     }
 
@@ -175,6 +191,7 @@ impl Roster {
             refused: Vec::new(),
             refused_rows: 0,
             missing_columns: Vec::new(),
+            close_columns: BTreeMap::new(),
             left_out: 0,
             unjudged: Vec::new(),
             not_followed: Vec::new(),
@@ -270,7 +287,17 @@ impl Staging<'_> {
     }
 }
 
+fn shortened(column: &str) -> String {
+    column.chars().take(COLUMN_CHARS_MAX).collect()
+}
+
 impl Imported {
+    /// The needed fields without a column, each with the column that may be meant for it.
+    #[must_use]
+    pub fn missing(&self) -> String {
+        missing(&self.missing_columns, &self.close_columns)
+    }
+
     fn refuse(&mut self, row: u64, reason: String) {
         self.refused_rows += 1;
         if self.refused.len() < REFUSED_KEPT {

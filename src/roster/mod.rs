@@ -30,7 +30,7 @@ use crate::store::{Accepted, NewDelivery, NewEntry, Page, PersonRow, Store, Stor
 
 pub use self::drift::DriftOptions;
 pub use self::fetch::HrLists;
-pub use self::import::{IMPORTS, Imported, Imports, RefusedRow};
+pub use self::import::{IMPORTS, Imported, Imports, RefusedRow, missing};
 
 mod drift;
 mod fetch;

@@ -1,6 +1,6 @@
 //! The roster: import, plan, apply.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::web;
 use futures_util::StreamExt;
@@ -84,6 +84,8 @@ pub(in crate::admin) struct ImportedBody {
     refused_rows: u64,
     /// Required fields without a column.
     missing_columns: Vec<String>,
+    /// For some of these, the column of the file that is called nearly so.
+    close_columns: BTreeMap<String, String>,
     /// Rows of people whom the mapping's conditions leave out.
     left_out: u64,
     /// Columns by which the mapping selects people, but which no row has: they excluded nobody.
@@ -155,6 +157,7 @@ impl From<Imported> for ImportedBody {
             refused: refused.collect(),
             refused_rows: imported.refused_rows,
             missing_columns: imported.missing_columns,
+            close_columns: imported.close_columns,
             left_out: imported.left_out,
             unjudged: imported.unjudged,
             not_followed: imported.not_followed,

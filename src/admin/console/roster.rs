@@ -96,7 +96,7 @@ fn staged(now: UnixMs, imports: &Imports) -> Markup {
                 p {
                     (source) ": " (imported.staged) " of " (imported.rows) " rows, " (layout::time(now, imported.at))
                     @if !imported.is_whole { ", and it did not finish: import it again" }
-                    @if !imported.missing_columns.is_empty() { "; no column for " (imported.missing_columns.join(", ")) }
+                    @if !imported.missing_columns.is_empty() { "; no column for " (layout::prose(&imported.missing())) }
                     @if imported.left_out > 0 { "; " (imported.left_out) " left out by the mapping's conditions" }
                     @if !imported.not_followed.is_empty() { "; not followed: " (imported.not_followed.join(", ")) }
                     @if !imported.unjudged.is_empty() { "; everybody counts, as there is no column for " (imported.unjudged.join(", ")) }

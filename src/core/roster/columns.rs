@@ -1,6 +1,6 @@
 //! Which column means what: a column is named like the last name in one of the mapping's paths.
 
-use super::rows::{ReadRow, Row};
+use super::rows::{ReadRow, Row, is_close};
 use super::spreadsheet;
 use crate::core::mapping::{Lookups, Mapping, Names, RowRules};
 use crate::core::person::label::{FurtherFacts, Label, distinct};
@@ -11,6 +11,10 @@ use crate::core::time::UnixMs;
 
 /// The status that means "works here" if the mapping lists no values.
 const USUAL_ACTIVE_VALUES: [&str; 4] = ["active", "employed", "true", "yes"];
+
+/// The fields that everybody needs, as reports call them.
+const NEEDED: [(Field, &str); 3] =
+    [(Field::Email, "email"), (Field::GivenName, "first_name"), (Field::FamilyName, "last_name")];
 
 /// A field that a roster can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +110,15 @@ impl Columns {
     /// Which needed fields have no column in the file, as far as this row shows.
     #[must_use]
     pub fn lacking(&self, row: &Row) -> Vec<&'static str> {
-        let needed = [(Field::Email, "email"), (Field::GivenName, "first_name"), (Field::FamilyName, "last_name")];
         let lacks = |field| !self.names(field).iter().any(|name| row.has(name));
-        needed.into_iter().filter(|(field, _)| lacks(*field)).map(|(_, name)| name).collect()
+        NEEDED.into_iter().filter(|(field, _)| lacks(*field)).map(|(_, name)| name).collect()
+    }
+
+    /// Whether a column may be meant for this needed field, although it is not called like it.
+    #[must_use]
+    pub fn may_mean(&self, column: &str, needed: &str) -> bool {
+        let fields = NEEDED.into_iter().filter(|(_, name)| *name == needed);
+        fields.flat_map(|(field, _)| self.names(field)).any(|name| is_close(name, column))
     }
 
     /// The columns by which the mapping selects people, and that this row lacks. If all rows lack one, everybody counts.

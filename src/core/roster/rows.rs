@@ -1,13 +1,13 @@
 //! The rows of a file: CSV with a header, JSON objects in an array (or in an object's only array), or
 //! one object per line. They are read one by one: a file with many columns must not fill the memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::spreadsheet::unmarked;
-use crate::core::json;
+use crate::core::json::Json;
 
 /// The most rows that are accepted.
 pub(super) const ROWS_MAX: u64 = 200_000;
@@ -84,7 +84,7 @@ pub enum FileProblem {
     #[error("the file has more than {ROWS_MAX} rows")]
     TooLong,
     /// No column has the ids.
-    #[error("no column is called {}: the columns are {}", expected.join(" or "), found.join(", "))]
+    #[error("no column is called {}: the columns are {}{}", expected.join(" or "), found.join(", "), hint(expected, found))]
     NoIdColumn {
         /// The accepted names.
         expected: Vec<String>,
@@ -116,6 +116,21 @@ impl FileProblem {
             Self::Malformed { .. } => "Export it again as CSV in UTF-8, and make sure that it is complete.",
         }
     }
+}
+
+/// The column that comes close to one of the names, so that nobody has to look for the one character that differs.
+fn hint(expected: &[String], found: &[String]) -> String {
+    let close = found.iter().find(|column| expected.iter().any(|name| is_close(name, column)));
+    close.map(|column| format!(" (`{column}` comes close)")).unwrap_or_default()
+}
+
+/// Whether two names of columns differ in nothing but case, spaces, hyphens and the like.
+#[must_use]
+pub(super) fn is_close(one: &str, other: &str) -> bool {
+    let letters =
+        |name: &str| -> String { name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
+    let one = letters(one);
+    !one.is_empty() && one == letters(other)
 }
 
 /// A row, or the number of one that cannot be read and what is wrong with it.
@@ -162,7 +177,7 @@ pub fn read<'t>(text: &'t str, id_columns: &[String]) -> Result<Rows<'t>, FilePr
 }
 
 fn csv_rows<'t>(text: &'t str, id_columns: &[String]) -> Result<Rows<'t>, FileProblem> {
-    let delimiter = delimiter_of(text);
+    let (delimiter, text) = separator_line(text).unwrap_or_else(|| (delimiter_of(text), text));
     let mut reader = reader_of(text, delimiter);
     let headers = reader.headers().map_err(|error| FileProblem::Malformed { problem: shape_of(&error) })?;
     let headers: Vec<String> = headers.iter().map(str::to_owned).collect();
@@ -241,6 +256,20 @@ fn ends_in_quotes(record: &str, delimiter: u8) -> bool {
     record.contains('"') && fields(record) == fields(&format!("{record}{}", char::from(delimiter)))
 }
 
+/// The separator that a first line such as `sep=;` names, and what follows it: Excel reads and writes such a line.
+fn separator_line(text: &str) -> Option<(u8, &str)> {
+    let text = text.trim_start_matches(['\r', '\n']);
+    let (line, rest) = text.split_once(['\r', '\n'])?;
+    let line = line.trim_end_matches(' ').trim_matches('"');
+    let (word, named) = line.split_at_checked(4)?;
+    match named.as_bytes() {
+        [delimiter] if word.eq_ignore_ascii_case("sep=") && !delimiter.is_ascii_alphanumeric() => {
+            Some((*delimiter, rest))
+        }
+        _ => None,
+    }
+}
+
 /// A header with more semicolons, tabs or bars than commas is separated by them, as spreadsheets do in places.
 fn delimiter_of(text: &str) -> u8 {
     let header = text.split(['\r', '\n']).next().unwrap_or_default();
@@ -282,49 +311,54 @@ fn objects(text: &str) -> Result<Rows<'_>, FileProblem> {
     Ok(Box::new((1_u64..).zip(lines).map(|(number, line)| object_row(number, line))))
 }
 
+/// What is found in place of a value that a row has twice: which one is meant cannot be known.
+const TWICE: &str = "two fields of that name";
+
 /// Numbers stay as written; null says nothing. A nested field is a column named by its path, as in the mapping:
 /// `/data/email`.
 fn object_row(number: u64, text: &str) -> ReadRow {
-    let bounded = || serde_json::from_str(&json::bounded(text)?).ok();
-    let row: Option<Value> = serde_json::from_str(text).ok().or_else(bounded);
-    let row = row.ok_or_else(|| (number, "no JSON object".to_owned()))?;
-    let Value::Object(members) = row else { return Err((number, "expected an object".to_owned())) };
-    let mut row = Row { number, cells: BTreeMap::new() };
-    for (column, value) in members {
-        if let Value::Object(deeper) = &value {
-            note_deeper(&mut row.cells, &format!("/{column}"), deeper, DEPTH_MAX);
+    let cells = |row: &Json<'_>| {
+        let Json::Object(members) = row else { return None };
+        let mut cells = BTreeMap::new();
+        for (column, value) in members {
+            if let Json::Object(deeper) = value {
+                note_deeper(&mut cells, &format!("/{column}"), deeper, DEPTH_MAX);
+            }
+            note(&mut cells, column.to_string(), value);
         }
-        if let Some(cell) = cell_of(value) {
-            row.cells.insert(column, cell);
-        }
-    }
-    Ok(row)
+        Some(cells)
+    };
+    let read = Json::with(text, cells).map_err(|_| (number, "no JSON object".to_owned()))?;
+    read.map(|cells| Row { number, cells }).ok_or_else(|| (number, "expected an object".to_owned()))
 }
 
 fn note_deeper(
     cells: &mut BTreeMap<String, Cell>,
     path: &str,
-    members: &serde_json::Map<String, Value>,
+    members: &[(Cow<'_, str>, Json<'_>)],
     deeper_max: usize,
 ) {
     for (name, value) in members {
         let path = format!("{path}/{name}");
         match value {
-            Value::Object(deeper) if deeper_max > 0 => note_deeper(cells, &path, deeper, deeper_max - 1),
-            _ => cells.extend(cell_of(value.clone()).map(|cell| (path, cell))),
+            Json::Object(deeper) if deeper_max > 0 => note_deeper(cells, &path, deeper, deeper_max - 1),
+            _ => note(cells, path, value),
         }
     }
 }
 
-fn cell_of(value: Value) -> Option<Cell> {
+fn note(cells: &mut BTreeMap<String, Cell>, column: String, value: &Json<'_>) {
+    let Some(cell) = cell_of(value) else { return };
+    cells.entry(column).and_modify(|known| *known = Cell::Other(TWICE)).or_insert(cell);
+}
+
+fn cell_of(value: &Json<'_>) -> Option<Cell> {
     match value {
-        Value::Null => None,
-        Value::String(text) => Some(Cell::Text(text)),
-        Value::Number(number) if number.is_f64() => Some(Cell::Other("a fraction or a number beyond 64 bits")),
-        Value::Number(number) => Some(Cell::Text(number.to_string())),
-        Value::Bool(is) => Some(Cell::Text(is.to_string())),
-        Value::Array(_) => Some(Cell::Other("array")),
-        Value::Object(_) => Some(Cell::Other("object")),
+        Json::Null => None,
+        Json::Text(text) => Some(Cell::Text(text.to_string())),
+        Json::Number(number) if !number.is_f64() => Some(Cell::Text(number.to_string())),
+        Json::Bool(is) => Some(Cell::Text(is.to_string())),
+        Json::Number(_) | Json::List(_) | Json::Object(_) => Some(Cell::Other(value.type_word())),
     }
 }
 
@@ -427,6 +461,42 @@ mod tests {
         assert_eq!(rows[0].value("tags"), Err("array"));
         assert!(rows[0].value("n").is_err());
         assert_eq!(rows[0].value("x"), Ok(None));
+    }
+
+    #[test]
+    fn a_field_that_an_object_has_twice_is_no_value() {
+        let rows = good(
+            r#"[{"employee_id":"E-1","email":"a@x.com","email":"b@x.com","data":{"n":1},"data":{"n":2},"x":null,"x":"y"}]"#,
+        );
+        for twice in ["email", "/data/n"] {
+            assert_eq!(rows[0].value(twice), Err("two fields of that name"), "{twice}");
+        }
+        assert_eq!((rows[0].value("employee_id"), rows[0].value("x")), (Ok(Some("E-1")), Ok(Some("y"))));
+    }
+
+    #[test]
+    fn a_first_line_that_names_the_separator_is_read_as_excel_reads_it() {
+        for text in [
+            "sep=;\r\nemployee_id;email\r\nE-1;a,b@x.com\r\n",
+            "SEP=|\nemployee_id|email\nE-1|a,b@x.com\n",
+            "\"sep=;\"\nemployee_id;email\nE-1;a,b@x.com\n",
+            "sep=\t\nemployee_id\temail\nE-1\ta,b@x.com\n",
+            "sep=,\nemployee_id,email\nE-1,\"a,b@x.com\"\n",
+        ] {
+            let rows = good(text);
+            assert_eq!((rows.len(), rows[0].number), (1, 1), "{text}");
+            assert_eq!(rows[0].value("email"), Ok(Some("a,b@x.com")), "{text}");
+        }
+        assert!(problem("sep=x\nE-1\n").to_string().contains("no column is called employee_id"));
+    }
+
+    #[test]
+    fn a_column_that_comes_close_is_named() {
+        for close in ["Employee ID", "employee-id", "EmployeeId", "employee id:"] {
+            let told = problem(&format!("name,{close}\nAda,E-1\n")).to_string();
+            assert!(told.ends_with(&format!("(`{close}` comes close)")), "{told}");
+        }
+        assert!(is_close("email", "E-Mail") && !is_close("email", "e-mail 2") && !is_close("-", "_"));
     }
 
     #[test]
