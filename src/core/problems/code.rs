@@ -78,6 +78,9 @@ codes! {
     PeopleGroupless = "PEOPLE-GROUPLESS",
         "Members are not in their groups: no group has accepted them for more than a day.",
         "See who (`scim-bridge people list --mark groupless`). If they have not accepted Postman's invitation yet, have them do so; otherwise put one of them into the group in Postman's team settings, which shows what stands in the way. They are tried again every day, and by `scim-bridge person try WHO` at once.";
+    PeopleInvited = "PEOPLE-INVITED",
+        "People were invited more than a week ago, and Postman does not list them as members.",
+        "See who (`scim-bridge drift`). They have not accepted yet, or somebody removed them since: remind them, or invite them again in Postman's team settings; if they are not to join, have HR send their leave. `scim-bridge drift --now` looks again.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";

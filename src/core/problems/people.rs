@@ -84,7 +84,13 @@ pub(super) fn drift(figures: &Figures) -> Vec<Found> {
         let what = format!("{} as HR says: {}.", counted(left, "person is not", "people are not"), lists.join(", "));
         Found::new(code, what, code.advice(), left)
     });
-    unsure.into_iter().chain(differs).map(|found| found.since(Some(report.at)).at("/roster")).collect()
+    let invited = (report.invited_long > 0 && unsure.is_none()).then(|| {
+        let code = ProblemCode::PeopleInvited;
+        let what = format!("{} {}.", code.title(), counted(report.invited_long, "person", "people"));
+        Found::new(code, what, code.advice(), report.invited_long).since(report.invited_since)
+    });
+    let of_now = unsure.into_iter().chain(differs).map(|found| found.since(Some(report.at)));
+    of_now.chain(invited).map(|found| found.at("/roster")).collect()
 }
 
 /// How long a leaver is reported whose member is not known.
@@ -203,6 +209,10 @@ mod tests {
             ("DRIFT-DIFFERENT", 2, UnixMs(7))
         );
         assert!(reported[0].what.contains("2 of another name"), "{reported:?}");
+        (report.invited_long, report.invited_since) = (2, Some(UnixMs(3)));
+        let reported = problems(&figures(&report), &Seen::default());
+        assert_eq!((reported[1].code.as_str(), reported[1].count, reported[1].since), ("PEOPLE-INVITED", 2, UnixMs(3)));
+        assert!(reported[1].action.contains("drift --now"), "{reported:?}");
         report.warnings.push("the list of members lacks 3 of 5".to_owned());
         let reported = problems(&figures(&report), &Seen::default());
         assert_eq!((reported.len(), reported[0].code.as_str()), (1, "DRIFT-UNSURE"));

@@ -12,6 +12,9 @@ use crate::core::time::UnixMs;
 pub const DRIFT: &str = "drift";
 /// How many people of each list are kept.
 const KEPT: usize = 100;
+/// An invitation that is not accepted for this long is reported: longer than most holidays of one week last, and well
+/// before anybody stops waiting for the person.
+const INVITED_LONG_MS: u64 = 7 * 86_400_000;
 /// A comparison that has not ended after this long died with its process: paging twice through 100,000 members takes
 /// seven minutes.
 const ABANDONED_MS: u64 = 900_000;
@@ -70,6 +73,11 @@ pub struct DriftReport {
     pub invited: DriftList,
     /// People who have one member together with somebody else.
     pub shared: DriftList,
+    /// How many of these were invited more than a week before.
+    pub invited_long: u64,
+    /// When the first of them was invited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invited_since: Option<UnixMs>,
     /// Members who are not in HR.
     pub strangers: u64,
 }
@@ -153,6 +161,8 @@ impl DriftReport {
     #[must_use]
     pub fn of(outcome: &PlanOutcome, repaired: u64, at: UnixMs) -> Self {
         let plan = &outcome.report;
+        let is_long = |since: &&UnixMs| at.ms_since(**since) >= INVITED_LONG_MS;
+        let invited_long = outcome.invited_since.iter().filter(is_long).count();
         Self {
             at,
             error: None,
@@ -172,6 +182,8 @@ impl DriftReport {
             blocked: DriftList::of(&plan.blocked),
             invited: DriftList::of(&plan.invited),
             shared: DriftList::of(&plan.shared),
+            invited_long: u64::try_from(invited_long).unwrap_or(u64::MAX),
+            invited_since: outcome.invited_since.iter().min().copied(),
             strangers: u64::try_from(plan.strangers.len()).unwrap_or(u64::MAX),
         }
     }

@@ -194,6 +194,8 @@ pub struct PlanOutcome {
     /// People whom so far only the reply to their create had shown and who are in the list of members, with their ids
     /// there.
     pub shown: Vec<(Person, String)>,
+    /// Since when each person in the list `invited` is.
+    pub invited_since: Vec<UnixMs>,
     /// Whether the list of members is reliable: complete, and not much smaller than what is known.
     pub is_reliable: bool,
     /// Whether members who are not in HR can be determined: both sides must be complete.
@@ -220,6 +222,7 @@ pub struct Planner<'t> {
     taking: Vec<(Person, Person)>,
     /// People with a row.
     rows: u64,
+    invited_since: Vec<UnixMs>,
     found: HashSet<String>,
     reads: u64,
     writes: u64,
@@ -246,6 +249,7 @@ impl<'t> Planner<'t> {
             shared: BTreeMap::new(),
             taking: Vec::new(),
             rows: 0,
+            invited_since: Vec::new(),
             found: HashSet::new(),
             reads: 0,
             writes: 0,
@@ -329,7 +333,8 @@ impl<'t> Planner<'t> {
         if preview.switched_off {
             self.report.switched_off.push(planned.clone());
         }
-        if let Some(detail) = invited.filter(|_| changes.is_empty() && preview.blocked.is_none()) {
+        if let Some((since, detail)) = invited.filter(|_| changes.is_empty() && preview.blocked.is_none()) {
+            self.invited_since.push(since);
             self.report.invited.push(PlannedPerson { detail: Some(detail), ..planned.clone() });
         }
         let differs =
@@ -470,6 +475,7 @@ impl<'t> Planner<'t> {
             different,
             not_compared,
             shown: self.shown,
+            invited_since: self.invited_since,
             is_reliable,
             knows_strangers,
         }
@@ -564,12 +570,13 @@ fn stranger(listed: &ListedMember) -> PlannedPerson {
 }
 
 /// Since when a person who works here has been invited, if no read or list has ever shown them as a member.
-fn invited(document: &Document) -> Option<String> {
+fn invited(document: &Document) -> Option<(UnixMs, String)> {
     let member = document.member.as_ref().filter(|member| !member.is_shown())?;
     if !document.record.works_here() {
         return None;
     }
-    Some(member.created_at.map_or_else(|| "invited".to_owned(), |at| format!("invited at {at}")))
+    let detail = member.created_at.map_or_else(|| "invited".to_owned(), |at| format!("invited at {at}"));
+    Some((member.created_at.unwrap_or(member.seen_at), detail))
 }
 
 /// Whether they may be any of the members: HR has given no usable address of theirs, and they have not left.

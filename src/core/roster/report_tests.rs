@@ -339,7 +339,10 @@ fn a_listed_member_is_noted_where_only_their_create_had_shown_them() {
     let invited: Vec<_> = outcome.report.invited.iter().map(|planned| planned.person.as_deref()).collect();
     assert_eq!((invited, outcome.different), (vec![Some("hr/E-2")], 0));
     let report = crate::core::roster::DriftReport::of(&outcome, 0, UnixMs(1));
-    assert_eq!((report.invited.count, report.different), (1, 0));
+    assert_eq!((report.invited.count, report.different, report.invited_long), (1, 0, 0));
+    let since = people[1].member.as_ref().unwrap().seen_at;
+    let report = crate::core::roster::DriftReport::of(&outcome, 0, since.plus_ms(7 * 86_400_000));
+    assert_eq!((report.invited_long, report.invited_since), (1, Some(since)));
 }
 
 #[test]
