@@ -37,9 +37,11 @@ impl AdminState {
             return Err(AdminError::NotFound("source"));
         }
         let now = self.now();
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
         let hold = self
             .change_holds(|holds| {
                 holds.set_by_hand(now, &scope);
+                holds.sign(&scope, &by.name, reason);
                 holds.set_by_operator(&scope).cloned()
             })
             .await?

@@ -105,7 +105,10 @@ fn held(whole: &WholePerson, holds: &Holds) -> PersonSummary {
 
 /// Each hold that keeps them back has its own way to be lifted.
 fn behind(whole: &WholePerson, hold: &Hold, beside: &[&Hold]) -> PersonSummary {
-    let told = |hold: &Hold| format!("the hold `{}` ({}): {}", hold.scope, hold.code, hold.code.title());
+    let told = |hold: &Hold| {
+        let set_by = hold.set_by().map(|set_by| format!(" (It was {set_by}.)")).unwrap_or_default();
+        format!("the hold `{}` ({}): {}{set_by}", hold.scope, hold.code, hold.code.title())
+    };
     let mut sentence = format!("They wait, unharmed, because of {}", told(hold));
     for other in beside {
         sentence += &format!(" Beside it stands {}", told(other));

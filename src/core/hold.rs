@@ -103,6 +103,12 @@ pub struct Hold {
     /// What was answered, in a line without personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The operator who set it, by the name of their token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Their reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The stored text, if this version cannot read it: it is kept unchanged.
     #[serde(skip)]
     pub unread: Option<Value>,
@@ -123,9 +129,26 @@ impl Hold {
             probing: None,
             key: None,
             detail: None,
+            by: None,
+            reason: None,
             unread: Some(unread),
         }
     }
+}
+
+impl Hold {
+    /// Who set it, and why: `set by admin: maintenance`.
+    #[must_use]
+    pub fn set_by(&self) -> Option<String> {
+        set_by(self.by.as_deref(), self.reason.as_deref())
+    }
+}
+
+/// `set by admin: maintenance`
+#[must_use]
+pub fn set_by(by: Option<&str>, reason: Option<&str>) -> Option<String> {
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(format!("set by {}{reason}", by?))
 }
 
 /// A probe in progress.
@@ -306,6 +329,8 @@ impl Holds {
             probing: None,
             key: None,
             detail: None,
+            by: None,
+            reason: None,
             unread: None,
         });
         true
@@ -328,9 +353,21 @@ impl Holds {
             probing: None,
             key: None,
             detail: None,
+            by: None,
+            reason: None,
             unread: None,
         });
         true
+    }
+
+    /// Notes who set the operator's hold of this scope, and why. If there was one before, only a reason changes it.
+    pub fn sign(&mut self, scope: &HoldScope, by: &str, reason: Option<&str>) {
+        let is_it = |hold: &&mut Hold| hold.scope == *scope && hold.code == Code::HoldOperator;
+        let Some(hold) = self.holds.iter_mut().find(is_it) else { return };
+        if hold.by.is_none() || reason.is_some() {
+            let shown = |reason: &str| reason.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS_MAX).collect();
+            (hold.by, hold.reason) = (Some(by.to_owned()), reason.map(shown));
+        }
     }
 
     /// Notes what was answered, for the operator. Returns whether that is news.
@@ -630,6 +667,21 @@ mod tests {
         assert_eq!(holds.clone().lift_one(&scope, Code::HoldGuard), std::slice::from_ref(&guards));
         assert!(holds.lift_same(&guards));
         assert_eq!(codes(&holds.holds), [Code::HoldOperator]);
+    }
+
+    #[test]
+    fn an_operators_hold_keeps_who_set_it_and_why() {
+        let mut holds = held();
+        holds.sign(&HoldScope::All, "admin", None);
+        assert_eq!(holds.holds[0].set_by(), None, "the target caused it");
+        holds.set_by_hand(UnixMs(1), &HoldScope::All);
+        holds.sign(&HoldScope::All, "admin", Some("a\u{1b}move\nof offices"));
+        holds.sign(&HoldScope::All, "night", None);
+        let mut again = Holds::from_bytes(&serde_json::to_vec(&holds).unwrap());
+        assert_eq!(again.holds[0].set_by().unwrap(), "set by admin: amoveof offices");
+        again.sign(&HoldScope::All, "night", Some(&"x".repeat(300)));
+        assert_eq!(again.holds[0].reason.as_ref().unwrap().len(), DETAIL_CHARS_MAX);
+        assert_eq!(again.holds[0].by.as_deref(), Some("night"));
     }
 
     #[test]

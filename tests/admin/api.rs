@@ -434,7 +434,15 @@ async fn a_person_waiting_for_an_erased_persons_member_is_tried_again() {
 async fn an_operator_sets_and_lifts_holds() {
     let stage = Stage::set();
     let hold = stage.api("PUT", "/api/v1/hold", r#"{"scope":"creates","reason":"a freeze"}"#).await.expect(200);
-    assert_eq!(hold["code"], "HOLD-OPERATOR");
+    assert_eq!(
+        (&hold["code"], &hold["by"], &hold["reason"]),
+        (&"HOLD-OPERATOR".into(), &"admin".into(), &"a freeze".into())
+    );
+    let shown = stage.api("GET", "/api/v1/hold", "").await.expect(200);
+    assert_eq!(shown["holds"][0], hold);
+    let status = stage.api("GET", "/api/v1/status", "").await.expect(200);
+    let what = status["problems"][0]["what"].as_str().unwrap();
+    assert!(what.ends_with("It was set by admin: a freeze."), "{what}");
     assert!(hold["next_probe_at"].is_null());
     stage.api("PUT", "/api/v1/hold", r#"{"scope":"all"}"#).await.expect(200);
     assert_eq!(stage.problems().await, ["HOLD-OPERATOR", "HOLD-OPERATOR"]);

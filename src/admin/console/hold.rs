@@ -75,6 +75,7 @@ fn in_force(now: UnixMs, session: &Session, hold: &Hold) -> Markup {
         section .card .answer {
             h2 { (name(&hold.scope)) ": held " (layout::code(hold.code.as_str())) }
             p .what { (layout::prose(hold.code.title())) }
+            @if let Some(set_by) = hold.set_by() { p { (layout::sentence(&set_by)) } }
             p .todo { (layout::prose(hold.code.advice())) }
             p .quiet {
                 "Since " (layout::time(now, hold.since)) ", probed " (hold.probes) " times. "

@@ -208,7 +208,7 @@ pub(super) fn span(ms: u64) -> String {
 }
 
 /// The same, beginning with a capital and ending with a full stop.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let end = if text.ends_with('.') { "" } else { "." };

@@ -6,6 +6,7 @@ use crate::core::code::Code;
 use crate::core::hold::{Hold, HoldScope};
 use crate::core::processes::{Process, SILENT_MS, Unsent};
 use crate::core::target_name::said;
+use crate::core::time::UnixMs;
 
 /// Over how long calls are judged.
 const LATELY_MS: u64 = 60_000;
@@ -46,8 +47,13 @@ fn hold_found(figures: &Figures, hold: &Hold) -> Found {
         (_, Some(detail)) => format!(" Answered: {detail}."),
         (_, None) => String::new(),
     };
-    let what = format!("{} Hold `{}`: {who}.{whose}", hold.code.title(), hold.scope);
-    Found::new(hold.code, what, hold.code.advice(), waiting).about(&hold.scope).since(Some(hold.since)).at("/hold")
+    let brief = format!("{} Hold `{}`: {who}.{whose}", hold.code.title(), hold.scope);
+    // Alerts are sent elsewhere, and a reason may name a person.
+    let set_by = hold.set_by().map(|set_by| format!(" It was {set_by}.")).unwrap_or_default();
+    // Nothing says when a hold began that cannot be read.
+    let since = Some(hold.since).filter(|since| *since != UnixMs::default());
+    let found = Found::new(hold.code, format!("{brief}{set_by}"), hold.code.advice(), waiting).in_brief(brief);
+    found.about(&hold.scope).since(since).at("/hold")
 }
 
 /// No worker is running.
@@ -290,7 +296,6 @@ mod tests {
     use crate::core::activity::Counts;
     use crate::core::processes::ProcessRole;
     use crate::core::reconcile::no_reply::NoReply;
-    use crate::core::time::UnixMs;
 
     const NOW: UnixMs = UnixMs(1_000_000);
 
@@ -337,6 +342,24 @@ mod tests {
         happened(&mut figures, 5_000, Happening::Served, 3);
         assert_eq!(reported(&figures), []);
         assert_eq!(codes(&Figures { activity: crate::core::activity::Activity::default(), ..figures }), ["WORK-STUCK"]);
+    }
+
+    #[test]
+    fn an_operators_hold_says_who_set_it_and_why_but_not_in_alerts() {
+        let mut figures = figures(0);
+        figures.holds.set_by_hand(UnixMs(7), &HoldScope::Creates);
+        figures.holds.sign(&HoldScope::Creates, "admin", Some("Ada moves"));
+        let reported = reported(&figures);
+        assert!(reported[0].what.ends_with("It was set by admin: Ada moves."), "{reported:?}");
+        assert!(!reported[0].brief.contains("Ada") && reported[0].since == UnixMs(7), "{reported:?}");
+    }
+
+    #[test]
+    fn an_unreadable_document_of_holds_does_not_date_from_1970() {
+        let figures = Figures { holds: crate::core::hold::Holds::from_bytes(b"garbage"), ..figures(0) };
+        let reported = reported(&figures);
+        assert_eq!((reported[0].code.as_str(), reported[0].since), ("HOLD-UNREADABLE", NOW));
+        assert!(reported[0].action.contains("hold lift --scope"), "{reported:?}");
     }
 
     #[test]

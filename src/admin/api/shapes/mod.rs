@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::core::audit::Audit;
-use crate::core::hold::{Hold, HoldScope};
+use crate::core::hold::{Hold, HoldScope, set_by};
 use crate::core::person::Person;
 
 pub use self::captures::{
@@ -63,6 +63,20 @@ pub struct HoldBody {
     /// What was answered, where that is kept.
     #[serde(default)]
     pub detail: Option<String>,
+    /// Of an operator's hold: who set it, by the name of their token.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// Of an operator's hold: the reason that was given.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl HoldBody {
+    /// Who set it, and why: see [`Hold::set_by`].
+    #[must_use]
+    pub fn set_by(&self) -> Option<String> {
+        set_by(self.by.as_deref(), self.reason.as_deref())
+    }
 }
 
 impl From<&Hold> for HoldBody {
@@ -76,6 +90,8 @@ impl From<&Hold> for HoldBody {
             next_probe_at: hold.next_probe_at.map(|at| at.to_string()),
             probes: hold.probes,
             detail: hold.detail.clone(),
+            by: hold.by.clone(),
+            reason: hold.reason.clone(),
         }
     }
 }
@@ -100,7 +116,7 @@ pub struct SetHold {
     /// `all`, `creates` or `writes`; `deactivations`, `addresses`, `fetch:SOURCE`.
     #[schema(value_type = String, example = "all")]
     pub scope: HoldScope,
-    /// Why, for the audit.
+    /// Why: it is shown with the hold, and kept in the audit.
     #[serde(default)]
     #[schema(max_length = 200)]
     pub reason: Option<String>,
