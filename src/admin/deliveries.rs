@@ -5,7 +5,7 @@ use super::service::AdminState;
 use super::shared;
 use crate::core::deliveries::{Answered, Delivered, Deliveries, document};
 use crate::core::person::{PersonId, SourceName};
-use crate::store::{Listed, Page};
+use crate::store::{Listed, Page, StoreError};
 
 /// Which deliveries.
 #[derive(Debug, Clone, Default)]
@@ -54,8 +54,8 @@ impl AdminState {
         });
         rows.sort_by(|one, other| other.key().cmp(&one.key()));
         if let Some(after) = &page.after {
-            let (at, request) = after.split_once('-').ok_or_else(not_a_cursor)?;
-            let at: i64 = at.parse().map_err(|_| not_a_cursor())?;
+            let (at, request) = after.split_once('-').ok_or(StoreError::Cursor)?;
+            let at: i64 = at.parse().map_err(|_| StoreError::Cursor)?;
             rows.retain(|row| row.key() < (at, request));
         }
         let next = (rows.len() > page.rows_max).then(|| rows[page.rows_max - 1].cursor());
@@ -76,8 +76,4 @@ impl AdminState {
         shared::update(&*self.store, &document(source.as_str()), forget).await?;
         Ok(())
     }
-}
-
-fn not_a_cursor() -> AdminError {
-    AdminError::BadRequest("after: not a cursor that a page before gave".to_owned())
 }

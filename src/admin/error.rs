@@ -129,6 +129,9 @@ pub struct ErrorBody {
     pub action: String,
 }
 
+/// What to do about a cursor that no page gave.
+const AFTER: &str = "Leave it out for the first page; then give what the page before it had as `next` (a command prints it as `more: --after …`), for the same list.";
+
 impl AdminError {
     /// The stable word for it.
     #[must_use]
@@ -141,7 +144,9 @@ impl AdminError {
             Self::ForeignHost => "foreign_host",
             Self::NotFound(_) | Self::Nobody(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => "bad_request",
+            Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } | Self::Store(StoreError::Cursor) => {
+                "bad_request"
+            }
             Self::OutOfDate { .. } => "out_of_date",
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
@@ -166,13 +171,16 @@ impl AdminError {
     pub fn message(&self) -> String {
         match self {
             Self::Store(StoreError::Unavailable(_)) => "the store cannot be reached or written".to_owned(),
+            Self::Store(StoreError::Damaged(_)) => {
+                format!("{}: {}", Code::StoreDamaged, Code::StoreDamaged.title())
+            }
+            Self::Store(StoreError::Cursor) => "`after` is not the `next` of a page of this list".to_owned(),
             Self::Store(StoreError::Trouble { code, .. }) => format!("{code}: {}", code.title()),
             Self::Store(
                 StoreError::InUse { .. }
                 | StoreError::NewerSchema { .. }
                 | StoreError::OlderSchema { .. }
-                | StoreError::OtherTarget { .. }
-                | StoreError::Damaged(_),
+                | StoreError::OtherTarget { .. },
             )
             | Self::Internal(_) => "something went wrong inside scim-bridge".to_owned(),
             Self::Unauthorized
@@ -228,12 +236,13 @@ impl AdminError {
             Self::RateUsedUp => "Try again in some seconds.",
             Self::ForeignForm => "Go back, reload the page and try again.",
             Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
+            Self::Store(StoreError::Damaged(_)) => Code::StoreDamaged.advice(),
+            Self::Store(StoreError::Cursor) => AFTER,
             Self::Store(
                 StoreError::InUse { .. }
                 | StoreError::NewerSchema { .. }
                 | StoreError::OlderSchema { .. }
-                | StoreError::OtherTarget { .. }
-                | StoreError::Damaged(_),
+                | StoreError::OtherTarget { .. },
             )
             | Self::Internal(_) => "See the log at this time.",
         }
@@ -262,13 +271,8 @@ impl AdminError {
     /// Logs the bridge's own failures; a client's mistake is reported only to the client.
     pub fn log(&self) {
         match self {
-            Self::Store(error) => {
-                if let Some(left_out) = LOGGED.line("store", "") {
-                    tracing::error!(%error, left_out, "the admin listener could not use the store");
-                }
-            }
-            Self::Internal(problem) => tracing::error!(problem, "the admin listener failed"),
-            Self::Unauthorized
+            Self::Store(StoreError::Cursor)
+            | Self::Unauthorized
             | Self::ReadOnly
             | Self::Several(_)
             | Self::PutOff
@@ -286,6 +290,12 @@ impl AdminError {
             | Self::Held(_)
             | Self::RateUsedUp
             | Self::ForeignForm => {}
+            Self::Store(error) => {
+                if let Some(left_out) = LOGGED.line("store", "") {
+                    tracing::error!(%error, left_out, "the admin listener could not use the store");
+                }
+            }
+            Self::Internal(problem) => tracing::error!(problem, "the admin listener failed"),
         }
     }
 }
@@ -298,7 +308,9 @@ impl ResponseError for AdminError {
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound(_) | Self::Nobody(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Advised { .. } | Self::Target { .. } | Self::Store(StoreError::Cursor) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::Several(_) | Self::OutOfDate { .. } | Self::NoKey | Self::Held(_) => StatusCode::CONFLICT,
@@ -397,6 +409,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
             | StoreError::NewerSchema { .. }
             | StoreError::OlderSchema { .. }
             | StoreError::OtherTarget { .. }
+            | StoreError::Cursor
             | StoreError::Damaged(_),
         ) => {}
     }
@@ -411,6 +424,21 @@ mod tests {
         let error = AdminError::from(StoreError::Damaged("row 7 of ada@example.com".to_owned()));
         assert_eq!(error.status_code(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!serde_json::to_string(&error.body()).unwrap().contains("ada"));
+        let internal = AdminError::Internal("row 7").body();
+        assert!(!internal.detail.contains("row 7") && internal.action == "See the log at this time.", "{internal:?}");
+    }
+
+    #[test]
+    fn damage_is_called_that_and_says_what_to_do() {
+        let body = AdminError::from(StoreError::Damaged("row 7".to_owned())).body();
+        assert!(body.detail.starts_with("STORE-DAMAGED: ") && body.action.contains("scim-bridge check"), "{body:?}");
+    }
+
+    #[test]
+    fn an_unknown_cursor_is_a_mistake_of_the_request() {
+        let error = AdminError::from(StoreError::Cursor);
+        assert_eq!((error.status_code(), error.word()), (StatusCode::BAD_REQUEST, "bad_request"));
+        assert!(error.message().contains("`next`") && error.action().contains("--after"), "{error:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Ids, pages and path segments as written in a URL.
 
 use crate::core::person::job::JobId;
-use crate::store::Page;
+use crate::store::{Page, StoreError};
 
 use super::error::AdminError;
 
@@ -21,7 +21,7 @@ pub(super) fn page(limit: Option<usize>, after: Option<&str>) -> Result<Page, Ad
     // A form's empty field is none.
     let after = after.filter(|text| !text.is_empty());
     if after.is_some_and(|text| text.len() > CURSOR_BYTES_MAX || text.chars().any(char::is_control)) {
-        return Err(AdminError::BadRequest("after: not a cursor that a page before gave".to_owned()));
+        return Err(StoreError::Cursor.into());
     }
     Ok(Page { rows_max, after: after.map(str::to_owned) })
 }

@@ -20,8 +20,7 @@ use crate::config::{Config, StoreUrl, process_env};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to do where no process answers.
-const UNREACHED: &str =
-    "Start `scim-bridge serve`, or point `[server] admin_listen` (or --config) at the process that runs.";
+const UNREACHED: &str = "Start `scim-bridge serve` (if it ended by itself, its log says why), or point `[server] admin_listen` (or --config) at the process that runs.";
 /// What to do where one took the request.
 const UNANSWERED: &str = "It has the request, and may still carry it out: before you repeat it, see `scim-bridge status`, and its log for what it is busy with. If another program listens there, point `[server] admin_listen` (or --config) at the process that runs.";
 
@@ -164,10 +163,23 @@ impl Api {
                 )
             });
         }
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(self.wrong_token());
+        }
         let told: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         let text = |key: &str| told.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
         let what = text("detail").unwrap_or_else(|| format!("the admin API answered {status}"));
         Err(Failure::advise(what, text("action").unwrap_or_default()))
+    }
+
+    /// The process refuses the token: its own advice is for those who make the request themselves.
+    fn wrong_token(&self) -> Failure {
+        let own = self.token_file.as_ref().map(|file| format!(" Without one, it keeps a token in {}.", file.display()));
+        let action = format!(
+            "Run this with the configuration of that process (--config, and the same environment): its `[server] admin_token` is another one.{}",
+            own.unwrap_or_default()
+        );
+        Failure::advise(format!("the process at {} does not accept this admin token", self.base_url), action)
     }
 
     fn no_token(&self) -> Failure {

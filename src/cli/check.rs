@@ -20,8 +20,8 @@ use crate::core::reconcile::target::TargetRules;
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::scim::Client;
-use crate::store::StoreError;
 use crate::store::embedded::Embedded;
+use crate::store::{StoreError, holds};
 
 /// How long reading the whole file of an embedded store may take: some 10 GB.
 const EXAMINED_MAX: Duration = Duration::from_secs(30);
@@ -113,7 +113,10 @@ async fn store(config: &Config) -> Checked {
         Ok(store) => match store.check().await {
             // What a running bridge would report in `status`, or would not start with.
             Ok(()) => match store.settings().await {
-                Ok(()) => app::check_target(config, store.as_ref()).await,
+                Ok(()) => match holds::read(store.as_ref()).await {
+                    Ok(_) => app::check_target(config, store.as_ref()).await,
+                    Err(unwell) => Err(unwell),
+                },
                 unwell => unwell,
             },
             unwell => unwell,

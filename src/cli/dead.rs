@@ -136,6 +136,9 @@ impl Verb {
 
 /// Runs the command.
 pub fn run(context: &Context, command: &DeadCommand) -> Result<(), Failure> {
+    if let DeadCommand::List { csv, .. } = command {
+        context.is_one_format(*csv)?;
+    }
     let api = Api::of(context)?;
     match command {
         DeadCommand::List { filter, page, csv } => {

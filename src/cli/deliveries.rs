@@ -31,6 +31,7 @@ pub struct DeliveriesArgs {
 
 /// Runs the command.
 pub fn run(context: &Context, args: &DeliveriesArgs) -> Result<(), Failure> {
+    context.is_one_format(args.csv)?;
     let api = Api::of(context)?;
     let parts = [("source", &args.source), ("result", &args.result), ("request_id", &args.request_id)];
     let given = parts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::api::Api;
 use super::failure::Failure;
-use super::{Context, block_on};
+use super::roster::awaited;
+use super::{Context, block_on, counted};
 use crate::core::roster::DriftReport;
 use crate::core::target_name::{self, said};
 
@@ -36,11 +37,14 @@ struct Shown {
 pub fn run(context: &Context, args: &DriftArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
     let path = "/api/v1/drift";
-    let shown: Shown = if args.now { block_on(api.post(path))? } else { block_on(api.get(path))? };
+    let shown: Shown = if args.now { block_on(awaited(context, api.post(path)))? } else { block_on(api.get(path))? };
     context.print(&shown, || {
         match (shown.every_h, &shown.ended_at) {
             (0, None) => say!("Never compared: `[drift] every_h` is 0. `scim-bridge drift --now` does it once."),
             (_, None) => say!("Not compared yet."),
+            (_, Some(at)) if shown.report.as_ref().is_some_and(|report| report.error.is_some()) => {
+                say!("Tried at {at}");
+            }
             (_, Some(at)) => say!("Compared at {at}"),
         }
         if let Some(report) = &shown.report {
@@ -63,7 +67,8 @@ fn print(report: &DriftReport) {
     if let Some(trouble) = report.trouble() {
         say!("Warning: {trouble}");
     }
-    say!("{} people in HR, {} members in {}", report.people, report.members, target_name::name());
+    let (people, members) = (counted(report.people, "person", "people"), counted(report.members, "member", "members"));
+    say!("{people} in HR, {members} in {}", target_name::name());
     for (what, list) in report.lists() {
         if list.count == 0 {
             continue;

@@ -68,6 +68,9 @@ struct Report {
     /// Why the running bridge cannot say what it knows of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<Unreadable>,
+    /// Why no running bridge could be asked, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridge_unasked: Option<String>,
 }
 
 /// Why a running bridge cannot read its store.
@@ -153,12 +156,19 @@ fn report(
     proof: Option<Proof>,
 ) -> Report {
     if proof.as_ref().is_some_and(|proof| proof.handshake.is_some()) {
-        return Report { proof, mapping: None, people: Vec::new(), bridge_asked: false, unreadable: None };
+        return Report {
+            proof,
+            mapping: None,
+            people: Vec::new(),
+            bridge_asked: false,
+            unreadable: None,
+            bridge_unasked: None,
+        };
     }
     let mapping = explain(&source.mapping, &source.name, body, charset, Show { values });
     let people = events(&mapping).map(|event| bridge.effect(config, event)).collect();
     let (bridge_asked, unreadable) = (bridge.api.is_some(), bridge.unreadable.clone());
-    Report { proof, mapping: Some(mapping), people, bridge_asked, unreadable }
+    Report { proof, mapping: Some(mapping), people, bridge_asked, unreadable, bridge_unasked: bridge.unasked.clone() }
 }
 
 impl Report {
@@ -189,15 +199,23 @@ struct RunningBridge {
     /// None if it cannot say anything about people.
     api: Option<Api>,
     unreadable: Option<Unreadable>,
+    /// Why it could not be asked.
+    unasked: Option<String>,
 }
 
 impl RunningBridge {
     fn of(config: &Config) -> Self {
         let api = Api::of_config(config).ok();
-        let status = api.as_ref().and_then(|api| block_on(api.get::<StatusBody>("/api/v1/status")).ok());
-        let Some(status) = status else { return Self { api: None, unreadable: None } };
+        let status = api.as_ref().map(|api| block_on(api.get::<StatusBody>("/api/v1/status")));
+        let status = match status {
+            Some(Ok(status)) => status,
+            Some(Err(Failure::Failed { what, .. })) => {
+                return Self { api: None, unreadable: None, unasked: Some(what) };
+            }
+            Some(Err(_)) | None => return Self { api: None, unreadable: None, unasked: None },
+        };
         if status.readable {
-            return Self { api, unreadable: None };
+            return Self { api, unreadable: None, unasked: None };
         }
         // The most urgent problem is the store's: nothing else is known.
         let unreadable = status.problems.into_iter().next().map(|problem| Unreadable {
@@ -205,7 +223,7 @@ impl RunningBridge {
             what: problem.what,
             action: problem.action,
         });
-        Self { api: None, unreadable }
+        Self { api: None, unreadable, unasked: None }
     }
 
     /// Before everything else: what follows is only half of the answer.
@@ -291,7 +309,10 @@ fn print(report: &Report) {
             (None, None) if report.unreadable.is_some() => {
                 say!("  {} (the running bridge cannot read its store)", effect.person);
             }
-            (None, None) => say!("  {} (no running bridge could be asked)", effect.person),
+            (None, None) => {
+                let why = report.bridge_unasked.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                say!("  {} (no running bridge could be asked{why})", effect.person);
+            }
         }
         say!("  states: {}", effect.news.join(", "));
         if effect.calls.is_empty() {

@@ -26,6 +26,13 @@ pub enum Failure {
     Told,
     /// Exit code 2: the command's arguments do not fit together.
     Usage(String),
+    /// Exit code 2: the arguments cannot be understood.
+    Misused {
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        action: String,
+    },
     /// Exit code 3: something needs attention, and has been printed.
     Attention,
 }
@@ -58,9 +65,10 @@ impl Failure {
                 ExitCode::FAILURE
             }
             Self::Told => ExitCode::FAILURE,
-            Self::Usage(what) => {
-                let told = serde_json::json!({ "ok": false, "error": what, "action": "See --help." });
-                last_words(json.then_some(told), format!("error: {what}\n  what to do: see --help"));
+            Self::Usage(what) => Self::Misused { what, action: "See --help.".to_owned() }.report(json),
+            Self::Misused { what, action } => {
+                let told = serde_json::json!({ "ok": false, "error": what, "action": action });
+                last_words(json.then_some(told), format!("error: {what}\n  what to do: {action}"));
                 ExitCode::from(2)
             }
             Self::Attention => ExitCode::from(3),

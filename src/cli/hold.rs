@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::api::Api;
 use super::failure::Failure;
-use super::{Context, block_on};
+use super::{Context, block_on, counted};
 use crate::admin::api::shapes::{AllowedBody, HoldBody, HoldsBody};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -20,7 +20,7 @@ pub enum HoldCommand {
         /// What must wait: all, creates, writes, deactivations, addresses or fetch:SOURCE.
         #[arg(long, value_parser = scope, default_value = "all")]
         scope: HoldScope,
-        /// Why, for the audit log.
+        /// Why: shown with the hold, and kept in the audit log.
         #[arg(long)]
         reason: Option<String>,
     },
@@ -95,13 +95,20 @@ fn print(holds: &[HoldBody], none: &str) {
     }
     for hold in holds {
         say!("{}: {} {}", hold.scope, hold.code, hold.title);
+        if let Some(set_by) = hold.set_by() {
+            say!("  {set_by}");
+        }
         if let Some(detail) = &hold.detail {
             say!("  answered: {detail}");
         }
         say!("  what to do: {}", hold.action);
-        say!("  since {}, probed {} times", hold.since, hold.probes);
-        if let Some(next) = &hold.next_probe_at {
-            say!("  next probe not before {next}");
+        match &hold.next_probe_at {
+            Some(next) => {
+                let probes = counted(hold.probes.into(), "time", "times");
+                say!("  since {}, probed {probes}", hold.since);
+                say!("  next probe not before {next}");
+            }
+            None => say!("  since {}", hold.since),
         }
     }
 }

@@ -127,6 +127,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// Refuses `--csv` beside `--json`.
+    pub fn is_one_format(&self, csv: bool) -> Result<(), Failure> {
+        if csv && self.json {
+            return Err(Failure::Usage("`--csv` and `--json` exclude each other: leave one of them out".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Prints `value` as JSON, or as `people` writes it.
     pub fn print<T: serde::Serialize>(&self, value: &T, people: impl FnOnce()) -> Result<(), Failure> {
         if self.json {
@@ -139,7 +147,37 @@ impl Context {
     }
 }
 
-/// Runs the command that the arguments name. Usage errors end in exit code 2 before this.
+/// Reports arguments that cannot be understood, or shows the help that was asked for; returns the exit code. With
+/// `--json`, an error is JSON, as every other error of a command.
+#[must_use]
+pub fn misused(error: &clap::Error) -> ExitCode {
+    let is_json =
+        std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    if error.use_stderr() && is_json {
+        let (what, action) = told(error);
+        return Failure::Misused { what, action }.report(true);
+    }
+    // Nobody is left to read that it cannot be written.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What is wrong, and what to do about it.
+fn told(error: &clap::Error) -> (String, String) {
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = "See --help.".to_owned();
+    // With nothing behind a command that needs more, clap shows the help instead of an error.
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return ("something is missing behind the command".to_owned(), help);
+    }
+    let text = error.render().to_string();
+    let mut parts = text.split("\n\n").map(line);
+    let what = parts.next().unwrap_or_default();
+    let tips = parts.filter_map(|part| Some(format!("{}.", part.strip_prefix("tip: ")?.trim_end_matches('.'))));
+    (what.trim_start_matches("error: ").to_owned(), tips.chain([help]).collect::<Vec<_>>().join(" "))
+}
+
+/// Runs the command that the arguments name. Usage errors end in exit code 2 before this: see [`misused`].
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let context = Context { config: cli.config, json: cli.json };
@@ -175,6 +213,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(context.json),
     }
+}
+
+/// `1 person`, `3 people`.
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 fn tell(line: std::fmt::Arguments<'_>) {

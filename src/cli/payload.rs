@@ -14,5 +14,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
             Err(error) => Err(Failure::failed(format!("standard input cannot be read: {error}"))),
         };
     }
-    std::fs::read(file).map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))
+    std::fs::read(file).map_err(|error| {
+        let action = "Check the path, as this process sees it (in a container: its own files), or give `-` and the content on standard input.";
+        Failure::advise(format!("{} cannot be read: {error}", file.display()), action)
+    })
 }

@@ -1,6 +1,6 @@
 //! `import`, `plan`, `apply`: the whole roster.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,14 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::api::Api;
 use super::failure::Failure;
-use super::{Context, block_on, payload};
+use super::{Context, block_on, counted, payload};
 use crate::admin::api::shapes::{PeopleBody, StatusBody};
 use crate::core::roster::{Change, PlanReport, PlannedPerson};
 use crate::core::target_name::{self, said};
-use crate::roster::Applied;
+use crate::roster::{Applied, missing};
 
 /// The list of members of a large team takes minutes at Postman's rate.
 const TIMEOUT: Duration = Duration::from_mins(15);
+/// How long a command waits before it says what for.
+const MOMENT: Duration = Duration::from_secs(2);
 /// How often the progress of an apply is polled.
 const POLL: Duration = Duration::from_millis(500);
 /// How long a hold may stop all progress before we stop waiting for an apply.
@@ -113,6 +115,8 @@ struct Imported {
     #[serde(default)]
     missing_columns: Vec<String>,
     #[serde(default)]
+    close_columns: BTreeMap<String, String>,
+    #[serde(default)]
     left_out: u64,
     #[serde(default)]
     unjudged: Vec<String>,
@@ -178,7 +182,8 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
             say!("  row {}: {}", refused.row, refused.reason);
         }
         if !imported.missing_columns.is_empty() {
-            say!("No column for {}: HR says nothing about it.", imported.missing_columns.join(", "));
+            let missing = missing(&imported.missing_columns, &imported.close_columns);
+            say!("No column for {missing}: HR says nothing about it.");
         }
         if imported.left_out > 0 {
             say!("{} rows are left out, as the mapping's conditions say.", imported.left_out);
@@ -241,10 +246,25 @@ fn plan_path(strangers: Option<Strangers>) -> &'static str {
     }
 }
 
+/// Waits for what needs the whole list of members, and says so if it takes longer than a moment.
+pub(super) async fn awaited<T>(
+    context: &Context,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut answer = std::pin::pin!(answer);
+    if let Ok(answer) = tokio::time::timeout(MOMENT, &mut answer).await {
+        return answer;
+    }
+    if !context.json {
+        eprintln!("{}", said("The members are being read at Postman; a read that fails is tried again for a while."));
+    }
+    answer.await
+}
+
 /// Runs `plan`.
 pub fn run_plan(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
-    let report: PlanReport = block_on(api.get(plan_path(args.strangers)))?;
+    let report: PlanReport = block_on(awaited(context, api.get(plan_path(args.strangers))))?;
     context.print(&report, || print(&report, args.strangers))
 }
 
@@ -270,7 +290,7 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
         // Only what was shown is applied: the process makes the plan again, and refuses one that differs.
         let report: PlanReport = match order.plan.take() {
             Some(saved) => saved,
-            None => block_on(api.get(plan_path(args.strangers)))?,
+            None => block_on(awaited(context, api.get(plan_path(args.strangers))))?,
         };
         print(&report, args.strangers);
         if !is_confirmed()? {
@@ -278,7 +298,7 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
         }
         order.plan = Some(report);
     }
-    let mut applied: Applied = block_on(api.post_json("/api/v1/roster/apply", &order))?;
+    let mut applied: Applied = block_on(awaited(context, api.post_json("/api/v1/roster/apply", &order)))?;
     if !args.no_wait {
         block_on(wait(&api, &applied, context.json))?;
     }
@@ -296,7 +316,8 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
 }
 
 fn tell_applied(applied: u64) {
-    say!("Applied for {applied} people; `scim-bridge status` says what needs attention.");
+    let people = counted(applied, "person", "people");
+    say!("Applied for {people}; `scim-bridge status` says what needs attention.");
 }
 
 fn saved_plan(file: &Path) -> Result<PlanReport, Failure> {
@@ -382,7 +403,8 @@ fn is_confirmed() -> Result<bool, Failure> {
 }
 
 fn print(report: &PlanReport, strangers: Option<Strangers>) {
-    say!("{} people in HR, {} members in {}", report.people, report.members, target_name::name());
+    let (people, members) = (counted(report.people, "person", "people"), counted(report.members, "member", "members"));
+    say!("{people} in HR, {members} in {}", target_name::name());
     for warning in &report.warnings {
         say!("Warning: {warning}");
     }

@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::failure::Failure;
-use super::{Context, block_on};
+use super::{Context, block_on, counted};
 use crate::admin::api::shapes::{ProblemBody, StatusBody};
 
 /// Runs the command.
@@ -39,8 +39,9 @@ fn print(status: &StatusBody) {
     for process in status.processes.iter().filter(|process| !process.alive) {
         say!("process {} {} was last heard at {}", process.role, process.version, process.heard_at);
     }
-    let alive = status.processes.iter().filter(|process| process.alive).count();
-    say!("{alive} processes; {} people known; sources: {}", status.people, status.sources.join(", "));
+    let alive = status.processes.iter().filter(|process| process.alive).count() as u64;
+    let (processes, people) = (counted(alive, "process", "processes"), counted(status.people, "person", "people"));
+    say!("{processes}; {people} known; sources: {}", status.sources.join(", "));
 }
 
 fn print_problem(problem: &ProblemBody) {

@@ -165,6 +165,11 @@ async fn copied(config: &Config, args: &CopyArgs, from: &StoreUrl, to: &StoreUrl
         let action = "Give `embedded:` and the directory that `[store] url` names where the bridge was served.";
         return Err(Failure::advise("--from: there is no store in this directory", action));
     }
+    let is_embedded = matches!(from, StoreUrl::Embedded { .. });
+    if args.from == args.to && (is_embedded || args.from_prefix == args.to_prefix) {
+        let action = "Give --to another store; with one Redis for both, another --to-prefix.";
+        return Err(Failure::advise("--from and --to are the same store", action));
+    }
     let now = || Clock::System.now();
     let mut told = 0;
     let told = |phase, section: Section, records| tell(&mut told, phase, section, records);

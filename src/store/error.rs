@@ -44,6 +44,9 @@ pub enum StoreError {
         /// Who asks.
         ours: String,
     },
+    /// A page was asked for by a cursor that no page of that list gave.
+    #[error("the cursor is not one that a page of this list gave")]
+    Cursor,
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -66,7 +69,11 @@ impl StoreError {
             Self::Trouble { code, .. } => Some(*code),
             Self::NewerSchema { .. } => Some(Code::StoreNewerSchema),
             Self::Damaged(_) => Some(Code::StoreDamaged),
-            Self::Unavailable(_) | Self::InUse { .. } | Self::OlderSchema { .. } | Self::OtherTarget { .. } => None,
+            Self::Unavailable(_)
+            | Self::InUse { .. }
+            | Self::OlderSchema { .. }
+            | Self::OtherTarget { .. }
+            | Self::Cursor => None,
         }
     }
 
@@ -95,6 +102,7 @@ impl StoreError {
             | Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
             | Self::OtherTarget { .. }
+            | Self::Cursor
             | Self::Damaged(_) => false,
         }
     }

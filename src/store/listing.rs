@@ -53,13 +53,6 @@ impl DeadRow {
     }
 }
 
-impl<T> Listed<T> {
-    /// The answer to a cursor that no page gave: an empty page.
-    pub(super) fn nothing() -> Self {
-        Self { rows: Vec::new(), next: None }
-    }
-}
-
 /// The cursor of a row that is ordered by an instant, and then by `then`.
 pub(super) fn cursor(at: UnixMs, then: impl std::fmt::Display) -> String {
     format!("{}:{then}", at.0)

@@ -70,6 +70,34 @@ fn wrong_arguments_and_wrong_configuration_have_exit_codes_of_their_own() {
 }
 
 #[test]
+fn an_error_in_the_arguments_is_json_like_every_other_where_json_is_asked_for() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    for (arguments, what) in [
+        (&["serv"][..], "unrecognized subcommand 'serv'"),
+        (&["people", "list", "--state", "asleep"], "[possible values: idle, waiting,"),
+        (&["send", "--source", "hr"], "--file <FILE>"),
+        (&["people"], "something is missing"),
+        (&["deliveries", "--csv"], "leave one of them out"),
+        (&["dead", "list", "--csv"], "leave one of them out"),
+    ] {
+        let told = home.command(&[&["--json"], arguments].concat()).output().unwrap();
+        let error = json(&told);
+        assert_eq!((told.status.code(), &error["ok"]), (Some(2), &Value::Bool(false)), "{}", text(&told));
+        assert!(error["error"].as_str().unwrap().contains(what), "{error}");
+        assert!(error["action"].as_str().unwrap().ends_with("See --help."), "{error}");
+        assert!(told.stderr.is_empty(), "{}", text(&told));
+    }
+    let tip = home.command(&["--json", "serv"]).output().unwrap();
+    assert!(json(&tip)["action"].as_str().unwrap().contains("'serve'"), "{}", text(&tip));
+    let text_of = |arguments: &[&str]| home.command(arguments).output().unwrap();
+    let usage = text_of(&["people", "list", "--state", "asleep"]);
+    assert!(usage.status.code() == Some(2) && usage.stdout.is_empty(), "{}", text(&usage));
+    let help = text_of(&["people", "--help", "--json"]);
+    assert!(help.status.success() && text(&help).contains("Usage:"), "{}", text(&help));
+}
+
+#[test]
 fn check_reports_successes_and_gives_advice_for_failures() {
     let sim = sim();
     let home = Home::new(&sim, "");
@@ -188,6 +216,22 @@ async fn explain_send_person_and_status_show_one_hire() {
     assert!(one.contains("missing_header") && one.contains("127.0.0.1"), "{one}");
     let nobody = run(&["person", "hr/E-404"]);
     assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
+    let stranger = home
+        .command(&["status"])
+        .env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin)
+        .env("SCIM_BRIDGE__SERVER__ADMIN_TOKEN", "another-token-than-that-of-the-process")
+        .output()
+        .unwrap();
+    let told = text(&stranger);
+    assert!(stranger.status.code() == Some(1) && told.contains("does not accept this admin token"), "{told}");
+    assert!(told.contains("configuration of that process") && !told.contains("Bearer"), "{told}");
+    let after = ["--after", "junk"];
+    for list in
+        [&["people", "list"][..], &["people", "list", "--state", "idle"], &["jobs"], &["dead", "list"], &["deliveries"]]
+    {
+        let refused = run(&[list, &after].concat());
+        assert!(refused.status.code() == Some(1) && text(&refused).contains("`next`"), "{list:?}: {}", text(&refused));
+    }
 }
 
 #[test]
@@ -316,7 +360,10 @@ async fn a_hold_is_set_shown_and_lifted_and_a_new_key_lifts_the_old_keys_hold() 
     assert_eq!(sim.members().len(), 1);
     assert!(text(&run(&["hold", "show"])).contains("No hold"));
 
-    assert!(run(&["hold", "set", "--scope", "creates"]).status.success());
+    assert!(run(&["hold", "set", "--scope", "creates", "--reason", "a move of offices"]).status.success());
+    for shown in [run(&["hold", "show"]), run(&["status"])] {
+        assert!(text(&shown).contains("set by admin: a move of offices"), "{}", text(&shown));
+    }
     tokio::time::sleep(HOLD_HEARD).await;
     post(&http(), &bridge.listen, "m2", &payload("employee.hired", "E-2", "Grace", "Hopper")).await.unwrap();
     bridge.until("held", 1).await;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use scim_bridge::postman_sim::{Person, Standing};
 use serde_json::Value;
@@ -145,6 +146,13 @@ async fn without_a_token_nothing_is_sent_and_another_admin_url_may_be_given() {
     assert!(json(&refused)["error"].as_str().unwrap().contains("no admin token"), "{refused:?}");
     bridge.settled().await;
     assert_eq!(bridge.api("/api/v1/status").await["people"], before, "nothing was sent");
+
+    let mut unheard = sending(&home, &bridge, &["--follow"]);
+    unheard.env("SCIM_BRIDGE__SERVER__LISTEN", "127.0.0.1:9");
+    let began = Instant::now();
+    let unheard = given(unheard, &hire);
+    assert!(unheard.status.code() == Some(1) && began.elapsed() < Duration::from_secs(30), "{unheard:?}");
+    assert!(json(&unheard)["error"].as_str().unwrap().contains("cannot be reached"), "{unheard:?}");
 
     let unfollowed = home.command(&["send", "--source", "hr", "--file", "-", "--timeout-s", "5"]).output().unwrap();
     assert_eq!(unfollowed.status.code(), Some(2), "a timeout without --follow is an error");

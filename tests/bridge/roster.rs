@@ -64,6 +64,20 @@ async fn import_and_plan_name_unused_columns() {
     assert!(plan["warnings"][0].as_str().unwrap().contains("these columns are not used: Department, active"), "{plan}");
     let imported = import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
     assert_eq!(imported["not_followed"], json!([]));
+    let close = import(&home, &bridge, "sep=;\nemployee_id;E-Mail;First Name;surname\nE-1;p1@example.com;Ada;King\n");
+    assert_eq!(close["missing_columns"], json!(["email", "first_name", "last_name"]));
+    assert_eq!(close["close_columns"], json!({"email": "E-Mail", "first_name": "First Name"}));
+    let file = "Employee ID,email\nE-1,p1@example.com\n";
+    fs::write(home.path().join("roster"), file).unwrap();
+    let refused = run(&home, &bridge, &["import", "--source", "hr", "--file", "roster"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && told.contains("(`Employee ID` comes close)"), "{told}");
+    let twice = import(&home, &bridge, r#"[{"employee_id":"E-1","email":"p1@example.com","email":"p2@example.com"}]"#);
+    assert_eq!(
+        twice["refused"][0],
+        json!({"row": 1, "reason": "email: expected text or a whole number, found two fields of that name"})
+    );
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
     assert_eq!(ran(&home, &bridge, &["plan"])["warnings"], json!([]));
 }
 

@@ -98,7 +98,9 @@ fn settled(args: &InitArgs) -> Result<(String, String, PathBuf, String), Failure
             ("--output FILE", args.output.is_some()),
         ];
         let missing: Vec<_> = given.into_iter().filter(|(_, is_given)| !is_given).map(|(flag, _)| flag).collect();
-        return Err(Failure::Usage(format!("this is not a terminal to ask on, and {} is missing", missing.join(", "))));
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        let missing = missing.join(", ");
+        return Err(Failure::Usage(format!("this is not a terminal to ask on, and {missing} {are} missing")));
     }
     let mut lines = std::io::stdin().lock();
     let preset = match &args.preset {

@@ -53,6 +53,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 struct Sent {
     status: u16,
     answer: Value,
+    /// What to do, if it was not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'static str>,
     /// The results of its jobs, if they were followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<Vec<Followed>>,
@@ -89,6 +92,9 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
 
 fn print(sent: &Sent) {
     say!("{} {}", sent.status, sent.answer);
+    if let Some(action) = sent.action {
+        say!("  what to do: {action}");
+    }
     sent.jobs.iter().flatten().for_each(Followed::print);
 }
 
@@ -99,7 +105,9 @@ fn lost(sent: &Sent, failure: Failure) -> Failure {
             format!("answered {} {}, but it cannot be followed: {what}", sent.status, sent.answer),
             action,
         ),
-        Failure::Config(_) | Failure::Told | Failure::Usage(_) | Failure::Attention => failure,
+        Failure::Config(_) | Failure::Told | Failure::Usage(_) | Failure::Misused { .. } | Failure::Attention => {
+            failure
+        }
     }
 }
 
@@ -127,7 +135,7 @@ pub(super) fn source_named<'c>(config: &'c Config, name: &str) -> Result<&'c Sou
 }
 
 /// Sends until it is accepted, as HR systems do, but no longer than `patience`: an intake that was just started may not
-/// listen yet, or not have its store.
+/// have its store yet. If nobody listens, waiting is more likely to hide a wrong address than to help.
 async fn send_until_taken(
     source: &SourceConfig,
     url: &url::Url,
@@ -138,7 +146,7 @@ async fn send_until_taken(
     let began = Instant::now();
     loop {
         let sent = send(source, url, id, body.to_vec()).await;
-        let is_early = sent.as_ref().map_or(true, |sent| sent.status == 503);
+        let is_early = sent.as_ref().is_ok_and(|sent| sent.status == 503);
         if !is_early || began.elapsed() + PAUSE > patience {
             return sent;
         }
@@ -170,5 +178,19 @@ async fn send(source: &SourceConfig, url: &url::Url, id: &str, body: Vec<u8>) ->
     let response = request.body(body).send().await.map_err(unreachable)?;
     let status = response.status().as_u16();
     let text = response.text().await.map_err(unreachable)?;
-    Ok(Sent { status, answer: serde_json::from_str(&text).unwrap_or(Value::String(text)), jobs: None })
+    let answer = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok(Sent { status, answer, action: action_for(status), jobs: None })
+}
+
+/// What an operator does about an answer: it says little, as strangers get the same one.
+fn action_for(status: u16) -> Option<&'static str> {
+    Some(match status {
+        200 => return None,
+        401 => {
+            "`scim-bridge status` and the log of the process say why: most likely it has another secret, or another clock."
+        }
+        404 => "The process that answers has no source of this name: give it this configuration, or see --url.",
+        503 => "`scim-bridge status` says why nothing is taken now.",
+        _ => "See \"What an answer to a webhook means\" in docs/operating.md.",
+    })
 }

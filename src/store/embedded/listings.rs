@@ -82,7 +82,7 @@ pub(super) fn people(db: &Connection, wanted: &Page) -> Result<Listed<PersonRow>
     let after = match wanted.after.as_deref().map(PersonId::parse) {
         None => -1,
         Some(Some(after)) => signed(after.0),
-        Some(None) => return Ok(Listed::nothing()),
+        Some(None) => return Err(StoreError::Cursor),
     };
     let sql = format!("SELECT {ROW} FROM person WHERE id > ?1 ORDER BY id");
     list(db, wanted, &sql, [after], |_, row| Ok(row.id.to_string()))
@@ -93,7 +93,7 @@ pub(super) fn lanes(db: &Connection, state: LaneState, wanted: &Page) -> Result<
     let after = match wanted.after.as_deref().map(|after| read_cursor(after, PersonId::parse)) {
         None => (i64::MIN, -1),
         Some(Some((since, after))) => (since.0, signed(after.0)),
-        Some(None) => return Ok(Listed::nothing()),
+        Some(None) => return Err(StoreError::Cursor),
     };
     // Written so that the index leads straight to the first row of the page.
     let sql = format!(
@@ -111,7 +111,7 @@ pub(super) fn search(db: &Connection, prefix: &str, wanted: &Page) -> Result<Lis
     let (term, person) = match after {
         None => (prefix.to_owned(), -1),
         Some(Some(after)) => after,
-        Some(None) => return Ok(Listed::nothing()),
+        Some(None) => return Err(StoreError::Cursor),
     };
     let columns = ROW.replace(", ", ", p.");
     let sql = format!(
@@ -131,7 +131,7 @@ pub(super) fn dead(db: &Connection, filter: &DeadFilter, wanted: &Page) -> Resul
     let before = match wanted.after.as_deref().map(|after| read_cursor(after, JobId::parse)) {
         None => (filter.died_before.map_or(i64::MAX, |before| before.0), [0; 16]),
         Some(Some((at, id))) => (at.0, id.0.to_be_bytes()),
-        Some(None) => return Ok(Listed::nothing()),
+        Some(None) => return Err(StoreError::Cursor),
     };
     // Uses the most selective index; the rest of the filter is applied row by row.
     let (which, value) = match (&filter.code, &filter.source) {

@@ -10,34 +10,34 @@ use crate::store::{DeadFilter, DeadRow, LaneState, Listed, Page, PersonRow, Stat
 
 impl State {
     pub(super) fn list_people(&self, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
-        let after = wanted.after.as_deref().map(PersonId::parse);
+        let after = after(wanted, PersonId::parse)?;
         let rows = self.people.iter().map(|(id, stored)| (id.to_string(), stored.row(*id)));
-        list(wanted, rows.filter(|(_, row)| after.is_none_or(|after| after.is_some_and(|after| row.id > after))))
+        list(wanted, rows.filter(|(_, row)| after.is_none_or(|after| row.id > after)))
     }
 
     pub(super) fn list_lanes(&self, state: LaneState, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
-        let after = wanted.after.as_deref().map(|after| read_cursor(after, PersonId::parse));
+        let after = after(wanted, |after| read_cursor(after, PersonId::parse))?;
         let mut rows: Vec<_> = self.people.iter().filter(|(_, stored)| stored.lane.state == state).collect();
         rows.sort_by_key(|(id, stored)| (stored.since, **id));
-        rows.retain(|(id, stored)| after.is_none_or(|after| after.is_some_and(|after| (stored.since, **id) > after)));
+        rows.retain(|(id, stored)| after.is_none_or(|after| (stored.since, **id) > after));
         list(wanted, rows.into_iter().map(|(id, stored)| (cursor(stored.since, id), stored.row(*id))))
     }
 
     /// Ordered by number.
     pub(super) fn search(&self, prefix: &str, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
-        let after = wanted.after.as_deref().map(PersonId::parse);
+        let after = after(wanted, PersonId::parse)?;
         let found = self.people.iter().filter(|(id, stored)| {
-            after.is_none_or(|after| after.is_some_and(|after| **id > after))
+            after.is_none_or(|after| **id > after)
                 && stored.terms.range(prefix.to_owned()..).next().is_some_and(|term| term.starts_with(prefix))
         });
         list(wanted, found.map(|(id, stored)| (id.to_string(), stored.row(*id))))
     }
 
     pub(super) fn list_dead(&self, filter: &DeadFilter, wanted: &Page) -> Result<Listed<DeadRow>, StoreError> {
-        let after = wanted.after.as_deref().map(|after| read_cursor(after, JobId::parse));
+        let after = after(wanted, |after| read_cursor(after, JobId::parse))?;
         let mut rows: Vec<_> = self.dead.values().map(|letter| &letter.row).filter(|row| filter.takes(row)).collect();
         rows.sort_by_key(|row| Reverse((row.died_at, row.id)));
-        rows.retain(|row| after.is_none_or(|after| after.is_some_and(|after| (row.died_at, row.id) < after)));
+        rows.retain(|row| after.is_none_or(|after| (row.died_at, row.id) < after));
         let row = |row: &DeadRow| Row { cursor: cursor(row.died_at, row.id), bytes: row.bytes(), shown: row.clone() };
         page(wanted, rows.into_iter().map(|found| Ok(row(found))))
     }
@@ -66,4 +66,9 @@ impl State {
 
 fn list(wanted: &Page, rows: impl Iterator<Item = (String, PersonRow)>) -> Result<Listed<PersonRow>, StoreError> {
     page(wanted, rows.map(|(cursor, row)| Ok(Row { cursor, bytes: row.bytes(), shown: row })))
+}
+
+/// Where a page begins.
+fn after<T>(wanted: &Page, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, StoreError> {
+    wanted.after.as_deref().map(|after| read(after).ok_or(StoreError::Cursor)).transpose()
 }

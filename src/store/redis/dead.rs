@@ -26,7 +26,7 @@ impl Redis {
         let after = match &page.after {
             None => None,
             Some(after) => match read_cursor(after, JobId::parse) {
-                None => return Ok(Listed::nothing()),
+                None => return Err(StoreError::Cursor),
                 after => after,
             },
         };

@@ -78,7 +78,7 @@ impl Redis {
         let after = match wanted.after.as_deref().map(PersonId::parse) {
             None => None,
             Some(Some(after)) => Some(after),
-            Some(None) => return Ok(Listed::nothing()),
+            Some(None) => return Err(StoreError::Cursor),
         };
         let ids = self.people_after(after, wanted.rows_max.max(1) + 1).await?;
         let more = (ids.len() > wanted.rows_max.max(1)).then(|| ids.last().map(ToString::to_string)).flatten();
@@ -117,7 +117,7 @@ impl Redis {
         match wanted.after.as_deref() {
             None => args.extend(["", ""].map(Arg::from)),
             Some(after) => {
-                let Some((since, id)) = read_cursor(after, PersonId::parse) else { return Ok(Listed::nothing()) };
+                let Some((since, id)) = read_cursor(after, PersonId::parse) else { return Err(StoreError::Cursor) };
                 args.extend([since.0.into(), id.0.to_be_bytes().to_vec().into()]);
             }
         }
@@ -139,7 +139,7 @@ impl Redis {
             None => [b"[", prefix.as_bytes()].concat(),
             Some(after) => match HEXLOWER.decode(after.as_bytes()) {
                 Ok(after) => [b"(", after.as_slice()].concat(),
-                Err(_) => return Ok(Listed::nothing()),
+                Err(_) => return Err(StoreError::Cursor),
             },
         };
         // No text in UTF-8 has a byte of 255.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use scim_bridge::core::person::{EventKind, PersonId};
-use scim_bridge::store::{Commit, DeadFilter, LaneState, Listed, PAGE_BYTES_MAX, Page, PersonRow, Shared};
+use scim_bridge::store::{Commit, DeadFilter, LaneState, Listed, PAGE_BYTES_MAX, Page, PersonRow, Shared, StoreError};
 
 use crate::harness::{Bench, at, blocked, commit, dead_row, dies, first, held, idle, person, retry, source};
 
@@ -143,6 +143,19 @@ pub(crate) async fn pages_are_bounded_in_bytes_and_the_listing_is_complete(b: &m
     let mut held = all(b, 5, &Lanes(LaneState::Held)).await;
     held.sort_unstable();
     assert_eq!(held, sorted(&names));
+}
+
+pub(crate) async fn a_cursor_that_no_page_gave_is_refused(b: &mut Bench) {
+    b.accept(at(0), &[("1", "x")]).await;
+    let page = Page { after: Some("junk".to_owned()), ..first(5) };
+    let s = b.s().await;
+    let refused = [
+        s.people(&page).await.err(),
+        s.lanes(LaneState::Waiting, &page).await.err(),
+        s.search("x", &page).await.err(),
+        s.dead(&DeadFilter::default(), &page).await.err(),
+    ];
+    assert!(refused.iter().all(|error| matches!(error, Some(StoreError::Cursor))), "{refused:?}");
 }
 
 pub(crate) async fn a_long_inbox_is_shown_by_its_beginning(b: &mut Bench) {

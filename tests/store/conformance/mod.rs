@@ -83,6 +83,7 @@ macro_rules! conformance {
                     lanes_of_one_instant_are_each_listed_once,
                     people_are_found_by_the_beginning_of_any_of_their_words,
                     pages_are_bounded_in_bytes_and_the_listing_is_complete,
+                    a_cursor_that_no_page_gave_is_refused,
                     a_long_inbox_is_shown_by_its_beginning,
                     dead_letters_are_listed_newest_first_and_filtered,
                     the_figures_are_exact,
