@@ -121,6 +121,15 @@ impl Worker {
             warn!(take_overs = document.progress.take_overs, "taken over from a worker that stopped in the middle");
             run.story.push(StoryEntry { at: now, note: Note::TakenOver });
         }
+        // What takes away comes first, and what HR corrects may be what is refused; the same words again are no reason.
+        let is_news = folding.told_news > 0 || folding.calls_for_attempt;
+        // Without an entry, the store says that the pause is over.
+        let is_woken = consumed_to.is_some();
+        if let Some(at) = document.progress.again_at.take().filter(|at| *at > now && is_woken && !is_news) {
+            document.progress.again_at = Some(at);
+            let ending = Ending::still_paused(document, at);
+            return self.end(&guard, ending, run.story, leaving(folding), Attempted::Folded).await;
+        }
         if !needs_attempt(&document, &folding, now) {
             let ending = Ending::of_folding(document, now);
             let attempted = Attempted::Folded;

@@ -208,8 +208,7 @@ fn lane_of(standing: &Standing) -> Lane {
     let lane = |state, due, wakes| Lane { state, due, wakes, tag: None };
     match standing {
         Standing::Idle => lane(LaneState::Idle, None, true),
-        // A new event does not end a pause that the target or the network made necessary.
-        Standing::Retry { at } => lane(LaneState::Waiting, Some(*at), false),
+        Standing::Retry { at, wakes } => lane(LaneState::Waiting, Some(*at), *wakes),
         Standing::Read { at } => lane(LaneState::Waiting, Some(*at), true),
         Standing::Held { scope, at } => Lane { tag: Some(scope.to_string()), ..lane(LaneState::Held, *at, true) },
         Standing::Scheduled { at } => lane(LaneState::Scheduled, Some(*at), true),

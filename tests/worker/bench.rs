@@ -115,7 +115,7 @@ impl Bench {
     }
 
     /// A time by HR's clock, a second after the previous one.
-    fn next_at(&self) -> UnixMs {
+    pub(crate) fn next_at(&self) -> UnixMs {
         let n = self.times_asked.fetch_add(1, Ordering::SeqCst);
         UnixMs(1_795_000_000_000).plus_ms(n * 1000)
     }

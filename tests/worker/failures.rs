@@ -10,7 +10,7 @@ use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::Token;
 use scim_bridge::worker::{Attempted, Stepped};
 
-use crate::bench::{Bench, email, hire, leave};
+use crate::bench::{Bench, email, hire, leave, rename};
 
 fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -149,6 +149,30 @@ async fn a_429_that_allows_an_immediate_retry_costs_no_minute() {
         bench.clock.advance_ms(pause_ms);
     }
     assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
+}
+
+/// The leave needs another call than the one that fails.
+#[tokio::test]
+async fn news_ends_a_pause_and_the_same_words_do_not() {
+    let bench = Bench::new();
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.attempt().await;
+    order(&bench, "replace:500:forever");
+    let renamed = Event { at: Some(bench.next_at()), ..rename("E-1", "Ada", "King") };
+    bench.accept(renamed.clone()).await;
+    for _ in 0..5 {
+        let tried = bench.attempt().await;
+        assert!(matches!(tried, Attempted::Retry(_)), "{tried:?}");
+        bench.clock.advance_ms(60_000);
+    }
+    assert!(matches!(bench.attempt().await, Attempted::Retry(_)));
+    let calls = bench.calls().len();
+    bench.accept(renamed).await;
+    assert_eq!((bench.attempt().await, bench.calls().len()), (Attempted::Folded, calls));
+    bench.nothing().await;
+    bench.leave("E-1").await;
+    bench.attempt().await;
+    assert!(!bench.sim.members()[0].active, "{:?}", bench.calls());
 }
 
 #[tokio::test]

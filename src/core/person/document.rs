@@ -225,6 +225,8 @@ impl Groups {
 
 /// The longest pause before another try to put a member into their groups.
 pub const GROUPS_PAUSE_MS_MAX: u64 = 86_400_000;
+/// A longer pause between two tries is an effect of a clock that was set back.
+const PAUSE_MS_MAX: u64 = 3_600_000;
 /// From the first try with their groups to the next one, after a day of tries in vain.
 const GROUPLESS_MS: u64 = 2 * 86_400_000;
 
@@ -498,6 +500,8 @@ impl Document {
         for at in member.chain(done.into_iter().flatten()) {
             *at = at.set_right(now);
         }
+        let again_at = &mut self.progress.again_at;
+        *again_at = again_at.map(|at| at.min(now.plus_ms(PAUSE_MS_MAX)));
         if let Some(wait) = &mut self.groups_wait {
             wait.due = wait.due.min(now.plus_ms(GROUPS_PAUSE_MS_MAX));
         }
@@ -774,6 +778,9 @@ pub struct Progress {
     pub failures: u32,
     /// When the first of them was.
     pub failing_since: Option<UnixMs>,
+    /// When the pause before the next attempt ends, if news from HR may end it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub again_at: Option<UnixMs>,
     /// How often the lane was taken over from a worker that died during an attempt.
     pub take_overs: u32,
     /// A `POST /Users` of ours went out, and its outcome is unknown: look before posting again.

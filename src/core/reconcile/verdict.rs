@@ -57,12 +57,14 @@ pub enum Standing {
     Idle,
     /// Tried again at that time.
     Retry {
-        /// When it happened.
+        /// When.
         at: UnixMs,
+        /// The target did not ask for the pause: news from HR ends it.
+        wakes: bool,
     },
     /// Waits for a read at the HR system; a new event makes them due at once.
     Read {
-        /// When it happened.
+        /// When.
         at: UnixMs,
     },
     /// Behind a hold.
@@ -147,7 +149,7 @@ pub fn decide(
         Conclusion::TryAgain { code, not_before, patient: true } => {
             let waited_ms = ending.document.waiting_since.map_or(0, |since| now.ms_since(since));
             let pause_ms = (waited_ms / 2).clamp(PATIENT_MS, PATIENT_MAX_MS);
-            ending.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), *code, now);
+            ending.retry(now.plus_ms(pause_ms), *not_before, *code, now);
         }
         Conclusion::TryAgain { code, not_before, patient: false } => {
             ending.fail(*code, *not_before, suspicions, rules, now, jitter);
@@ -236,6 +238,14 @@ impl Ending {
         ending
     }
 
+    /// HR said nothing new during a pause between two tries: it goes on.
+    #[must_use]
+    pub fn still_paused(document: Document, at: UnixMs) -> Self {
+        let mut ending = Self::new(document);
+        ending.standing = Standing::Retry { at, wakes: true };
+        ending
+    }
+
     /// Nothing to do at the target for now.
     #[must_use]
     pub fn untouched(document: Document) -> Self {
@@ -302,7 +312,7 @@ impl Ending {
     pub fn given_back(document: Document, (disowned, claimed): (Vec<String>, Vec<String>), now: UnixMs) -> Self {
         let mut ending = Self { disowned, claimed, ..Self::new(document) };
         ending.tell(now, Note::GivenBack);
-        ending.standing = Standing::Retry { at: now };
+        ending.standing = Standing::Retry { at: now, wakes: false };
         ending
     }
 
@@ -395,10 +405,14 @@ impl Ending {
         self.standing = Standing::Blocked { wants, at };
     }
 
-    fn retry(&mut self, at: UnixMs, code: Code, now: UnixMs) {
+    /// Tried again when the pause is over, and not before the target allows it.
+    fn retry(&mut self, pause_ends: UnixMs, not_before: Option<UnixMs>, code: Code, now: UnixMs) {
+        let at = not_before.map_or(pause_ends, |until| until.max(pause_ends));
+        let wakes = not_before.is_none();
         self.document.waiting_since.get_or_insert(now);
+        self.document.progress.again_at = wakes.then_some(at);
         self.tell(now, Note::RetryAt { due_at: at, code });
-        self.standing = Standing::Retry { at };
+        self.standing = Standing::Retry { at, wakes };
     }
 
     fn hold(&mut self, scope: HoldScope, code: Code, not_before: Option<UnixMs>, now: UnixMs) {
@@ -429,7 +443,7 @@ impl Ending {
             let detail = format!("the last attempt failed with {code}; others are served");
             return self.blocked(Code::ScimGaveUp, detail, None, now);
         }
-        self.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), code, now);
+        self.retry(now.plus_ms(pause_ms), not_before, code, now);
     }
 
     #[expect(clippy::too_many_arguments, reason = "a judgement of many circumstances")]
@@ -465,9 +479,9 @@ impl Ending {
                 let pause_ms = rules.pause_ms(progress.failures, jitter).min(spread_ms.max(rules.first_ms));
                 progress.failures = progress.failures.saturating_add(1);
                 // One reply alone does not make anybody wait for hours; a hold does.
-                let asked = not_before.filter(|_| !is_long).unwrap_or(now);
+                let asked = not_before.filter(|_| !is_long);
                 let code = if status == Some(429) { Code::ScimRateLimited } else { Code::ScimRefused };
-                self.retry(now.plus_ms(pause_ms).max(asked), code, now);
+                self.retry(now.plus_ms(pause_ms), asked, code, now);
             }
         }
     }
@@ -485,7 +499,7 @@ impl Ending {
             Judgement::Own => self.blocked(Code::ScimAddress, detail.to_owned(), None, now),
             Judgement::Open => {
                 let pause_ms = ADDRESS_FIRST_MS << (progress.suspicions - 1);
-                self.retry(now.plus_ms(pause_ms), Code::ScimRefused, now);
+                self.retry(now.plus_ms(pause_ms), None, Code::ScimRefused, now);
             }
         }
     }
@@ -512,6 +526,6 @@ impl Ending {
         if until.ms_since(now) > LONG_WAIT_MS {
             return self.hold(HoldScope::All, Code::HoldQuota, Some(until), now);
         }
-        self.retry(until, Code::ScimRateLimited, now);
+        self.retry(until, Some(until), Code::ScimRateLimited, now);
     }
 }

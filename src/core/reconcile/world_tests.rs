@@ -207,7 +207,7 @@ impl World {
             }
             self.check_claimed(known.as_ref(), &ending);
             match &ending.standing {
-                Standing::Retry { at } | Standing::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),
+                Standing::Retry { at, .. } | Standing::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),
                 Standing::Held { .. } => self.now = self.now.plus_ms(60_000),
                 Standing::Idle
                 | Standing::Scheduled { .. }
