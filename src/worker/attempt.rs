@@ -121,17 +121,12 @@ impl Worker {
             warn!(take_overs = document.progress.take_overs, "taken over from a worker that stopped in the middle");
             run.story.push(StoryEntry { at: now, note: Note::TakenOver });
         }
-        // What takes away comes first, and what HR corrects may be what is refused; the same words again are no reason.
-        let is_news = folding.told_news > 0 || folding.calls_for_attempt;
-        // Without an entry, the store says that the pause is over.
-        let is_woken = consumed_to.is_some();
-        if let Some(at) = document.progress.again_at.take().filter(|at| *at > now && is_woken && !is_news) {
-            document.progress.again_at = Some(at);
-            let ending = Ending::still_paused(document, at);
-            return self.end(&guard, ending, run.story, leaving(folding), Attempted::Folded).await;
-        }
-        if !needs_attempt(&document, &folding, now) {
-            let ending = Ending::of_folding(document, now);
+        let paused_until = still_paused_until(&mut document, &folding, consumed_to.is_some(), now);
+        if paused_until.is_some() || !needs_attempt(&document, &folding, now) {
+            let ending = match paused_until {
+                Some(at) => Ending::still_paused(document, at),
+                None => Ending::of_folding(document, now),
+            };
             let attempted = Attempted::Folded;
             return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
         }
@@ -480,6 +475,16 @@ pub(super) fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Resu
         Some(bytes) => Document::from_bytes(bytes),
         None => entries.iter().find_map(|(_, entry)| entry.person()).map(Document::new).ok_or(Unreadable::Damaged),
     }
+}
+
+/// When a pause between two tries ends that goes on: HR has said nothing new. What takes away comes first, and what HR
+/// corrects may be what is refused.
+fn still_paused_until(document: &mut Document, folding: &Folding, was_woken: bool, now: UnixMs) -> Option<UnixMs> {
+    let is_news = folding.told_news > 0 || folding.calls_for_attempt;
+    // Unless an entry woke the lane, the store says that the pause is over.
+    let at = document.progress.again_at.take().filter(|at| *at > now && was_woken && !is_news)?;
+    document.progress.again_at = Some(at);
+    Some(at)
 }
 
 /// Whether the target must be looked at.
