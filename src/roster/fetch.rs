@@ -19,7 +19,7 @@ use crate::core::fetch::{
     ReadState,
 };
 use crate::core::hold::HoldScope;
-use crate::core::person::{Person, SourceName};
+use crate::core::person::{Email, Person, SourceName};
 use crate::core::roster::{FETCHES, Fetch, FetchEnd, FetchFailure, Fetches};
 use crate::core::time::UnixMs;
 use crate::hr::{self, HrSystem, Logins, TokenDesk};
@@ -61,8 +61,32 @@ impl HrLists {
     }
 }
 
-/// A row to stage: what it says, or why it is refused.
-type Row = Result<ListedFacts, String>;
+/// A row to stage.
+enum Row {
+    /// It says this.
+    Says(Box<ListedFacts>),
+    /// It is refused, and why.
+    Refused(String),
+    /// It is about a person whom the mapping excludes, with this address.
+    LeftOut(Option<Email>),
+}
+
+/// Why a row is refused of which only the id can be seen: an employee who is not staged would seem not to be in HR.
+const UNSEEN: &str =
+    "the API shows nothing of them that the mapping follows: may the login see address, names and status?";
+
+impl Row {
+    /// The row of a record; none if the person must be read.
+    fn of(row: ListedRow) -> Option<Self> {
+        Some(match row {
+            ListedRow::Says(facts) => Self::Says(facts),
+            ListedRow::Bad(reason) => Self::Refused(reason),
+            ListedRow::LeftOut(email) => Self::LeftOut(email),
+            ListedRow::Nothing => Self::Refused(UNSEEN.to_owned()),
+            ListedRow::Names(_) => return None,
+        })
+    }
+}
 
 /// Why a fetch failed.
 enum Stopped {
@@ -258,8 +282,17 @@ impl Run<'_> {
         self.beat().await?;
         let Fetch { added, since, .. } = self.fetch;
         let mut staging = self.roster.stage(self.source, added, began_at, since, PATIENCE).await?;
+        for row in &rows {
+            if let Row::Says(facts) = row {
+                staging.expect(&facts.event, facts.leaves_at);
+            }
+        }
         for (number, row) in (1_u64..).zip(rows) {
-            staging.take(number, row.map(|ListedFacts { event, leaves_at }| (event, leaves_at))).await?;
+            match row {
+                Row::Says(facts) => staging.take(number, Ok((facts.event, facts.leaves_at))).await?,
+                Row::Refused(reason) => staging.take(number, Err(reason)).await?,
+                Row::LeftOut(email) => staging.leave_out(email.as_ref()),
+            }
             self.beat().await?;
         }
         staging.end().await?;
@@ -285,13 +318,11 @@ impl Run<'_> {
         let (mut rows, mut forbidden) = (Vec::new(), 0);
         for row in listed {
             match row {
-                ListedRow::Says(facts) => rows.push(Ok(*facts)),
-                ListedRow::Bad(reason) => rows.push(Err(reason)),
                 ListedRow::Names(person) => {
-                    rows.extend(self.person(&person, began_at, &mut forbidden).await?);
+                    rows.push(self.person(&person, began_at, &mut forbidden).await?);
                     self.beat().await?;
                 }
-                ListedRow::Nothing => {}
+                row => rows.extend(Row::of(row)),
             }
         }
         Ok((rows, began_at))
@@ -343,8 +374,8 @@ impl Run<'_> {
         }
     }
 
-    /// The row of a person named by the list; none if what was read says nothing.
-    async fn person(&mut self, person: &Person, began_at: UnixMs, forbidden: &mut u32) -> Result<Option<Row>, Stopped> {
+    /// The row of a person named by the list.
+    async fn person(&mut self, person: &Person, began_at: UnixMs, forbidden: &mut u32) -> Result<Row, Stopped> {
         let (mut tries, api) = (0, self.account.system.api());
         loop {
             let asked = Asked::Person { person: person.clone() };
@@ -373,26 +404,23 @@ impl Run<'_> {
                         return Err(failed(Code::HoldFetch, &detail));
                     }
                     self.fetch.read += 1;
-                    return Ok(Some(Err(detail)));
+                    return Ok(Row::Refused(detail));
                 }
                 ReadEnd::NotFound | ReadEnd::Listed(_) => {
                     self.fetch.read += 1;
-                    return Ok(Some(Err("the list names somebody whom the API does not know (404)".to_owned())));
+                    return Ok(Row::Refused("the list names somebody whom the API does not know (404)".to_owned()));
                 }
                 ReadEnd::Told(_) | ReadEnd::Refused { .. } => {
                     *forbidden = 0;
                     self.fetch.read += 1;
-                    let refused = if let ReadEnd::Refused { code, detail } = end {
-                        Some(Err(format!("{code}: {detail}")))
+                    let unseen = if let ReadEnd::Refused { code, detail } = end {
+                        format!("{code}: {detail}")
                     } else {
-                        None
+                        UNSEEN.to_owned()
                     };
-                    let Some(rows) = state.rows(api) else { return Ok(refused) };
-                    return Ok(rows.into_iter().find_map(|row| match row {
-                        ListedRow::Says(facts) => Some(Ok(*facts)),
-                        ListedRow::Bad(reason) => Some(Err(reason)),
-                        ListedRow::Names(_) | ListedRow::Nothing => None,
-                    }));
+                    let mut rows = state.rows(api).unwrap_or_default().into_iter();
+                    let row = rows.find(|row| *row != ListedRow::Nothing).and_then(Row::of);
+                    return Ok(row.unwrap_or(Row::Refused(unseen)));
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! unfinished is never applied.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use super::patience::patiently;
 use super::{Roster, RosterError};
 use crate::clock;
 use crate::core::person::inbox::{Entry, Word};
-use crate::core::person::{Event, PersonId, SourceName};
+use crate::core::person::{Email, Event, KnownMember, PersonId, SourceName};
 use crate::core::roster::{Field, read, text_of};
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, NewDelivery, NewEntry, StoreError, documents};
@@ -99,6 +100,24 @@ pub fn missing(fields: &[String], close: &BTreeMap<String, String>) -> String {
     fields.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
+/// The addresses of people who are in a source's roster, and whom its mapping excludes. Hashes are enough: the people are not
+/// known here.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct LeftOut {
+    /// The import that they are of.
+    pub(super) import: String,
+    /// See [`KnownMember::address_hash`]; as many as a roster has rows.
+    pub(super) addresses: Vec<u32>,
+}
+
+impl LeftOut {
+    /// The name of a source's document.
+    pub(super) fn document(source: &str) -> String {
+        format!("left-out:{source}")
+    }
+}
+
 /// An import in progress.
 pub(super) struct Staging<'r> {
     roster: &'r Roster,
@@ -106,6 +125,10 @@ pub(super) struct Staging<'r> {
     imported: Imported,
     /// The row that each person was in.
     seen: HashMap<PersonId, u64>,
+    /// A hash of what the rows of each person say; none if they contradict each other.
+    expected: HashMap<PersonId, Option<u64>>,
+    /// The hashed addresses of people whom the mapping excludes.
+    left_out: Vec<u32>,
     rows: Vec<(Event, Option<UnixMs>)>,
     /// How long each step waits for the store.
     patience: Duration,
@@ -128,12 +151,19 @@ impl Roster {
         let now = self.clock.now();
         let at = as_of.map_or(now, |as_of| as_of.min(now));
         let mut staging = self.stage(source, added, at, None, Duration::ZERO).await?;
+        for row in read_all()?.flatten() {
+            if let Ok(Some(row)) = columns.event(source, &row, at, &unjudged) {
+                staging.expect(&row.event, row.leaves_at);
+            }
+        }
         let mut lacking = None;
         // Whether the mapping uses a column, by the column's name.
         let mut known = BTreeMap::<String, bool>::new();
         for row in rows {
+            let mut address = None;
             let (number, event) = match row {
                 Ok(row) => {
+                    address = columns.address(&row);
                     let lacks = columns.lacking(&row);
                     lacking.get_or_insert_with(|| lacks.clone()).retain(|name| lacks.contains(name));
                     for column in row.columns() {
@@ -147,7 +177,7 @@ impl Roster {
             };
             match event.transpose() {
                 Some(event) => staging.take(number, event.map(|row| (row.event, row.leaves_at))).await?,
-                None => staging.leave_out(),
+                None => staging.leave_out(address.as_ref()),
             }
         }
         let lacking = lacking.unwrap_or_default();
@@ -200,7 +230,16 @@ impl Roster {
             whole_at,
         };
         patiently(patience, || self.note(source, &imported)).await?;
-        Ok(Staging { roster: self, source, imported, seen: HashMap::new(), rows: Vec::new(), patience })
+        Ok(Staging {
+            roster: self,
+            source,
+            imported,
+            seen: HashMap::new(),
+            expected: HashMap::new(),
+            left_out: Vec::new(),
+            rows: Vec::new(),
+            patience,
+        })
     }
 
     async fn note(&self, source: &SourceName, imported: &Imported) -> Result<(), StoreError> {
@@ -219,6 +258,19 @@ impl Roster {
 }
 
 impl Staging<'_> {
+    /// Notes what a row will say: two rows of one person that say different things both count for nothing, as which one
+    /// holds cannot be known.
+    pub(super) fn expect(&mut self, event: &Event, leaves_at: Option<UnixMs>) {
+        let mut hasher = DefaultHasher::new();
+        // A struct of strings and numbers always serialises.
+        serde_json::to_vec(&(event, leaves_at)).unwrap_or_default().hash(&mut hasher);
+        let says = Some(hasher.finish());
+        let known = self.expected.entry(event.person.id()).or_insert(says);
+        if *known != says {
+            *known = None;
+        }
+    }
+
     /// Takes a row, with the day on which the person will leave, or the reason why the row is refused.
     pub(super) async fn take(
         &mut self,
@@ -226,9 +278,17 @@ impl Staging<'_> {
         row: Result<(Event, Option<UnixMs>), String>,
     ) -> Result<(), RosterError> {
         self.imported.rows += 1;
-        let row = row.and_then(|row| match self.seen.insert(row.0.person.id(), number) {
-            None => Ok(row),
-            Some(first) => Err(format!("employee_id: the same as in row {first}")),
+        let row = row.and_then(|row| {
+            let person = row.0.person.id();
+            let contradicts = self.expected.get(&person) == Some(&None);
+            match self.seen.insert(person, number) {
+                None if contradicts => Err("employee_id: the same as in a later row, which says otherwise".to_owned()),
+                Some(first) if contradicts => {
+                    Err(format!("employee_id: the same as in row {first}, which says otherwise"))
+                }
+                None => Ok(row),
+                Some(first) => Err(format!("employee_id: the same as in row {first}")),
+            }
         });
         match row {
             Ok(row) => self.rows.push(row),
@@ -237,8 +297,9 @@ impl Staging<'_> {
         if self.rows.len() >= STAGED_AT_ONCE { self.put().await } else { Ok(()) }
     }
 
-    /// Counts a row of somebody excluded by the mapping.
-    fn leave_out(&mut self) {
+    /// Counts a row of somebody excluded by the mapping. A member with their address is not one whom HR does not name.
+    pub(super) fn leave_out(&mut self, address: Option<&Email>) {
+        self.left_out.extend(address.map(|address| KnownMember::address_hash(address.lower())));
         self.imported.rows += 1;
         self.imported.left_out += 1;
     }
@@ -246,6 +307,7 @@ impl Staging<'_> {
     /// Ends the import: what was staged counts from now on.
     pub(super) async fn end(mut self) -> Result<Imported, RosterError> {
         self.put().await?;
+        self.note_left_out().await?;
         let begun = Imported { is_whole: true, ..self.imported.clone() };
         let change = |imports: &mut Imports| {
             let last = imports.get_mut(self.source.as_str())?;
@@ -262,6 +324,24 @@ impl Staging<'_> {
         let Imported { rows, staged, refused_rows, .. } = self.imported;
         info!(source = %self.source, rows, staged, refused_rows, "a roster is staged");
         Ok(self.imported)
+    }
+
+    async fn note_left_out(&self) -> Result<(), StoreError> {
+        if self.left_out.is_empty() {
+            return Ok(());
+        }
+        let note = |kept: &mut LeftOut| {
+            if kept.import != self.imported.id {
+                *kept = LeftOut { import: self.imported.id.clone(), addresses: Vec::new() };
+            }
+            kept.addresses.extend(&self.left_out);
+            kept.addresses.sort_unstable();
+            kept.addresses.dedup();
+            Some(())
+        };
+        let (store, name) = (self.roster.store.as_ref(), LeftOut::document(self.source.as_str()));
+        patiently(self.patience, || documents::change(store, &name, note)).await?;
+        Ok(())
     }
 
     async fn put(&mut self) -> Result<(), RosterError> {

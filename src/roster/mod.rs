@@ -5,7 +5,7 @@
 //! (`members`), planning, applying. Not here: judgement (`crate::core::roster`, `crate::core::reconcile`), and the
 //! calls that an apply leads to: they are the worker's, through the lanes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,10 +26,11 @@ use crate::core::roster::{
 };
 use crate::core::time::UnixMs;
 use crate::scim::Client;
-use crate::store::{Accepted, NewDelivery, NewEntry, Page, PersonRow, Store, StoreError};
+use crate::store::{Accepted, NewDelivery, NewEntry, Page, PersonRow, Store, StoreError, documents};
 
 pub use self::drift::DriftOptions;
 pub use self::fetch::HrLists;
+use self::import::LeftOut;
 pub use self::import::{IMPORTS, Imported, Imports, RefusedRow, missing};
 
 mod drift;
@@ -241,7 +242,9 @@ impl Roster {
             only_idle: is_drift,
             now: self.clock.now(),
         };
+        let left_out = self.left_out(&terms.imports).await?;
         let mut planner = Planner::new(terms, self.members().await?);
+        planner.spare(left_out);
         for (source, _) in cut {
             planner.warn(format!("the last import of {source} did not finish: import it again"));
         }
@@ -279,6 +282,18 @@ impl Roster {
             }
         }
         Ok((planner.finish(), planned))
+    }
+
+    /// The hashed addresses of people who are in these imports, and whom a mapping excludes.
+    async fn left_out(&self, imports: &BTreeMap<String, String>) -> Result<Vec<u32>, StoreError> {
+        let mut addresses = Vec::new();
+        for (source, import) in imports {
+            let (kept, _): (LeftOut, _) = documents::read(self.store.as_ref(), &LeftOut::document(source)).await?;
+            if kept.import == *import {
+                addresses.extend(kept.addresses);
+            }
+        }
+        Ok(addresses)
     }
 
     /// Whether a source of this name is configured: imports and fetches of others no longer count.

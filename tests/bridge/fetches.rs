@@ -271,3 +271,20 @@ async fn a_system_without_a_list_gets_the_advice_to_export_a_file() {
     let neither = stage.run(&["import", "--source", "hr"]);
     assert_eq!(neither.status.code(), Some(2), "{neither:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listed_person_whose_record_shows_only_the_id_is_refused_and_nobody_is_a_stranger() {
+    let stage = Stage::new("bamboohr");
+    stage.put(1..4);
+    for n in 1..5 {
+        stage.postman.add_member(Person::member(&email(n), "Ada", "King"));
+    }
+    // The list has two pages; then each person is read.
+    stage.hr.order(HrFault::Served, 2);
+    stage.hr.order(HrFault::Body("application/json", r#"{"id":"E-1"}"#.to_owned()), 1);
+    let imported = stage.fetch();
+    assert_eq!((&imported["rows"], &imported["staged"]), (&json!(3), &json!(2)), "{imported}");
+    assert!(imported["refused"][0]["reason"].as_str().unwrap().contains("shows nothing of them"), "{imported}");
+    let plan = stage.ran(&["plan", "--strangers", "deactivate"]);
+    assert_eq!(plan["deactivate"], json!([]), "{plan}");
+}

@@ -393,3 +393,42 @@ async fn a_removed_source_is_reported_until_it_is_back() {
     let bridge = home.serve();
     bridge.answers("/api/v1/status", |status, body| status == 200 && !body.contains("SOURCE-GONE")).await;
 }
+
+/// Exports of several jobs or assignments have a row for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_one_person_that_contradict_each_other_count_for_nothing() {
+    let sim = sim();
+    let mapping = "[[source]]\nname = 'hr'\npreset = 'standard-webhooks'\nsecrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']\n\
+                   [source.mapping]\nstatus = '/data/status'\nactive_values = ['Active']\nleft_values = ['Terminated']\n\
+                   only_if = [{ path = '/data/kind', equals = 'employee' }]\n";
+    let home = Home::new(&sim, mapping);
+    let bridge = home.serve();
+    for n in 1..5 {
+        sim.add_member(Person::member(&format!("p{n}@example.com"), "Ada", "King"));
+    }
+    let file = "employee_id,email,first_name,last_name,status,kind\n\
+                1,p1@example.com,A,King,Terminated,employee\n1,p1@example.com,A,King,Active,employee\n\
+                2,p2@example.com,B,King,Active,employee\n2,p2@example.com,B,King,Active,employee\n\
+                3,p3@example.com,C,King,Active,contractor\n";
+    let imported = import(&home, &bridge, file);
+    assert_eq!((&imported["staged"], &imported["left_out"]), (&json!(1), &json!(1)), "{imported}");
+    let reasons: Vec<_> =
+        imported["refused"].as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap()).collect();
+    let id = "employee_id: the same as in";
+    let expected = [
+        format!("{id} a later row, which says otherwise"),
+        format!("{id} row 1, which says otherwise"),
+        format!("{id} row 3"),
+    ];
+    assert_eq!(reasons, expected);
+    assert_eq!(ran(&home, &bridge, &["plan"])["deactivate"], json!([]));
+
+    // Whom the mapping leaves out is not somebody whom HR does not name.
+    let whole = "employee_id,email,first_name,last_name,status,kind\n1,p1@example.com,A,King,Active,employee\n\
+                 2,p2@example.com,B,King,Active,employee\n3,p3@example.com,C,King,Active,contractor\n";
+    import(&home, &bridge, whole);
+    let plan = ran(&home, &bridge, &["plan", "--strangers", "deactivate"]);
+    assert_eq!(plan["deactivate"][0]["email"], "p4@example.com", "{plan}");
+    assert_eq!(plan["deactivate"].as_array().unwrap().len(), 1, "{plan}");
+    assert!(plan["warnings"].to_string().contains("leave out: 1; they are left alone"), "{plan}");
+}

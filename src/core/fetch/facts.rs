@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::core::code::Code;
 use crate::core::mapping::{IgnoredWhy, Mapping, PastEnd, Record, Says, listed, remap};
 use crate::core::person::{
-    EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, Scope, SourceName, Stated,
+    Email, EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, Scope, SourceName, Stated,
 };
 use crate::core::time::UnixMs;
 
@@ -19,7 +19,9 @@ pub enum ListedRow {
     Says(Box<ListedFacts>),
     /// It only names a person, who must be read.
     Names(Person),
-    /// It says nothing that the mapping follows, or is about a person out of scope.
+    /// The mapping excludes the person: their address, if it can be used.
+    LeftOut(Option<Email>),
+    /// It says nothing that the mapping follows.
     Nothing,
     /// It cannot be used: fields and shapes, never values.
     Bad(String),
@@ -274,6 +276,7 @@ pub(super) fn rows_of_person(mapping: &Mapping, person: &Person, document: &str,
 
 fn row(says: Says, at: UnixMs, mapping: &Mapping) -> ListedRow {
     match says {
+        Says::LeftOut(email) => ListedRow::LeftOut(email),
         Says::Nothing => ListedRow::Nothing,
         Says::Bad(detail) => ListedRow::Bad(detail),
         Says::Event { event, end, dropped } => match dropped.iter().find(|problem| spoils(problem)) {

@@ -144,7 +144,7 @@ impl Listing {
             return Err(Unlisted::Unusable(format!("the list has more than {ROWS_MAX} people")));
         }
         // A list in which no row says anything has no employees, or has lost them all.
-        self.says_something |= rows.iter().any(|row| !matches!(row, ListedRow::Nothing));
+        self.says_something |= rows.iter().any(|row| !matches!(row, ListedRow::Nothing | ListedRow::LeftOut(_)));
         if self.is_over && !self.says_something && self.since.is_none() {
             return Err(Unlisted::Unusable("the list is empty".to_owned()));
         }

@@ -4,9 +4,9 @@ use super::Mapping;
 use super::facts::Reader;
 use super::path::Place;
 use super::read::{Fate, fate, records, with_json};
-use super::record::Trouble;
+use super::record::{IgnoredWhy, Trouble};
 use crate::core::json::Json;
-use crate::core::person::{Event, InvalidField, Person, PersonId, SourceName};
+use crate::core::person::{Email, Event, InvalidField, Person, PersonId, SourceName};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,9 @@ pub enum Says {
         /// Fields that cannot be used.
         dropped: Vec<InvalidField>,
     },
-    /// Nothing that the mapping follows, or it is about a person out of scope.
+    /// The mapping excludes the person: by a condition, their scope or their type. Their address, if it can be used.
+    LeftOut(Option<Email>),
+    /// Nothing that the mapping follows.
     Nothing,
     /// It cannot be used: fields and shapes, never values.
     Bad(String),
@@ -68,7 +70,8 @@ fn one(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Listed {
         // For example a status that the mapping does not list, and nothing else.
         Fate::Ignored(ignored) => match ignored.dropped.first() {
             Some(problem) => Says::Bad(problem.to_string()),
-            None => Says::Nothing,
+            None if ignored.why == IgnoredWhy::StatesNothing => Says::Nothing,
+            None => Says::LeftOut(Reader::new(mapping, place).email().ok().flatten()),
         },
         Fate::Unmapped(trouble) => Says::Bad(trouble.detail),
     };

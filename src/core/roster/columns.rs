@@ -162,6 +162,12 @@ impl Columns {
         wrong.map_or(Ok(empty), |found| Err(problem(found)))
     }
 
+    /// The address in a row, if it can be used.
+    #[must_use]
+    pub fn address(&self, row: &Row) -> Option<Email> {
+        Email::parse(self.value(row, Field::Email).ok()??.trim()).ok()
+    }
+
     /// The further facts of a row. `;` separates several values; an empty column says that there are none.
     fn further(&self, row: &Row) -> FurtherFacts<Vec<Label>> {
         let value = |names: &[String]| names.iter().find_map(|name| row.value(name).ok().flatten());

@@ -15,7 +15,7 @@ use crate::core::code::Code;
 use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
 use crate::core::person::fold::fold;
-use crate::core::person::{Document, EmploymentState, Entry, Person, Word};
+use crate::core::person::{Document, Email, EmploymentState, Entry, KnownMember, Person, Word};
 use crate::core::reconcile::owner::{Owner, address_key, id_key};
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::preview::{Claims, Preview, preview};
@@ -223,6 +223,8 @@ pub struct Planner<'t> {
     /// People with a row.
     rows: u64,
     invited_since: Vec<UnixMs>,
+    /// The hashed addresses of people whom a roster names, and whom the mapping excludes.
+    spared: HashSet<u32>,
     found: HashSet<String>,
     reads: u64,
     writes: u64,
@@ -250,6 +252,7 @@ impl<'t> Planner<'t> {
             taking: Vec::new(),
             rows: 0,
             invited_since: Vec::new(),
+            spared: HashSet::new(),
             found: HashSet::new(),
             reads: 0,
             writes: 0,
@@ -261,6 +264,11 @@ impl<'t> Planner<'t> {
     /// Collects warnings before the plan is applied.
     pub fn warn(&mut self, warning: String) {
         self.report.warnings.push(warning);
+    }
+
+    /// Members with these hashed addresses ([`KnownMember::address_hash`]) are no strangers.
+    pub fn spare(&mut self, addresses: impl IntoIterator<Item = u32>) {
+        self.spared.extend(addresses);
     }
 
     fn is_of_hr(document: &Document) -> bool {
@@ -501,6 +509,7 @@ impl<'t> Planner<'t> {
         let selection = self.terms.selection;
         let mut switched_off = Vec::new();
         let may = selection.strangers && knows_strangers;
+        let (mut spared, mut without_address) = (0_u64, 0_u64);
         if selection.strangers && self.unaddressed > 0 {
             let warning = format!(
                 "people in HR without a usable address: {}; they may be among the members who seem not to be in HR",
@@ -516,11 +525,19 @@ impl<'t> Planner<'t> {
             if self.taken.contains(&place) {
                 continue;
             }
-            let planned = stranger(listed);
+            if self.spared.contains(&KnownMember::address_hash(&listed.member.user_name)) {
+                spared += 1;
+                continue;
+            }
+            let mut planned = stranger(listed);
             let named = selection.names(&planned);
             self.found.extend(named.iter().map(|name| (*name).clone()));
             let is_named = selection.people.is_none() || !named.is_empty();
-            if may && listed.member.active != Active::Off {
+            let can_be_found = Email::parse(&listed.member.user_name).is_ok();
+            if may && listed.member.active != Active::Off && !can_be_found {
+                without_address += 1;
+                planned.detail = Some("its userName is no e-mail address: switch it off by hand".to_owned());
+            } else if may && listed.member.active != Active::Off {
                 self.digest = self.digest.wrapping_add(digest_of_member(&listed.member));
                 self.report.deactivate.push(planned.clone());
                 if is_named && selection.takes_all(&[Change::Deactivate]) {
@@ -531,6 +548,14 @@ impl<'t> Planner<'t> {
                 }
             }
             self.report.strangers.push(planned);
+        }
+        for (count, who) in [
+            (spared, "whom a roster names, and the mapping's conditions leave out"),
+            (without_address, "who are not in HR, and whose userName is no e-mail address"),
+        ] {
+            if selection.strangers && count > 0 {
+                self.report.warnings.push(format!("members {who}: {count}; they are left alone"));
+            }
         }
         switched_off
     }

@@ -65,6 +65,17 @@ fn planned_with(
     selection: &Selection,
     hr_is_whole: bool,
 ) -> (PlanOutcome, Vec<Planned>) {
+    planned_beside(people, list, selection, hr_is_whole, &[])
+}
+
+/// The same, where the mapping leaves people of these addresses out.
+fn planned_beside(
+    people: &[Document],
+    list: MemberList,
+    selection: &Selection,
+    hr_is_whole: bool,
+    left_out: &[&str],
+) -> (PlanOutcome, Vec<Planned>) {
     let rules = rules();
     let terms = PlanTerms {
         rules: &rules,
@@ -77,6 +88,7 @@ fn planned_with(
         now: NOW,
     };
     let mut planner = Planner::new(terms, list);
+    planner.spare(left_out.iter().map(|address| KnownMember::address_hash(address)));
     for document in people {
         planner.note(document);
     }
@@ -152,6 +164,22 @@ fn members_whose_addresses_differ_only_in_case_are_no_strangers() {
     let code = report.blocked.first().and_then(|blocked| blocked.code.clone());
     assert_eq!((report.create.len(), code.as_deref()), (0, Some("SCIM-AMBIGUOUS")), "{report:?}");
     assert_eq!((report.strangers.len(), outcome.strangers.len()), (0, 0));
+}
+
+#[test]
+fn members_whom_the_mapping_leaves_out_or_who_cannot_be_looked_for_are_left_alone() {
+    let people = [applied("E-1", "ada@x.com", "King", "m1")];
+    let members =
+        ["m1 ada@x.com King true", "m2 Bob@x.com Stone true", "m3 svc-account Robot true", "m4 eve@x.com Moor true"];
+    let selection = Selection { strangers: true, ..Selection::default() };
+    let (outcome, _) = planned_beside(&people, list(&members), &selection, true, &["bob@x.com"]);
+    let off: Vec<_> = outcome.strangers.iter().map(|stranger| stranger.id.as_str()).collect();
+    assert_eq!((off, outcome.report.deactivate.len(), outcome.report.strangers.len()), (vec!["m4"], 1, 2));
+    let warnings = outcome.report.warnings.join("; ");
+    assert!(warnings.contains("leave out: 1; they are left alone"), "{warnings}");
+    assert!(warnings.contains("no e-mail address: 1; they are left alone"), "{warnings}");
+    let service = outcome.report.strangers.iter().find(|planned| planned.id.as_deref() == Some("m3")).unwrap();
+    assert!(service.detail.as_ref().unwrap().contains("by hand"), "{service:?}");
 }
 
 #[test]
