@@ -176,8 +176,11 @@ async fn accept(store: &Arc<dyn Store>, events: impl Iterator<Item = Result<Even
     let entry = |event: Result<Event, Failed>| {
         let event = event?;
         let (person, job) = (event.person.clone(), new_job_id(event.person.id()));
-        let entry =
-            Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) }, trace: None };
+        let entry = Entry {
+            accepted_at: Clock::System.now(),
+            word: Word::Event { job, event: Box::new(event), letter: None },
+            trace: None,
+        };
         Ok::<_, Failed>(NewEntry { job, person, bytes: entry.to_bytes().into() })
     };
     let entries = events.map(entry).collect::<Result<_, _>>()?;
@@ -205,7 +208,7 @@ async fn claim(store: &dyn Store, number: u64, people_max: usize) -> Result<Vec<
 async fn commit(store: &dyn Store, claimed: Claimed, first_dead: u32) -> Result<(), Failed> {
     let now = Clock::System.now();
     let entry = claimed.inbox.last().ok_or("an empty inbox")?;
-    let Word::Event { job, event } = Entry::from_bytes(&entry.bytes).ok_or("no entry")?.word else {
+    let Word::Event { job, event, .. } = Entry::from_bytes(&entry.bytes).ok_or("no entry")?.word else {
         return Err("no event".into());
     };
     let mut document = Document::new(event.person.clone());

@@ -127,8 +127,11 @@ fn hire(source: &SourceName, n: u32) -> Result<NewEntry, Failed> {
         ..Facts::default()
     };
     let event = Event { person: person.clone(), kind: EventKind::Hire, at: None, facts };
-    let entry =
-        Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) }, trace: None };
+    let entry = Entry {
+        accepted_at: Clock::System.now(),
+        word: Word::Event { job, event: Box::new(event), letter: None },
+        trace: None,
+    };
     Ok(NewEntry { job, person, bytes: entry.to_bytes().into() })
 }
 

@@ -177,7 +177,7 @@ fn stored_documents() {
     let email = Some(Email::parse("ada@example.com").unwrap());
     let facts = Facts { employment: Some((EmploymentState::Employed, None)), email, ..Facts::default() };
     let event = Event { person: person.clone(), kind: EventKind::Hire, at: Some(UnixMs(10)), facts };
-    let word = Word::Event { job: JobId::about(1 << 64, person.id()), event: Box::new(event) };
+    let word = Word::Event { job: JobId::about(1 << 64, person.id()), event: Box::new(event), letter: None };
     let entry = Entry { accepted_at: UnixMs(20), word, trace: None };
     let mut document = Document::new(person);
     let folding = fold(&mut document, vec![(1, entry.clone())], UnixMs(30));

@@ -105,6 +105,7 @@ fn hire(n: u64) -> Result<NewEntry, Failed> {
         ..Facts::default()
     };
     let event = Event { person: person.clone(), kind: EventKind::Hire, at: Some(now), facts };
-    let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) }, trace: None };
+    let entry =
+        Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event), letter: None }, trace: None };
     Ok(NewEntry { job, person, bytes: entry.to_bytes().into() })
 }

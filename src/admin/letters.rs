@@ -295,7 +295,7 @@ impl AdminState {
 fn entry(row: &DeadRow, event: Event) -> NewEntry {
     let person = event.person.clone();
     let job = clock::new_job_id(person.id());
-    let word = Word::Event { job, event: Box::new(event) };
+    let word = Word::Event { job, event: Box::new(event), letter: None };
     NewEntry { job, person, bytes: Entry { accepted_at: row.died_at, word, trace: None }.to_bytes().into() }
 }
 

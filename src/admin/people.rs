@@ -136,7 +136,7 @@ impl PersonView {
         // New events make a blocked or held person due.
         let fresh = if state == LaneState::Running { LaneState::Running } else { LaneState::Waiting };
         for entry in &self.inbox {
-            if let Word::Event { job, event } = &entry.word {
+            if let Word::Event { job, event, .. } = &entry.word {
                 jobs.push(view(*job, event.kind, entry.accepted_at, fresh));
             }
         }

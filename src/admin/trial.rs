@@ -110,7 +110,7 @@ impl AdminState {
         let waiting = inbox.iter().filter_map(|entry| Some((entry.seq, Entry::from_bytes(&entry.bytes)?)));
         fold(&mut document, waiting.collect(), now);
         let tried = events.into_iter().map(|event| {
-            let word = Word::Event { job: clock::new_job_id(person.id()), event: Box::new(event) };
+            let word = Word::Event { job: clock::new_job_id(person.id()), event: Box::new(event), letter: None };
             // After all that came before.
             (u64::MAX >> 1, Entry { accepted_at: now, word, trace: None })
         });

@@ -118,7 +118,7 @@ codes! {
         "Compare with `scim-bridge explain`; correct `[source.mapping]`, then replay.";
     MapField = "MAP-FIELD",
         "A field that this event needs is missing or malformed.",
-        "Correct the mapping and replay, or correct the person in the HR system and discard.";
+        "Correct the mapping and replay, or correct the person in the HR system: its next event ends a dead letter about an address or names if the rest is in effect; discard any other.";
     // Reading at an HR system, for its thin webhooks.
     FetchNotFound = "FETCH-404",
         "The HR system sent a notice about an employee whom its API does not know.",

@@ -27,6 +27,7 @@ use crate::core::delivery::{Delivery, Says};
 use crate::core::json::Charset;
 use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
+use crate::core::person::letter::Letter;
 use crate::core::person::record::AHEAD_MS_MAX;
 use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
 use crate::core::signature::{self, Genuine};
@@ -430,7 +431,8 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 event.hash(&mut says);
                 let person = event.person.clone();
                 let job = new_job_id(person.id());
-                let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) }, trace };
+                let entry =
+                    Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event), letter: None }, trace };
                 entries.push(NewEntry { job, person, bytes: entry.to_bytes().into() });
                 dropped
             }
@@ -444,7 +446,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 listed.reason = Some(ignored.why.as_str());
                 ignored.dropped
             }
-            Record::Unmapped { person, code, detail, payload, .. } => {
+            Record::Unmapped { person, code, detail, fields, payload } => {
                 says_something = true;
                 // Of thousands of records that fail alike, only the first few are logged; all become dead letters.
                 if unmapped.len() < LOGGED_MAX {
@@ -452,6 +454,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 }
                 payload.hash(&mut says);
                 let id = new_job_id(person.as_ref().map_or(NOBODY, Person::id));
+                note_letter(&mut entries, person.as_ref(), Letter::of(id, &fields));
                 let code = code.as_str().to_owned();
                 let row = DeadRow {
                     id,
@@ -489,6 +492,15 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     });
     let new = NewDelivery { source: source.clone(), dedupe, entries, unmapped };
     Mapped { status, new, ids, is_whole, listed }
+}
+
+/// Notes the dead letter with the event that has the rest of its record.
+fn note_letter(entries: &mut [NewEntry], person: Option<&Person>, letter: Option<Letter>) {
+    let of_them = |entry: &&mut NewEntry| Some(&entry.person) == person;
+    let Some((letter, entry)) = letter.zip(entries.iter_mut().rev().find(of_them)) else { return };
+    if let Some(bytes) = Entry::with_letter(&entry.bytes, letter) {
+        entry.bytes = bytes.into();
+    }
 }
 
 fn stored(

@@ -111,6 +111,11 @@ impl Groups {
         &self.0
     }
 
+    /// Deletes the groups of this name, as an admin does in the team's settings.
+    pub(super) fn delete(&mut self, name: &str) {
+        self.0.retain(|group| group.display_name != name);
+    }
+
     /// Carries out the action, and returns the reply.
     pub(super) fn act(
         &mut self,

@@ -164,6 +164,11 @@ impl PostmanSim {
         world.team.put(person, now, &mut world.rng);
     }
 
+    /// Deletes the groups of this name.
+    pub fn delete_group(&self, name: &str) {
+        self.shared.world().groups.delete(name);
+    }
+
     /// Accepts the invitation of a person; none if no invitation is open for that `userName`.
     #[must_use]
     pub fn accept_invitation(&self, user_name: &str) -> Option<Member> {

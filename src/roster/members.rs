@@ -1,5 +1,6 @@
 //! The list of members, read in full within the limits that all workers share.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::warn;
@@ -8,6 +9,7 @@ use super::{PEOPLE_AT_ONCE, Roster, RosterError};
 use crate::core::code::Code;
 use crate::core::hold::is_caused_by_key;
 use crate::core::limiter::CallKind;
+use crate::core::reconcile::group::{GroupCall, GroupOutcome};
 use crate::core::reconcile::listing::everybody;
 use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
@@ -20,6 +22,8 @@ use crate::store::{Page as StorePage, Token};
 const PAGES_MAX: u32 = 10_000;
 /// The longest that an operator waits for a target that accepts no more calls.
 const BACK_OFF_MS_MAX: u64 = 120_000;
+/// How many pages of groups are read at most.
+const GROUP_PAGES_MAX: u32 = 100;
 /// How many times a page is requested at most.
 const PAGE_TRIES: u32 = 5;
 /// How many times the list is read at most, if it changes meanwhile or is incomplete.
@@ -77,6 +81,41 @@ impl Roster {
             list.is_lacking(format!("the list of members says {total} and shows {shown}"));
         }
         Ok(list)
+    }
+
+    /// The ids of all groups; none if no rule is about groups, or if the list is not known to be complete.
+    pub(super) async fn group_ids(&self) -> Result<Option<BTreeSet<String>>, RosterError> {
+        let Some(client) = self.client.as_ref().filter(|_| !self.rules.groups.is_empty()) else { return Ok(None) };
+        let mut ids = BTreeSet::new();
+        let mut start_index = 1_u32;
+        for _ in 0..GROUP_PAGES_MAX {
+            while let Token::NotBefore(at) = self.store.take_token(self.clock.now(), CallKind::Read).await? {
+                tokio::time::sleep(Duration::from_millis(at.ms_since(self.clock.now()).max(1))).await;
+            }
+            let asked = Request::Group(GroupCall::Page { start_index });
+            let (reply, now) = (client.send(&asked).await, self.clock.now());
+            match self.rules.target.classify(&asked, &[], &reply, now) {
+                Outcome::Group(GroupOutcome::Rows { rows, listed, total }) => {
+                    let before = ids.len();
+                    ids.extend(rows.into_iter().map(|row| row.id));
+                    let is_whole = total.is_some_and(|total| ids.len() == usize::try_from(total).unwrap_or(usize::MAX));
+                    if is_whole {
+                        return Ok(Some(ids));
+                    }
+                    if listed == 0 || ids.len() == before {
+                        break;
+                    }
+                    start_index = start_index.saturating_add(listed);
+                }
+                Outcome::RateLimited { until } => {
+                    self.store.back_off(now, until).await?;
+                    break;
+                }
+                _ => break,
+            }
+        }
+        warn!(groups = ids.len(), "the list of groups cannot be read whole: it is not compared");
+        Ok(None)
     }
 
     /// Whether the bridge has ever seen a member.

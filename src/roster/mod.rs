@@ -239,6 +239,7 @@ impl Roster {
             rates: self.rates,
             imports: whole.into_iter().map(|(source, imported)| (source, imported.id)).collect(),
             selection,
+            groups: self.group_ids().await?,
             only_idle: is_drift,
             now: self.clock.now(),
         };

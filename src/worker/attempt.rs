@@ -112,7 +112,7 @@ impl Worker {
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
         let before = Before::of(&document);
-        let folding = self.fold_inbox(&mut document, entries, now).await;
+        let folding = self.fold_inbox(&mut document, entries, now).await?;
         let leaving = |folding| Leaving { folding, consumed_to, before: &before };
         let mut run = Run::default();
         if claimed.taken_over {
@@ -199,12 +199,23 @@ impl Worker {
     }
 
     /// Folds what is in the inbox.
-    async fn fold_inbox(&self, document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) -> Folding {
+    async fn fold_inbox(
+        &self,
+        document: &mut Document,
+        entries: Vec<(u64, Entry)>,
+        now: UnixMs,
+    ) -> Result<Folding, StoreError> {
         let folding = fold(document, entries, now);
         document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
         report(&folding);
         self.note_outdated(&document.person.source, &folding, now).await;
-        folding
+        // Before the commit: a worker that dies in between finds them answered once more.
+        for letter in &folding.answered {
+            if self.store.discard_unmapped(*letter).await? {
+                info!(%letter, "a later event answers this dead letter");
+            }
+        }
+        Ok(folding)
     }
 
     /// Counts outdated events, so that a source that sends nothing else is reported. A failure to count fails nothing.

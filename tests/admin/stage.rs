@@ -147,7 +147,7 @@ impl Stage {
             .map(|event| {
                 let person = event.person.clone();
                 let job = clock::new_job_id(person.id());
-                let word = Word::Event { job, event: Box::new(event) };
+                let word = Word::Event { job, event: Box::new(event), letter: None };
                 NewEntry { job, person, bytes: Entry { accepted_at: now, word, trace: None }.to_bytes().into() }
             })
             .collect();
@@ -213,7 +213,7 @@ impl Stage {
         let mut document = claimed.document.as_deref().map(|bytes| Document::from_bytes(bytes).unwrap());
         let mut story = Vec::new();
         for entry in &claimed.inbox {
-            let Word::Event { job, event } = Entry::from_bytes(&entry.bytes).unwrap().word else { continue };
+            let Word::Event { job, event, .. } = Entry::from_bytes(&entry.bytes).unwrap().word else { continue };
             let document = document.get_or_insert_with(|| Document::new(event.person.clone()));
             document.record.fold(&event, now, entry.seq);
             document.open.push(OpenJob { id: job, kind: event.kind, accepted_at: now, from: None, trace: None });

@@ -58,6 +58,38 @@ fn group(name: &str, members: &[&str]) -> (String, Vec<String>) {
     (name.to_owned(), members.iter().map(|member| (*member).to_owned()).collect())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_group_is_reported_and_an_apply_puts_its_people_back() {
+    let sim = sim();
+    let home = Home::new(&sim, GROUPS);
+    let bridge = home.serve();
+    for (n, employee, department) in [(1, "E-1", "R&D"), (2, "E-2", "R&D"), (3, "E-3", "Sales")] {
+        send(&bridge, n, "employee.hired", employee, Some(department)).await;
+    }
+    bridge.settled().await;
+    let run = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        let output = command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&["drift", "--now"]);
+    assert!(text.contains("HR and Postman agree."), "{text}");
+    sim.delete_group("R&D");
+    // The next one makes it anew.
+    send(&bridge, 4, "employee.hired", "E-4", Some("R&D")).await;
+    bridge.settled().await;
+    assert_eq!(groups(&sim).await, [group("R&D", &["e-4"]), group("Sales", &["e-3"])]);
+    let text = run(&["drift", "--now"]);
+    assert!(text.contains("in other groups: 2\n") && text.contains("hr/E-1"), "{text}");
+    bridge.problem("DRIFT-DIFFERENT").await;
+    run(&["apply", "--yes"]);
+    bridge.settled().await;
+    assert_eq!(groups(&sim).await, [group("R&D", &["e-1", "e-2", "e-4"]), group("Sales", &["e-3"])]);
+    let text = run(&["drift", "--now"]);
+    assert!(text.contains("HR and Postman agree."), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_follow_their_department_even_many_at_once() {
     let sim = sim();

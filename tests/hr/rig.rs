@@ -120,7 +120,7 @@ impl Rig {
             match record {
                 Record::Event { event, .. } => {
                     let (person, job) = (event.person.clone(), new_job_id(event.person.id()));
-                    let word = Word::Event { job, event: Box::new(event) };
+                    let word = Word::Event { job, event: Box::new(event), letter: None };
                     let bytes = Bytes::from(Entry { accepted_at: self.clock.now(), word, trace: None }.to_bytes());
                     entries.push(NewEntry { job, person, bytes });
                 }

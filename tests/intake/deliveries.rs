@@ -19,7 +19,7 @@ fn a_200_means_a_durable_hire_and_names_its_job() {
     let id = JobId::parse(&reply.jobs()[0]).unwrap();
     let row = bridge.runtime.block_on(bridge.store.person(id.person())).unwrap().unwrap();
     let entry = Entry::from_bytes(&row.inbox[0].bytes).unwrap();
-    let Word::Event { job, event } = entry.word else { panic!("{entry:?}") };
+    let Word::Event { job, event, .. } = entry.word else { panic!("{entry:?}") };
     assert_eq!((job, event.person.to_string()), (id, format!("{}/E-1", bridge.source)));
     assert_eq!((row.inbox_entries, entry.accepted_at), (1, super::NOW));
     assert_eq!(bridge.counted("accepted"), 1);

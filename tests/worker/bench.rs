@@ -282,7 +282,7 @@ pub(crate) fn client(sim: &PostmanSim, key: LiveSecret, timeout: Duration) -> Cl
 
 pub(crate) async fn accept(store: &dyn Store, now: UnixMs, id: JobId, event: Event) {
     let (source, person) = (event.person.source.clone(), event.person.clone());
-    let word = Word::Event { job: id, event: Box::new(event) };
+    let word = Word::Event { job: id, event: Box::new(event), letter: None };
     let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
     let entries = vec![NewEntry { job: id, person, bytes }];
     let delivery = NewDelivery { source, dedupe: None, entries, unmapped: Vec::new() };

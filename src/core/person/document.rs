@@ -13,6 +13,7 @@ use super::fact::{self, Stamp};
 use super::identity::Person;
 use super::job::JobId;
 use super::label::{FurtherFacts, Label};
+use super::letter::{Letter, OpenLetter};
 use super::mark::Mark;
 use super::record::{OwnerNow, Record};
 use crate::core::code::Code;
@@ -93,6 +94,9 @@ pub struct Document {
     /// The members were paged through, but that did not settle which one is theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Looked>,
+    /// Dead letters about fields of HR's records that could not be used; each ends with a later value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub letters: Vec<OpenLetter>,
     /// The facts that HR has not given yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -151,6 +155,9 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apart_from: Vec<Person>,
 }
+
+/// How many letters are remembered: HR rarely sends so many unusable values before a usable one.
+const LETTERS_MAX: usize = 8;
 
 /// A record whose member this person has.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,6 +271,7 @@ impl Document {
             was_out_of_scope: false,
             paged: None,
             looked: None,
+            letters: Vec::new(),
             missing: Vec::new(),
             waiting_since: None,
             switched_off_elsewhere: false,
@@ -295,6 +303,27 @@ impl Document {
         self.formers.push(FormerRecord { person, address, told, until_handed_on });
         let dropped = (self.formers.len() > FORMERS_MAX).then(|| self.formers.remove(0));
         dropped.map(|former| (former.person, OwnerNow { is_out_of_sight: true, ..former.told }))
+    }
+
+    /// Notes a dead letter about fields of a record that was stated then.
+    pub(super) fn note_letter(&mut self, letter: Letter, stamp: Stamp) {
+        self.letters.retain(|known| known.letter.id != letter.id);
+        self.letters.push(OpenLetter { letter, stamp });
+        let surplus = self.letters.len().saturating_sub(LETTERS_MAX);
+        self.letters.drain(..surplus);
+    }
+
+    /// Takes out the letters that are answered: HR has stated a usable value of each field since.
+    pub(super) fn take_answered(&mut self) -> Vec<JobId> {
+        let record = &self.record;
+        let is_answered = |open: &OpenLetter| {
+            let is_later = |field: &String| record.stated_at(field).is_some_and(|stamp| stamp > open.stamp);
+            open.letter.fields.iter().all(is_later)
+        };
+        let (answered, left) = std::mem::take(&mut self.letters).into_iter().partition(is_answered);
+        self.letters = left;
+        let answered: Vec<OpenLetter> = answered;
+        answered.into_iter().map(|open| open.letter.id).collect()
     }
 
     /// Opens a closed record again.

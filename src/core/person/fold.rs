@@ -6,7 +6,7 @@ use super::event::{Event, EventKind, Facts};
 use super::identity::Person;
 use super::inbox::{Asks, Entry, Word};
 use super::job::{Finished, JobId};
-use super::record::{Closed, Folded, OwnerNow, Record, is_since};
+use super::record::{Closed, Folded, OwnerNow, Record, is_since, stamp_of};
 use super::story::{Note, StoryEntry};
 use crate::core::code::Code;
 use crate::core::fetch::verdict::OwedRead;
@@ -28,6 +28,8 @@ pub struct Folding {
     pub strangers: Vec<(JobId, Event)>,
     /// What to send to other records about a member who was handed over.
     pub outgoing: Vec<(Person, Word)>,
+    /// Dead letters about fields for which HR has stated a usable value since: they are over.
+    pub answered: Vec<JobId>,
     /// How many events had a time too far ahead to be trusted.
     pub ahead: u32,
     /// How many events said something that is news.
@@ -42,10 +44,13 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
     for (seq, entry) in entries {
         let Entry { accepted_at, word, trace } = entry;
         match word {
-            Word::Event { job, event } if event.person != document.person => {
+            Word::Event { job, event, .. } if event.person != document.person => {
                 folding.strangers.push((job, *event));
             }
-            Word::Event { job, event } => {
+            Word::Event { job, event, letter } => {
+                if let Some(letter) = letter {
+                    document.note_letter(letter, stamp_of(&event, accepted_at, seq));
+                }
                 let folded =
                     fold_facts(document, &event, |record| fold_said(record, &event, accepted_at, seq), accepted_at);
                 folding.told_news += u64::from(!folded.news.is_empty());
@@ -104,6 +109,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
         folding.end(now, job.id, Finished::Superseded);
     }
     document.follow_next(now);
+    folding.answered = document.take_answered();
     folding
 }
 
@@ -401,7 +407,7 @@ mod tests {
         let event = Event { person: ada(), kind: EventKind::Update, at: Some(UnixMs(at)), facts };
         let job = JobId::about(u128::from(n) << 64, ada().id());
         let accepted_at = UnixMs(1_000 + i64::try_from(n).unwrap());
-        (n, Entry { accepted_at, word: Word::Event { job, event: Box::new(event) }, trace: None })
+        (n, Entry { accepted_at, word: Word::Event { job, event: Box::new(event), letter: None }, trace: None })
     }
 
     fn other(n: u64, word: Word) -> (u64, Entry) {
@@ -466,7 +472,8 @@ mod tests {
 
     fn said(n: u64, kind: EventKind, at: i64, facts: Facts) -> (u64, Entry) {
         let event = Event { person: ada(), kind, at: Some(UnixMs(at)), facts };
-        let word = Word::Event { job: JobId::about(u128::from(n) << 64, ada().id()), event: Box::new(event) };
+        let word =
+            Word::Event { job: JobId::about(u128::from(n) << 64, ada().id()), event: Box::new(event), letter: None };
         (n, Entry { accepted_at: UnixMs(1_600 + i64::try_from(n).unwrap()), word, trace: None })
     }
 
@@ -590,7 +597,7 @@ mod tests {
                 ..Facts::default()
             };
             let event = Box::new(Event { person: person(id), kind: EventKind::Update, at: None, facts });
-            other(2, Word::Event { job: JobId::about(2 << 64, person(id).id()), event })
+            other(2, Word::Event { job: JobId::about(2 << 64, person(id).id()), event, letter: None })
         };
         let (to, asks) = sent(&mut one, vec![handed("E-2")]).remove(0);
         assert_eq!(to, person("E-2"));
@@ -785,7 +792,7 @@ mod tests {
         let leave = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
         let leave = Event { person: ada(), kind: EventKind::Leave, at: Some(UnixMs(1_900)), facts: leave };
         let leave = |seq, at| {
-            let word = Word::Event { job, event: Box::new(leave.clone()) };
+            let word = Word::Event { job, event: Box::new(leave.clone()), letter: None };
             (seq, Entry { accepted_at: UnixMs(at), word, trace: None })
         };
         for (leave, state) in [(leave(3, 2_050), EmploymentState::Left), (leave(1, 1_950), EmploymentState::Employed)] {
@@ -805,7 +812,7 @@ mod tests {
         let (job, day) = (JobId::about(1 << 64, ada().id()), 86_400_000);
         let staged =
             Word::Staged { import: "i".to_owned(), job, event: event(None, email("new@example.com")), leaves_at: None };
-        let late = Word::Event { job, event: event(Some(UnixMs(day)), email("old@example.com")) };
+        let late = Word::Event { job, event: event(Some(UnixMs(day)), email("old@example.com")), letter: None };
         let accepted = |seq, at, word| (seq, Entry { accepted_at: UnixMs(at), word, trace: None });
         let apply = Word::Apply { import: "i".to_owned(), member: None };
         let entries =

@@ -7,6 +7,7 @@ use super::email::Email;
 use super::event::Event;
 use super::identity::Person;
 use super::job::JobId;
+use super::letter::Letter;
 use super::record::OwnerNow;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
@@ -33,6 +34,9 @@ pub enum Word {
         job: JobId,
         /// What HR says.
         event: Box<Event>,
+        /// The dead letter about fields of it that could not be used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        letter: Option<Letter>,
     },
     /// A row of an imported roster: kept, and applied on an operator's request.
     Staged {
@@ -118,6 +122,15 @@ impl Entry {
             | Word::TryAgain { .. }
             | Word::Discard { .. } => None,
         }
+    }
+
+    /// The same stored entry, with the dead letter about the rest of its record.
+    #[must_use]
+    pub fn with_letter(bytes: &[u8], letter: Letter) -> Option<Vec<u8>> {
+        let mut entry = Self::from_bytes(bytes)?;
+        let Word::Event { letter: slot, .. } = &mut entry.word else { return None };
+        *slot = Some(letter);
+        Some(entry.to_bytes())
     }
 
     /// As it is stored.

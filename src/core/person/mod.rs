@@ -27,6 +27,7 @@ pub mod identity;
 pub mod inbox;
 pub mod job;
 pub mod label;
+pub mod letter;
 pub mod mark;
 pub mod name;
 pub mod record;

@@ -256,9 +256,8 @@ impl Record {
     }
 
     fn fold_as(&mut self, event: &Event, accepted_at: UnixMs, seq: u64, is_of_row: bool) -> Folded {
-        let is_ahead = event.at.is_some_and(|at| at.ms_since(accepted_at) > AHEAD_MS_MAX);
-        let at = event.at.filter(|_| !is_ahead).unwrap_or(accepted_at);
-        let stamp = Stamp { at, accepted_at, seq };
+        let is_ahead = is_ahead(event, accepted_at);
+        let stamp = stamp_of(event, accepted_at, seq);
         let facts = &event.facts;
         let day_ends = facts.day_ends.filter(|_| event.at.is_some() && !is_ahead);
         // A statement dated only with the day of the hand-over counts as made after it if it arrived after it.
@@ -384,6 +383,16 @@ impl Record {
         moved
     }
 
+    /// When HR stated the value of this field that counts.
+    pub(super) fn stated_at(&self, field: &str) -> Option<Stamp> {
+        match field {
+            "email" => self.email.as_ref().map(|fact| fact.stamp),
+            "given_name" => self.given_name.as_ref().map(|fact| fact.stamp),
+            "family_name" => self.family_name.as_ref().map(|fact| fact.stamp),
+            _ => None,
+        }
+    }
+
     /// Folds in an address that cannot be used. One that was already stated for that instant is a redelivery, and does
     /// not undo a correction.
     fn fold_unusable_email(&mut self, told: Told) -> bool {
@@ -500,6 +509,17 @@ fn is<T: PartialEq>(fact: Option<&Fact<T>>, value: &T) -> bool {
 
 fn text(name: &Stated<Name>) -> &str {
     name.value().map_or("", Name::as_str)
+}
+
+/// Whether an event's time is so far ahead that it is not trusted.
+fn is_ahead(event: &Event, accepted_at: UnixMs) -> bool {
+    event.at.is_some_and(|at| at.ms_since(accepted_at) > AHEAD_MS_MAX)
+}
+
+/// The place in time of what an event states.
+pub(super) fn stamp_of(event: &Event, accepted_at: UnixMs, seq: u64) -> Stamp {
+    let at = event.at.filter(|_| !is_ahead(event, accepted_at)).unwrap_or(accepted_at);
+    Stamp { at, accepted_at, seq }
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl World {
     fn entry(&mut self, event: &Event) -> (u64, Entry) {
         self.seq += 1;
         let job = JobId::about(u128::from(self.seq) << 64, event.person.id());
-        let word = Word::Event { job, event: Box::new(event.clone()) };
+        let word = Word::Event { job, event: Box::new(event.clone()), letter: None };
         (self.seq, Entry { accepted_at: self.now, word, trace: None })
     }
 
@@ -238,7 +238,7 @@ impl World {
         let mut document = Document::new(who.clone());
         self.seq += 1;
         let job = JobId::about(u128::from(self.seq) << 64, who.id());
-        let word = Word::Event { job, event: Box::new(event.clone()) };
+        let word = Word::Event { job, event: Box::new(event.clone()), letter: None };
         fold(&mut document, vec![(self.seq, Entry { accepted_at: self.now, word, trace: None })], self.now);
         let ending = self.attempt(document, false).unwrap();
         self.people.insert(who.to_string(), ending.document.clone());

@@ -3,7 +3,7 @@
 //! People are read twice, one by one: first what each of them has, so that the plan meets the same
 //! refusals as the worker, then what would be done for each. No document is kept in memory.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -168,6 +168,8 @@ pub struct PlanTerms<'t> {
     pub hr_is_whole: bool,
     /// The people whom an `apply` covers.
     pub selection: &'t Selection,
+    /// The ids of all groups at the target, if they are known.
+    pub groups: Option<BTreeSet<String>>,
     /// Whether to leave out people with work under way, and people who are reported elsewhere.
     pub only_idle: bool,
     /// The current time.
@@ -306,6 +308,10 @@ impl<'t> Planner<'t> {
         }
         self.report.people += 1;
         self.rows += u64::from(import.is_some());
+        if let Some(groups) = &self.terms.groups {
+            // Nobody is in a group that was deleted.
+            document.groups.retain(|joined| groups.contains(&joined.id));
+        }
         let places = self.list.of(&document, self.terms.rules.target.finds_by_external_id);
         self.taken.extend(&places);
         let listed = places.into_iter().filter_map(|place| self.list.at(place)).map(|listed| listed.member.clone());

@@ -84,6 +84,7 @@ fn planned_beside(
         imports: [("hr".to_owned(), "i".to_owned())].into(),
         hr_is_whole,
         selection,
+        groups: None,
         only_idle: false,
         now: NOW,
     };
@@ -291,6 +292,7 @@ fn two_people_with_one_member_are_reported_until_that_is_settled() {
         imports: BTreeMap::new(),
         hr_is_whole: true,
         selection: &selection,
+        groups: None,
         only_idle: true,
         now: NOW,
     };
@@ -388,6 +390,7 @@ fn a_comparison_counts_people_blocked_by_a_dead_letter() {
         imports: BTreeMap::new(),
         hr_is_whole: true,
         selection: &selection,
+        groups: None,
         only_idle: true,
         now: NOW,
     };

@@ -391,7 +391,7 @@ impl Worker {
                 match record {
                     Record::Event { event, .. } => {
                         let (person, job) = (event.person.clone(), clock::new_job_id(event.person.id()));
-                        let word = Word::Event { job, event: Box::new(event) };
+                        let word = Word::Event { job, event: Box::new(event), letter: None };
                         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
                         delivery.entries.push(NewEntry { job, person, bytes });
                     }

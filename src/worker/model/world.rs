@@ -133,7 +133,7 @@ impl World {
     /// Accepts an event, or half of it: it is remembered, queued, or both.
     pub(super) fn accept(&mut self, n: usize, event: &Event, remembers: bool, queues: bool) -> Accepted {
         let job = JobId::about(u128::try_from(n + 1).unwrap() << 64, self.person);
-        let word = Word::Event { job, event: Box::new(event.clone()) };
+        let word = Word::Event { job, event: Box::new(event.clone()), letter: None };
         let bytes = Bytes::from(Entry { accepted_at: self.now, word, trace: None }.to_bytes());
         let key = [u8::try_from(n).unwrap(); 16];
         let dedupe = Dedupe { key, only_while_newest: false, remember_ms: u64::from(u32::MAX), says: 0 };
