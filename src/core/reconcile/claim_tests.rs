@@ -231,6 +231,28 @@ fn a_change_to_a_record_without_a_hire_takes_nothing_from_an_employee() {
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
 }
 
+/// A roster gives somebody another address, and the address to a new employee.
+#[test]
+fn an_id_that_only_a_list_named_is_dropped_once_it_shows_another_address() {
+    for has_left in [false, true] {
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "King")]);
+        world.now = world.now.plus_ms(120_000);
+        world.tell(&[update(20, "ada.king@example.com", "-", "-")]);
+        world.now = world.now.plus_ms(120_000);
+        let listed_as = world.team.users[0]["id"].as_str().map(str::to_owned);
+        world.people.insert("hr/E-2".to_owned(), Document { listed_as, ..Document::new(person("E-2")) });
+        let mut words = vec![Event { person: person("E-2"), ..hire(30, "ada@example.com", "Bob", "Byron") }];
+        words.extend(has_left.then(|| Event { person: person("E-2"), ..leave(31) }));
+        world.tell(&words);
+        let document = &world.people["hr/E-2"];
+        assert_eq!((document.trouble.as_ref(), document.listed_as.as_ref()), (None, None), "{has_left}");
+        assert_eq!((document.member.is_some(), world.team.users.len()), (!has_left, 2 - usize::from(has_left)));
+        let (address, _, family, is_active) = shown(&world.team.users[0]);
+        assert_eq!((address.as_str(), family.as_str(), is_active), ("ada.king@example.com", "King", true));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 

@@ -480,6 +480,12 @@ fn reconcile_shown(
             state.document.member = state.known.clone();
             return finish(try_again(Code::ScimLag, None, true));
         }
+        if state.known.is_none() && state.document.listed_as.take().is_some() {
+            // Only a list named this id, for an address that the member has given up since: it was never this person's,
+            // and says nothing about whether they have a member.
+            (state.document.member, state.shown, state.search) = (None, None, Search::default());
+            return plan(state, rules, now);
+        }
         // Neither the last known address nor HR's: the member is never written, and HR's address is looked up. The id
         // to ignore is the one that was requested, whatever id the reply shows.
         state.document.member = state.known.clone();
