@@ -333,7 +333,14 @@ impl<'m, 'v> Reader<'m, 'v> {
                 let from = match self.invited_at() {
                     Ok(from) => from,
                     Err(problem) if kind == EventKind::Hire => return Err(problem),
-                    Err(problem) => return Ok((self.drop(problem), None)),
+                    Err(problem) => {
+                        // The first day says nothing about the last one.
+                        self.drop::<()>(problem);
+                        let is_stated =
+                            |end: &UnixMs| self.mapping.past_end == PastEnd::Left || at.is_none_or(|at| *end > at);
+                        let end = self.stated_end().filter(is_stated);
+                        return Ok((end.map(|end| (EmploymentState::Left, Some(end))), None));
+                    }
                 };
                 let end = self.ends_at();
                 let end = self.or_drop(end).filter(|end| !end.is_never()).and_then(|end| self.end_of(end));
@@ -351,11 +358,16 @@ impl<'m, 'v> Reader<'m, 'v> {
                 }
             }
             None => {
-                let end = self.ends_at();
-                let end = self.or_drop(end).and_then(|end| self.end_of(end));
+                let end = self.stated_end();
                 (end.map(|end| (EmploymentState::Left, Some(end))), None)
             }
         })
+    }
+
+    /// When the employment ends, if the record has a day for that which can be read.
+    fn stated_end(&mut self) -> Option<UnixMs> {
+        let end = self.ends_at();
+        self.or_drop(end).and_then(|end| self.end_of(end))
     }
 
     /// Everything that a record of this kind states.

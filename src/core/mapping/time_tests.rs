@@ -63,8 +63,17 @@ fn a_hire_with_an_unreadable_first_day_is_kept_where_people_are_invited_on_it() 
     // A status with other facts: only the status waits.
     let status = mapping("status = '/data/status'\nactive_values = ['active']\ninvite = 'at_start'");
     let active = json!({"employee_id": "E-1", "status": "active", "starts_at": "01/02/2027", "last_name": "King"});
-    let records = map_json(&status, &record("employee.updated", active));
+    let records = map_json(&status, &record("employee.updated", active.clone()));
     assert_eq!(only_event(&records[..1]).facts.names(), ["family_name"]);
+    assert!(matches!(&records[1..], [Record::Unmapped { code: Code::MapField, .. }]), "{records:?}");
+    // It says nothing about the last day.
+    let mut ending = active;
+    ending["ends_at"] = json!("2027-06-30T00:00:00Z");
+    let ends =
+        mapping("status = '/data/status'\nactive_values = ['active']\ninvite = 'at_start'\nends_at = '/data/ends_at'");
+    let records = map_json(&ends, &record("employee.updated", ending));
+    let end = UnixMs::parse_rfc3339("2027-06-30T00:00:00Z");
+    assert_eq!(only_event(&records[..1]).facts.employment, Some((Left, end)));
     assert!(matches!(&records[1..], [Record::Unmapped { code: Code::MapField, .. }]), "{records:?}");
 }
 
