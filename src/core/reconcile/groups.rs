@@ -140,6 +140,8 @@ pub(super) struct GroupsState {
     gone: BTreeSet<String>,
     /// Keys of groups that did not accept the member.
     refused: BTreeSet<String>,
+    /// One of these says that it never will: why.
+    forbidden: Option<String>,
     /// Keys of groups that were created, but are not shown yet.
     made: BTreeSet<String>,
     /// Keys of groups that were created in this attempt.
@@ -190,9 +192,10 @@ impl GroupsState {
                 Err(first) => first,
             };
         }
-        document.groups_unsure.retain(|name| !wanted.contains_key(&label::key(name)));
-        while let Some(name) = document.groups_unsure.last() {
-            let (key, name) = (label::key(name), name.clone());
+        // Those that are wanted stay unsure until the member was put in again.
+        let unwanted = |name: &&String| !wanted.contains_key(&label::key(name));
+        while let Some(name) = document.groups_unsure.iter().rev().find(unwanted).cloned() {
+            let key = label::key(&name);
             let Some(found) = self.found.get(&key).cloned() else {
                 match self.look_up(&key, &name, known) {
                     Some(call) => return call,
@@ -200,7 +203,7 @@ impl GroupsState {
                 }
             };
             let Some(id) = found else {
-                document.groups_unsure.pop();
+                document.groups_unsure.retain(|unsure| *unsure != name);
                 continue;
             };
             return match self.carrier(&key, &id, false, known) {
@@ -216,8 +219,14 @@ impl GroupsState {
                 document.groups_wait = None;
                 Next::Done
             }
-            None if wait(document, now) => Next::Done,
-            None => Next::Refuse(NEVER_JOINED.to_owned()),
+            None => match &self.forbidden {
+                Some(detail) => {
+                    document.groups_wait = None;
+                    Next::Refuse(detail.clone())
+                }
+                None if wait(document, now) => Next::Done,
+                None => Next::Refuse(NEVER_JOINED.to_owned()),
+            },
         }
     }
 
@@ -343,6 +352,7 @@ impl GroupsState {
             (GroupCall::Add { id, member, .. }, GroupOutcome::Applied | GroupOutcome::Shown(_)) => {
                 self.shown = None;
                 let key = self.key_of(id).unwrap_or_default();
+                document.groups_unsure.retain(|name| label::key(name) != key);
                 let name = self.names.get(&key).cloned().unwrap_or(key);
                 document.groups.push(JoinedGroup { name, id: id.clone(), member: member.clone() });
             }
@@ -362,8 +372,9 @@ impl GroupsState {
                 }
             }
             // Whoever has not joined is refused as well, but the target does not show them as a member yet.
-            (GroupCall::Add { .. }, GroupOutcome::Refused { status: 403 }) if document.is_shown() => {
-                self.problem = Some(format!("after {as_http}, status 403"));
+            (GroupCall::Add { id, .. }, GroupOutcome::Refused { status: 403 }) if document.is_shown() => {
+                self.refused.extend(self.key_of(id));
+                self.forbidden = Some(format!("after {as_http}, status 403"));
             }
             (GroupCall::Add { id, .. }, GroupOutcome::Refused { .. }) => self.refused.extend(self.key_of(id)),
             (_, GroupOutcome::Changed) => {

@@ -136,7 +136,7 @@ fn a_member_whom_no_group_accepts_is_marked_after_a_day() {
 #[test]
 fn a_group_forbidden_for_a_member_is_reported_at_once_and_for_an_invitee_once_they_are_shown() {
     let mut world = World::new().with_groups();
-    world.team.forbids_groups = true;
+    world.team.forbidden_groups = &["Sales"];
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
     let Standing::Scheduled { at } = ending.standing else { panic!("nothing has shown them: {:?}", ending.standing) };
     world.now = at;
@@ -145,6 +145,33 @@ fn a_group_forbidden_for_a_member_is_reported_at_once_and_for_an_invitee_once_th
     assert_eq!(trouble.code, Code::ScimGroup);
     assert!(trouble.detail.contains("403"), "{}", trouble.detail);
     assert_eq!(ending.document.groups_wait, None);
+}
+
+#[test]
+fn a_forbidden_group_keeps_nobody_out_of_the_others() {
+    let mut world = World::new().with_groups();
+    world.team.forbidden_groups = &["Builders"];
+    let id = world.team.add(ADA, "Ada", "King", true, &json!({}));
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Engineering")]);
+    assert_eq!(world.groups_of(ADA), ["Engineering"], "{id}: {:?}", world.calls());
+    let trouble = ending.document.trouble.unwrap();
+    assert!(trouble.code == Code::ScimGroup && trouble.detail.contains("403"), "{trouble:?}");
+}
+
+#[test]
+fn another_try_that_fails_forgets_no_group() {
+    let mut world = World::new().with_groups();
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    let id = world.team.member(ADA).unwrap()["id"].as_str().unwrap().to_owned();
+    world.now = world.now.plus_ms(120_000);
+    world.team.not_joined.push(id);
+    let again = Entry { accepted_at: world.now, trace: None, word: Word::TryAgain { by: "admin".to_owned() } };
+    world.work(&ending.document.person, &[(99, again)]);
+    world.team.not_joined.clear();
+    world.now = world.now.plus_ms(120_000);
+    let ending = world.tell(&[of_department(update(20, "-", "-", "-"), "Engineering")]);
+    assert_eq!(world.groups_of(ADA), ["Builders", "Engineering"], "{:?}", world.calls());
+    assert!(ending.document.groups_unsure.is_empty());
 }
 
 #[test]

@@ -67,8 +67,8 @@ pub(crate) struct Team {
     pub(super) repeats_groups: bool,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
-    /// Nobody may be added to a group.
-    pub(super) forbids_groups: bool,
+    /// Nobody may be added to groups of these names.
+    pub(super) forbidden_groups: &'static [&'static str],
     /// A proxy answers a read of this id with a 404 and a page of its own.
     pub(super) page_at: Option<String>,
     /// Pages show only this many members, this many times.
@@ -252,7 +252,13 @@ impl Team {
             {
                 (501, error("not implemented"))
             }
-            GroupCall::Add { .. } if self.forbids_groups => (403, error("not allowed")),
+            GroupCall::Add { id, .. }
+                if place(id)
+                    .and_then(|n| self.groups.get(n))
+                    .is_some_and(|(name, _)| self.forbidden_groups.contains(&name.as_str())) =>
+            {
+                (403, error("not allowed"))
+            }
             GroupCall::Add { member, .. } if self.not_joined.contains(member) => (400, error("not joined")),
             GroupCall::Add { id, by: Carrier::Put { body, .. }, .. }
             | GroupCall::Remove { id, by: Carrier::Put { body, .. }, .. } => {
