@@ -133,6 +133,7 @@ def test_an_unknown_type(on_call):
         visitor.leave()
         made.append('[source.mapping]\nhire = ["employee.hired", "worker.onboarded"]\n')
         assert made.hire(5, "Ada", "No5", kind="worker.onboarded")[0] == 200
+        made.settled()
         visitor.go("/people?search=ada.no5@")
         visitor.page.get_by_role("heading", name="Ada No5").wait_for()
 

@@ -68,9 +68,7 @@ async fn list(state: &AdminState, session: &Session, query: &Query, text: Option
             h1 { "People" }
             (search(text))
             (tabs(&whom))
-            // Why nobody is found takes a search, which is not repeated every few seconds.
-            @let is_live = text.is_none() || !listed.rows.is_empty();
-            div #people data-live[is_live] { (found(state.now(), &listed, text, &clues)) }
+            div #people data-live { (found(state.now(), &listed, text, &clues)) }
             (layout::next(&here(&whom), listed.next.as_deref()))
         },
     ))
