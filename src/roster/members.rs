@@ -98,17 +98,27 @@ impl Roster {
                 Outcome::Group(GroupOutcome::Rows { rows, listed, total }) => {
                     let before = ids.len();
                     ids.extend(rows.into_iter().map(|row| row.id));
-                    let is_whole = total.is_some_and(|total| ids.len() == usize::try_from(total).unwrap_or(usize::MAX));
-                    if is_whole {
-                        return Ok(Some(ids));
+                    if listed == 0 {
+                        // Some servers count only the page, so that the total alone does not show the end.
+                        let counted = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+                        let is_whole = total.map_or(counted > 0, |total| total <= counted);
+                        if is_whole {
+                            return Ok(Some(ids));
+                        }
+                        break;
                     }
-                    if listed == 0 || ids.len() == before {
+                    // It shows the same page again and again.
+                    if ids.len() == before {
                         break;
                     }
                     start_index = start_index.saturating_add(listed);
                 }
                 Outcome::RateLimited { until } => {
                     self.store.back_off(now, until).await?;
+                    if until.ms_since(now) > BACK_OFF_MS_MAX {
+                        let what = format!("the rate limit allows no call before {until}");
+                        return Err(RosterError::Members { what, code: Some(Code::ScimRateLimited) });
+                    }
                     break;
                 }
                 _ => break,

@@ -49,7 +49,12 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             }
             Word::Event { job, event, letter } => {
                 if let Some(letter) = letter {
-                    document.note_letter(letter, stamp_of(&event, accepted_at, seq));
+                    let mut stamp = stamp_of(&event, accepted_at, seq);
+                    if event.facts.day_ends.is_some() {
+                        // A day has no instant: what came before it on the same day does not answer it.
+                        stamp.at = stamp.at.max(accepted_at);
+                    }
+                    document.note_letter(letter, stamp);
                 }
                 let folded =
                     fold_facts(document, &event, |record| fold_said(record, &event, accepted_at, seq), accepted_at);
@@ -394,6 +399,7 @@ mod tests {
     use super::*;
     use crate::core::code::Code;
     use crate::core::person::document::{JoinedGroup, KnownMember, Trouble};
+    use crate::core::person::letter::Letter;
     use crate::core::person::samples::member;
     use crate::core::person::{Email, EmploymentState, Facts, Mark, Name, Person, Scope, SourceName, Stated};
 
@@ -746,6 +752,21 @@ mod tests {
         assert_eq!(document.marked_since(Mark::GoneAtHr), Some(UnixMs(3_001)));
         fold(&mut document, vec![update(3, 30, "Lovelace")], UnixMs(3_002));
         assert_eq!(document.marks(), [], "HR says something of them");
+    }
+
+    #[test]
+    fn a_value_of_the_same_day_that_came_before_answers_no_letter() {
+        let mut document = Document::new(ada());
+        fold(&mut document, vec![update(1, 500, "King")], UnixMs(3_000));
+        // Dated with the day from 0 to 10,000.
+        let facts = Facts { day_ends: Some(UnixMs(10_000)), ..Facts::default() };
+        let event = Box::new(Event { person: ada(), kind: EventKind::Update, at: Some(UnixMs(0)), facts });
+        let job = JobId::about(2 << 64, ada().id());
+        let letter = Letter::of(job, &["family_name"]);
+        let folding = fold(&mut document, vec![other(2, Word::Event { job, event, letter })], UnixMs(3_001));
+        assert_eq!((folding.answered.len(), document.letters.len()), (0, 1));
+        let folding = fold(&mut document, vec![update(3, 4_000, "Byron")], UnixMs(5_000));
+        assert_eq!((folding.answered, document.letters.len()), (vec![job], 0));
     }
 
     #[test]

@@ -192,7 +192,9 @@ impl RetryRules {
     #[must_use]
     pub fn pause_ms(&self, failures: u32, jitter: f64) -> u64 {
         let cap_ms = self.first_ms.saturating_mul(1_u64.checked_shl(failures).unwrap_or(u64::MAX)).min(self.max_ms);
-        Duration::from_millis(cap_ms).mul_f64(jitter.clamp(0.0, 1.0)).as_millis().try_into().unwrap_or(cap_ms)
+        let pause_ms = Duration::from_millis(cap_ms).mul_f64(jitter.clamp(0.0, 1.0)).as_millis().try_into();
+        // Never at once: others who are due come first.
+        pause_ms.unwrap_or(cap_ms).max(1)
     }
 }
 
