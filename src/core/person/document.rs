@@ -320,9 +320,8 @@ impl Document {
             let is_later = |field: &String| record.stated_at(field).is_some_and(|stamp| stamp > open.stamp);
             open.letter.fields.iter().all(is_later)
         };
-        let (answered, left) = std::mem::take(&mut self.letters).into_iter().partition(is_answered);
+        let (answered, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.letters).into_iter().partition(is_answered);
         self.letters = left;
-        let answered: Vec<OpenLetter> = answered;
         answered.into_iter().map(|open| open.letter.id).collect()
     }
 

@@ -68,6 +68,21 @@ fn planned_with(
     planned_beside(people, list, selection, hr_is_whole, &[])
 }
 
+/// The terms of a comparison.
+fn of_drift<'t>(rules: &'t PlanRules, selection: &'t Selection) -> PlanTerms<'t> {
+    PlanTerms {
+        rules,
+        guard: GUARD,
+        rates: (FREE, FREE),
+        imports: BTreeMap::new(),
+        hr_is_whole: true,
+        selection,
+        groups: None,
+        only_idle: true,
+        now: NOW,
+    }
+}
+
 /// The same, where the mapping leaves people of these addresses out.
 fn planned_beside(
     people: &[Document],
@@ -77,17 +92,8 @@ fn planned_beside(
     left_out: &[&str],
 ) -> (PlanOutcome, Vec<Planned>) {
     let rules = rules();
-    let terms = PlanTerms {
-        rules: &rules,
-        guard: GUARD,
-        rates: (FREE, FREE),
-        imports: [("hr".to_owned(), "i".to_owned())].into(),
-        hr_is_whole,
-        selection,
-        groups: None,
-        only_idle: false,
-        now: NOW,
-    };
+    let imports = [("hr".to_owned(), "i".to_owned())].into();
+    let terms = PlanTerms { imports, hr_is_whole, only_idle: false, ..of_drift(&rules, selection) };
     let mut planner = Planner::new(terms, list);
     planner.spare(left_out.iter().map(|address| KnownMember::address_hash(address)));
     for document in people {
@@ -285,18 +291,7 @@ fn two_people_with_one_member_are_reported_until_that_is_settled() {
     let [mut one, two] = pair();
     let rules = rules();
     let selection = Selection::default();
-    let terms = PlanTerms {
-        rules: &rules,
-        guard: GUARD,
-        rates: (FREE, FREE),
-        imports: BTreeMap::new(),
-        hr_is_whole: true,
-        selection: &selection,
-        groups: None,
-        only_idle: true,
-        now: NOW,
-    };
-    let mut planner = Planner::new(terms, members());
+    let mut planner = Planner::new(of_drift(&rules, &selection), members());
     planner.note(&one);
     planner.note(&two);
     one.member = None;
@@ -383,18 +378,8 @@ fn a_comparison_counts_people_blocked_by_a_dead_letter() {
     let mut discarded = applied("E-2", "bob@x.com", "King", "m2");
     discarded.not_followed_since = Some(UnixMs(1));
     let (rules, selection) = (rules(), Selection::default());
-    let terms = PlanTerms {
-        rules: &rules,
-        guard: GUARD,
-        rates: (FREE, FREE),
-        imports: BTreeMap::new(),
-        hr_is_whole: true,
-        selection: &selection,
-        groups: None,
-        only_idle: true,
-        now: NOW,
-    };
-    let mut planner = Planner::new(terms, list(&["m1 other@x.com King true", "m2 bob@x.com King false"]));
+    let mut planner =
+        Planner::new(of_drift(&rules, &selection), list(&["m1 other@x.com King true", "m2 bob@x.com King false"]));
     for document in [blocked, discarded] {
         assert_eq!(planner.plan(document), None);
     }
