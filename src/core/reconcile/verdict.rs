@@ -127,6 +127,7 @@ pub fn decide(
     jitter: f64,
 ) -> Ending {
     state.drop_unclaimed();
+    let was_shown = state.shown.is_some();
     let (disowned, claimed) = state.claims();
     let doubts_address = state.doubts_address();
     let mut ending = Ending { disowned, claimed, ..Ending::new(state.document) };
@@ -161,7 +162,7 @@ pub fn decide(
         Conclusion::Hold { scope, code, not_before } => ending.hold(scope.clone(), *code, *not_before, now),
     }
     // Earlier addresses are needed only while a create may be unrecorded, or while it is not known which address the
-    // member has.
+    // member has: what an earlier attempt knew may be out of date, since a write of it may have had no answer.
     let document = &mut ending.document;
     let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
     let has_hrs = document
@@ -170,7 +171,7 @@ pub fn decide(
         .zip(document.record.email())
         .is_some_and(|(member, email)| email.is(&member.user_name));
     let is_over = matches!(conclusion, Conclusion::InLine(_) | Conclusion::Incomplete(_) | Conclusion::Blocked { .. });
-    if is_known && (has_hrs || is_over) || !is_known && document.progress.create_unknown.is_none() {
+    if is_known && ((was_shown && has_hrs) || is_over) || !is_known && document.progress.create_unknown.is_none() {
         document.addresses.clear();
     }
     ending
