@@ -116,7 +116,7 @@ async fn streams_are_bounded_leave_room_for_others_and_end_when_the_process_stop
     let refused = visitor.get("/events").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("30")));
     assert_eq!(visitor.get("/").await.status, 200);
-    // Closing a stream makes room for another.
+    // Closing a stream makes room for another, once the server has noticed.
     streams.pop();
     let again = async {
         loop {

@@ -57,6 +57,7 @@ impl Sender {
                     self.open = None;
                     return Some(());
                 }
+                // As HR systems do, it pauses before it sends again.
                 (503, _) => tokio::time::sleep(Duration::from_millis(5)).await,
                 other => panic!("{other:?}"),
             }
@@ -75,7 +76,7 @@ impl Sender {
     }
 }
 
-/// Sends under load until the process is gone; returns its exit status.
+/// Sends under load until the process is gone: it is signalled after a random time, wherever it then is.
 async fn load_until_gone(bridge: Bridge, senders: &mut [Sender], signal: Signal, after: Duration) {
     let listen = bridge.listen.clone();
     let sending = futures_util::future::join_all(senders.iter_mut().map(|sender| sender.send_until_gone(&listen)));

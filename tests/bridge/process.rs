@@ -17,7 +17,7 @@ pub(crate) const SECRET: &str = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
 pub(crate) const KEY: &str = "PMAK-the-key-of-the-tests";
 /// Far above what anything here takes, even on a busy machine. Costs no time while tests pass.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
-/// Every worker has noticed a hold by then.
+/// Every worker has noticed a hold by then: half a second is documented, and nothing outside a worker shows when.
 pub(crate) const HOLD_HEARD: Duration = Duration::from_secs(1);
 /// The states of people whose jobs can still end without help.
 pub(crate) const MOVING: [&str; 3] = ["waiting", "running", "held"];
@@ -140,7 +140,12 @@ impl Home {
     }
 
     /// Starts a bridge; it serves when this returns.
-    pub(crate) fn started(&self, mut command: Command) -> Bridge {
+    pub(crate) fn started(&self, command: Command) -> Bridge {
+        self.started_after(command, |_| ())
+    }
+
+    /// The same, for a bridge that serves only after something has been done; that is given its log.
+    pub(crate) fn started_after(&self, mut command: Command, done: impl FnOnce(&Mutex<String>)) -> Bridge {
         command.stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -159,6 +164,7 @@ impl Home {
                 log.push('\n');
             }
         });
+        done(&log);
         let Ok(fields) = serving.recv_timeout(PATIENCE) else {
             child.kill().unwrap();
             panic!("the bridge does not serve:\n{}", log.lock().unwrap());

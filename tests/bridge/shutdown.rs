@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim};
 
-use crate::process::{Bridge, Home, called, http, job_id, payload, post, sim, until};
+use crate::process::{Bridge, Home, PATIENCE, called, http, job_id, payload, post, sim, until};
 
 /// The id of the job of a hire whose call hangs.
 async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> String {
@@ -123,14 +124,16 @@ async fn a_second_process_on_the_same_store_waits_for_the_first_to_end() {
     let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
     post(&http(), &first.listen, "m1", &hire).await.unwrap();
     first.settled().await;
-    let ending = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(700));
+    let first_ends = |log: &Mutex<String>| {
+        let since = Instant::now();
+        while !log.lock().unwrap().contains("another process has the store") {
+            assert!(since.elapsed() < PATIENCE, "{}", log.lock().unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
         first.signal(Signal::TERM);
-        first.ended().0
-    });
-    let second = tokio::task::block_in_place(|| home.serve());
-    assert!(ending.join().unwrap().success());
-    assert!(second.log().contains("another process has the store"), "{}", second.log());
+        assert!(first.ended().0.success());
+    };
+    let second = tokio::task::block_in_place(|| home.started_after(home.command(&["serve"]), first_ends));
     assert_eq!(post(&http(), &second.listen, "m1", &hire).await.unwrap().1["status"], "duplicate");
 }
 
