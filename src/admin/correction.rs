@@ -56,7 +56,7 @@ impl AdminState {
 fn unknown(name: &str, fields: &[FieldExplanation]) -> AdminError {
     let names: Vec<_> = fields.iter().map(|field| field.field.as_str()).collect();
     AdminError::advised(
-        format!("fields: the mapping of this source looks for no `{name}`, but for {}", names.join(", ")),
+        format!("fields: this source's mapping does not read `{name}`; it reads {}", names.join(", ")),
         "Set one of these; if the record has what is missing under another path, correct the mapping, then replay.",
     )
 }

@@ -38,7 +38,7 @@ pub enum AdminError {
     #[error("too many wrong tokens came from your address, so this one was not looked at")]
     PutOff,
     /// The listener was called by a name that is not its own.
-    #[error("this listener is not called by that name")]
+    #[error("this listener does not serve that host name")]
     ForeignHost,
     /// It does not exist, or no longer does.
     #[error("there is no such {0}")]
@@ -130,7 +130,7 @@ pub struct ErrorBody {
 }
 
 /// What to do about a cursor that no page gave.
-const AFTER: &str = "Leave it out for the first page; then give what the page before it had as `next` (a command prints it as `more: --after …`), for the same list.";
+const AFTER: &str = "Leave it out for the first page; after that, give the `next` of the previous page of the same list (a command prints it as `more: --after …`).";
 
 impl AdminError {
     /// The stable word for it.
@@ -222,8 +222,8 @@ impl AdminError {
             }
             Self::ReadOnly => "Use a token whose role is `full`.",
             Self::Several(_) => "Name one of them as SOURCE/EMPLOYEE-ID.",
-            Self::PutOff => "Wait some seconds, and give the right token.",
-            Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
+            Self::PutOff => "Wait a few seconds, and give the right token.",
+            Self::ForeignHost => "Use its address or `localhost`, or add the name to `[server] admin_hosts`.",
             Self::NotFound(what) => not_found(what),
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
             Self::Advised { action, .. } | Self::Target { action, .. } | Self::OutOfDate { action, .. } => action,
@@ -233,9 +233,9 @@ impl AdminError {
             Self::Held(_) => {
                 "`hold show` says since when and why; ask again once the hold is lifted (`hold lift --scope all` if the cause is fixed)."
             }
-            Self::RateUsedUp => "Try again in some seconds.",
+            Self::RateUsedUp => "Try again in a few seconds.",
             Self::ForeignForm => "Go back, reload the page and try again.",
-            Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
+            Self::Store(StoreError::Unavailable(_)) => "Try again in a few seconds; if it lasts, see the log.",
             Self::Store(StoreError::Damaged(_)) => Code::StoreDamaged.advice(),
             Self::Store(StoreError::Cursor) => AFTER,
             Self::Store(
@@ -244,7 +244,7 @@ impl AdminError {
                 | StoreError::OlderSchema { .. }
                 | StoreError::OtherTarget { .. },
             )
-            | Self::Internal(_) => "See the log at this time.",
+            | Self::Internal(_) => "See the log at that time.",
         }
     }
 
@@ -425,7 +425,7 @@ mod tests {
         assert_eq!(error.status_code(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!serde_json::to_string(&error.body()).unwrap().contains("ada"));
         let internal = AdminError::Internal("row 7").body();
-        assert!(!internal.detail.contains("row 7") && internal.action == "See the log at this time.", "{internal:?}");
+        assert!(!internal.detail.contains("row 7") && internal.action == "See the log at that time.", "{internal:?}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl AdminState {
             let Ok(other) = Person::parse(source.clone(), &named.employee_id) else { continue };
             if self.person(&other).await.is_ok() {
                 clues.push(Clue {
-                    what: format!("`{other}` has this employee id: HR's word came to that source."),
+                    what: format!("`{other}` has this employee id: HR's events came to that source."),
                     action: format!("See `scim-bridge person {other}`."),
                     page: format!("/people?search={}", percent_encoded(&other.to_string())),
                 });
@@ -147,9 +147,9 @@ impl AdminState {
         let clue = |((source, what), n): ((String, String), u64)| {
             let deliveries = if n == 1 { "1 delivery was".to_owned() } else { format!("{n} deliveries were") };
             Clue {
-                what: format!("Source `{source}`: of the last ones, {deliveries} {what}."),
+                what: format!("Source `{source}`: {deliveries} {what}, among its last ones."),
                 action: format!(
-                    "See when with `scim-bridge deliveries --source {source}`: of these, nothing about people is kept. `scim-bridge explain` shows what is done with a payload."
+                    "`scim-bridge deliveries --source {source}` shows when; nothing about people is kept of these. `scim-bridge explain` shows what is done with a payload."
                 ),
                 page: format!("/deliveries?source={source}#last"),
             }

@@ -111,7 +111,7 @@ fn behind(whole: &WholePerson, hold: &Hold, beside: &[&Hold]) -> PersonSummary {
     };
     let mut sentence = format!("They wait, unharmed, because of {}", told(hold));
     for other in beside {
-        sentence += &format!(" Beside it stands {}", told(other));
+        sentence += &format!(" Also in force: {}", told(other));
     }
     let mut summary = waiting(whole, sentence, Some(hold.code));
     if let Some(waits_for) = &mut summary.waits_for {
@@ -217,7 +217,7 @@ fn settled(whole: &WholePerson) -> String {
         let advice = if closed.owner_has_moved() || closed.owner_left_at().is_some() {
             "if they do, have HR send them again (or apply a roster that has them), and they are in the team again; if not, erase this record."
         } else {
-            "erase this record and, if the two are not one human being, have HR send them again."
+            "erase this record and, if the two are different people, have HR send them again."
         };
         return format!("HR says that they work there, and {}: {advice}", closed.told());
     }

@@ -173,7 +173,7 @@ impl Alerting {
             alerts.give_back(self.clock.now(), &self.options.process).then_some(())
         });
         if !matches!(tokio::time::timeout(LAST_MAX, give_back).await, Ok(Ok(_))) {
-            debug!("the turn at alerts was not given back: another process takes it a little later");
+            debug!("this process could not give up sending alerts: another one takes over a little later");
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) fn admin(config: &Config) -> Result<(LiveSecret, Option<KeptToken>), 
         }
         (None, StoreUrl::Redis(_)) => {
             if config.server.tokens.is_empty() {
-                warn!("no `[server] admin_token` is set, so API and console stay shut; health and metrics need none");
+                warn!("no `[server] admin_token` is set, so API and console stay closed; health and metrics need none");
             }
             Ok((LiveSecret::new(clock::new_token().into()), None))
         }

@@ -20,9 +20,9 @@ use crate::config::{Config, StoreUrl, process_env};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to do where no process answers.
-const UNREACHED: &str = "Start `scim-bridge serve` (if it ended by itself, its log says why), or point `[server] admin_listen` (or --config) at the process that runs.";
+const UNREACHED: &str = "Start `scim-bridge serve` (if it ended by itself, its log says why), or point `[server] admin_listen` (or --config) at the running process.";
 /// What to do where one took the request.
-const UNANSWERED: &str = "It has the request, and may still carry it out: before you repeat it, see `scim-bridge status`, and its log for what it is busy with. If another program listens there, point `[server] admin_listen` (or --config) at the process that runs.";
+const UNANSWERED: &str = "It has the request, and may still carry it out: before you repeat it, see `scim-bridge status`, and its log for what it is busy with. If another program listens there, point `[server] admin_listen` (or --config) at the running process.";
 
 /// The API, found and opened by the configuration.
 pub struct Api {
@@ -198,7 +198,7 @@ impl Api {
                 "Run this as the user who runs `serve` (it keeps a token in {}), or set `[server] admin_token`.",
                 file.display()
             ),
-            None => "Set `[server] admin_token`, the same as for the process that runs.".to_owned(),
+            None => "Set `[server] admin_token`, the same as for the running process.".to_owned(),
         };
         Failure::advise("no admin token is known here", action)
     }

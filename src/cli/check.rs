@@ -127,7 +127,7 @@ async fn store(config: &Config) -> Checked {
         Ok(()) => well("store", "can be read and written"),
         Err(error) if error.code() == Some(Code::StoreEmptied) => well(
             "store",
-            "can be reached, and holds nothing: `scim-bridge serve` makes the store. If one was here, see STORE-EMPTIED in docs/failures.md",
+            "can be reached, and is empty: `scim-bridge serve` makes the store. If one was here, see STORE-EMPTIED in docs/failures.md",
         ),
         Err(StoreError::InUse { path }) => well("store", format!("in use by a running process ({path})")),
         Err(error) => {

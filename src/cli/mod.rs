@@ -168,7 +168,7 @@ fn told(error: &clap::Error) -> (String, String) {
     let help = "See --help.".to_owned();
     // With nothing behind a command that needs more, clap shows the help instead of an error.
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return ("something is missing behind the command".to_owned(), help);
+        return ("something is missing after the command".to_owned(), help);
     }
     let text = error.render().to_string();
     let mut parts = text.split("\n\n").map(line);

@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: &PersonArgs) -> Result<(), Failure> {
             if !yes {
                 return Err(Failure::advise(
                     format!("this erases everything kept about {name}, and cannot be undone"),
-                    "Say so: `scim-bridge person erase WHO --yes`.",
+                    "To confirm: `scim-bridge person erase WHO --yes`.",
                 ));
             }
             let done: DoneBody = block_on(api.delete(&path(&person.person)))?;

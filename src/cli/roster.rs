@@ -279,10 +279,10 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
     });
     if people.as_ref().is_some_and(Vec::is_empty) {
         let advice = "Name one per line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.";
-        return Err(Failure::advise("the file of --people names nobody", advice));
+        return Err(Failure::advise("the file given to --people names nobody", advice));
     }
     if context.json && !args.yes {
-        return Err(Failure::Usage("with --json there is no question: look at `plan`, then give --yes".to_owned()));
+        return Err(Failure::Usage("with --json, nothing is asked: look at `plan`, then give --yes".to_owned()));
     }
     let saved: Option<PlanReport> = args.plan.as_deref().map(saved_plan).transpose()?;
     let mut order = Order { only: args.only.clone(), people, strangers: args.strangers, plan: saved };
@@ -310,7 +310,7 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
             say!("{} people have other changes, too, and are left as they are.", applied.left_out);
         }
         if !applied.not_found.is_empty() {
-            say!("Nobody of the plan: {}", applied.not_found.join(", "));
+            say!("Not in the plan: {}", applied.not_found.join(", "));
         }
     })
 }

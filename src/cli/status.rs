@@ -37,7 +37,7 @@ fn print(status: &StatusBody) {
         say!("  drained in about {seconds} s");
     }
     for process in status.processes.iter().filter(|process| !process.alive) {
-        say!("process {} {} was last heard at {}", process.role, process.version, process.heard_at);
+        say!("process {} {} was last heard from at {}", process.role, process.version, process.heard_at);
     }
     let alive = status.processes.iter().filter(|process| process.alive).count() as u64;
     let (processes, people) = (counted(alive, "process", "processes"), counted(status.people, "person", "people"));

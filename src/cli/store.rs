@@ -118,13 +118,13 @@ fn run_backup(context: &Context, args: &BackupArgs) -> Result<(), Failure> {
         return Err(Failure::advise("`[store] url` names a Redis, which has no file here", action));
     };
     if args.file.exists() {
-        return Err(Failure::advise(format!("{} is there already", args.file.display()), "Give another file."));
+        return Err(Failure::advise(format!("{} already exists", args.file.display()), "Give another file."));
     }
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(Failure::advise(
-            format!("{} is no directory", folder.display()),
-            "Give a file in one that is there.",
+            format!("{} is not a directory", folder.display()),
+            "Name a file in an existing directory.",
         ));
     }
     if !Embedded::is_in(dir) {
@@ -162,7 +162,7 @@ fn run_copy(context: &Context, args: &CopyArgs) -> Result<(), Failure> {
 
 async fn copied(config: &Config, args: &CopyArgs, from: &StoreUrl, to: &StoreUrl) -> Result<Copied, Failure> {
     if !is_there(from) {
-        let action = "Give `embedded:` and the directory that `[store] url` names where the bridge was served.";
+        let action = "Give `embedded:` and the directory that `[store] url` names on the machine where the bridge ran.";
         return Err(Failure::advise("--from: there is no store in this directory", action));
     }
     let is_embedded = matches!(from, StoreUrl::Embedded { .. });

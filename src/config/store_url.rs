@@ -111,9 +111,9 @@ fn no_such_store(url: &str) -> String {
     let is_word = |scheme: &&str| scheme.len() <= 16 && scheme.bytes().all(|b| b.is_ascii_lowercase() || b == b'+');
     let is_path = url.starts_with(['/', '.', '~']);
     match url.split_once("://").map(|(scheme, _)| scheme).filter(is_word) {
-        Some(scheme) => format!("`{scheme}` is no kind of store; {KINDS}"),
-        None if is_path => format!("a path alone is no store: put `embedded:` before it; {KINDS}"),
-        None => format!("no such store; {KINDS}"),
+        Some(scheme) => format!("`{scheme}` is not a kind of store; {KINDS}"),
+        None if is_path => format!("a path alone is not enough: put `embedded:` before it; {KINDS}"),
+        None => format!("not the URL of a store; {KINDS}"),
     }
 }
 
@@ -153,7 +153,7 @@ fn read(kind: Kind, tls: bool, rest: &str) -> Result<RedisUrl, &'static str> {
         return Err("there is more in the URL's path than belongs there");
     }
     if database != 0 && matches!(kind, Kind::Cluster) {
-        return Err("a cluster has no other database than 0");
+        return Err("a cluster has only database 0");
     }
     Ok(RedisUrl { topology, tls, database, username, password })
 }
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn an_unknown_store_scheme_is_refused_with_the_two_known_ones() {
         for (url, expected) in [
-            ("postgres://app:hunter2@db/bridge", "`postgres` is no kind of store"),
-            ("http://redis:6379", "`http` is no kind of store"),
+            ("postgres://app:hunter2@db/bridge", "`postgres` is not a kind of store"),
+            ("http://redis:6379", "`http` is not a kind of store"),
             ("/var/lib/scim-bridge", "put `embedded:` before it"),
             ("./data", "put `embedded:` before it"),
-            ("embedded:", "no such store"),
-            ("hunter2", "no such store"),
+            ("embedded:", "not the URL of a store"),
+            ("hunter2", "not the URL of a store"),
         ] {
             let error = StoreUrl::try_from(url.to_owned()).unwrap_err();
             assert!(error.starts_with(expected) || error.contains(expected), "{url}: {error}");

@@ -149,7 +149,7 @@ codes! {
         "Give the source a `[source.fetch]` with what its preset needs, restart, then replay.";
     FetchList = "FETCH-LIST",
         "The HR system's list of everybody is incomplete, or has no end.",
-        "Nothing was staged. Ask for it again with `scim-bridge import --fetch`; if it stays so, import an exported file.";
+        "Nothing was staged. Ask for it again with `scim-bridge import --fetch`; if it stays incomplete, import an exported file.";
     // Tried again: temporary trouble of the target or the network.
     ScimUnavailable = "SCIM-5XX",
         "Postman had an error of its own.",
@@ -271,7 +271,7 @@ codes! {
         "Too few replicas are connected to this primary (`min-replicas-to-write`).",
         "Bring the replicas back; work resumes automatically.";
     StoreNotDurable = "STORE-NOT-DURABLE",
-        "A write was not on as many disks in time as `[store] durability` asks.",
+        "A write did not reach as many disks in time as `[store] durability` asks.",
         "Check the disks and replicas of Redis; the sender tries again, and a stored delivery is recognised.";
     StoreNoWaitaof = "STORE-NO-WAITAOF",
         "`[store] durability` needs `WAITAOF`, which this Redis does not have.",

@@ -62,7 +62,7 @@ pub enum RosterError {
         why: String,
     },
     /// That was requested already.
-    #[error("the list of `{0}` is being read already")]
+    #[error("the list of `{0}` is already being read")]
     Fetching(SourceName),
     /// Another import has replaced this one.
     #[error("another import of `{0}` began before this one had ended: only that one counts")]

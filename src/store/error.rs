@@ -45,7 +45,7 @@ pub enum StoreError {
         ours: String,
     },
     /// A page was asked for by a cursor that no page of that list gave.
-    #[error("the cursor is not one that a page of this list gave")]
+    #[error("this cursor does not come from a page of this list")]
     Cursor,
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]

@@ -45,7 +45,7 @@ pub async fn change<R>(
             return Ok(Some(result));
         }
     }
-    Err(StoreError::Unavailable("the holds are changed by others all the time".to_owned()))
+    Err(StoreError::Unavailable("others keep changing the holds".to_owned()))
 }
 
 /// The holds in force, as last read.

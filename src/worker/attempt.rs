@@ -525,7 +525,7 @@ pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs)
 
 fn report(folding: &Folding) {
     for (job, event) in &folding.strangers {
-        error!(%job, person = %event.person, code = %Code::JobCollision, "an event of another person of the same number: refused");
+        error!(%job, person = %event.person, code = %Code::JobCollision, "an event of another person with the same number: refused");
     }
     if folding.ahead > 0 {
         warn!(events = folding.ahead, "event times are more than an hour in the future: the time of acceptance counts");

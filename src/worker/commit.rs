@@ -87,7 +87,7 @@ impl Worker {
             && let Err(error) = self.release_if_free(&key, &document).await
         {
             // The attempt has ended anyway; the owner's next commit releases them.
-            warn!(%error, "it was not checked again whether somebody may have the claim that they wait for");
+            warn!(%error, "could not check whether somebody may now have the claim that they wait for");
         }
         Ok(attempted.untried())
     }

@@ -155,7 +155,7 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
         ("expected an array", vec![HrFault::Body("application/json", r#"{"error":"no"}"#.to_owned())]),
         ("HOLD-FETCH", vec![HrFault::Served, HrFault::Status(401, Vec::new())]),
         ("HOLD-FETCH: a redirect", vec![HrFault::Redirect]),
-        ("HOLD-FETCH: a page for people", vec![HrFault::Page]),
+        ("HOLD-FETCH: an HTML page", vec![HrFault::Page]),
     ];
     for (expected, faults) in broken {
         for fault in faults {
@@ -225,6 +225,7 @@ async fn a_hold_in_the_middle_of_a_list_is_waited_for() {
     let import = command.spawn().unwrap();
     until("a page is read", async || stage.hr.reads() > reads).await;
     stage.ran(&["hold", "set", "--scope", "fetch:hr"]);
+    // A time in which nothing happens: the page arrives within it, and the next one would be requested at once.
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     assert_eq!(stage.hr.reads(), reads + 1, "no requests while it is held");
     stage.ran(&["hold", "lift", "--scope", "fetch:hr"]);

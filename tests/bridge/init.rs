@@ -88,7 +88,7 @@ fn init_overwrites_no_file_and_names_missing_answers_without_a_terminal() {
     fs::write(place.path().join("mine.toml"), "# kept").unwrap();
     let output = init(place.path(), &sim, "hibob", "embedded:./data", "mine.toml");
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output).contains("mine.toml is there already"), "{}", text(&output));
+    assert!(text(&output).contains("mine.toml already exists"), "{}", text(&output));
     assert_eq!(fs::read_to_string(place.path().join("mine.toml")).unwrap(), "# kept");
 
     let lacking = command(place.path(), &["init", "--preset", "hibob"]).output().unwrap();

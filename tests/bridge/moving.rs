@@ -184,7 +184,7 @@ async fn a_backup_is_taken_while_serving_and_is_a_complete_store() {
     assert_eq!(report["bytes"].as_u64().unwrap(), std::fs::metadata(&file).unwrap().len());
     let again = backup();
     assert_eq!(again.status.code(), Some(1));
-    assert!(printed(&again).contains("is there already"), "{}", printed(&again));
+    assert!(printed(&again).contains("already exists"), "{}", printed(&again));
     // The disk is lost, with everything since the backup.
     bridge.signal(Signal::KILL);
     bridge.ended();

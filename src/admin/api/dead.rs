@@ -31,7 +31,7 @@ pub(in crate::admin) struct DeadQuery {
     /// The most to return: 1 to 500; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: we
 
 /// Discards a dead letter: what HR says is not applied until HR's next event.
 #[utoipa::path(post, path = "/api/v1/dead/{id}/discard", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), request_body = Option<DiscardBody>, security(("admin_token" = [])), responses(
-    (status = 200, description = "It is given up.", body = DiscardedBody),
+    (status = 200, description = "It is discarded.", body = DiscardedBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
@@ -164,7 +164,7 @@ pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) 
 
 /// Discards all dead letters that match, or counts them. At most 2,000 at once: go on with `next`.
 #[utoipa::path(post, path = "/api/v1/dead/discard", tag = "dead letters", request_body = BulkBody, security(("admin_token" = [])), responses(
-    (status = 200, description = "How many matched, and how many are given up.", body = BulkDoneBody),
+    (status = 200, description = "How many matched, and how many are discarded.", body = BulkDoneBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),

@@ -26,7 +26,7 @@ pub(in crate::admin) struct DeliveriesQuery {
     /// The most to return: 1 to 500; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     pub(in crate::admin) limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     pub(in crate::admin) after: Option<String>,
 }
 

@@ -100,7 +100,7 @@ fn code_of(text: &str) -> Option<Code> {
     (status = 400, description = "There is no such source, or its people cannot be listed.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 409, description = "The list is being read already.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "The list is already being read.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -> ApiResult<FetchBody> {
@@ -116,7 +116,7 @@ pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -
     (status = 200, description = "How far it is.", body = FetchBody),
     (status = 400, description = "That is not a source's name.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 404, description = "The list of this source was never asked for.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "This source's list was never requested.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn show(state: State, query: web::Query<FetchQuery>) -> ApiResult<FetchBody> {

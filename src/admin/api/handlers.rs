@@ -32,7 +32,7 @@ pub(in crate::admin) struct JobsQuery {
     /// How many people at most: 1 to 500, 50 if it is not given.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(in crate::admin) struct PeopleQuery {
     /// The most to return: 1 to 500; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
@@ -171,7 +171,7 @@ pub(in crate::admin) fn whom(
     ("source" = String, Path, description = "The configured source."),
     ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes need no encoding."),
 ), security(("admin_token" = [])), responses(
-    (status = 200, description = "All that is known of them.", body = PersonBody),
+    (status = 200, description = "Everything known about them.", body = PersonBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "The bridge does not know them.", body = ErrorBody, content_type = "application/problem+json"),
@@ -190,7 +190,7 @@ fn in_path(request: &HttpRequest) -> Result<Person, AdminError> {
 
 /// Shows everything about a person, found by id, e-mail or name; 409 if several people match.
 #[utoipa::path(get, path = "/api/v1/person", tag = "people", params(PersonQuery), security(("admin_token" = [])), responses(
-    (status = 200, description = "All that is known of them.", body = PersonBody),
+    (status = 200, description = "Everything known about them.", body = PersonBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "The bridge does not know them.", body = ErrorBody, content_type = "application/problem+json"),
@@ -235,7 +235,7 @@ async fn tell(state: &AdminState, person: &Person) -> ApiResult<PersonBody> {
     ("source" = String, Path, description = "The configured source."),
     ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes need no encoding."),
 ), security(("admin_token" = [])), responses(
-    (status = 200, description = "Nothing of them is kept any more.", body = DoneBody),
+    (status = 200, description = "Nothing about them is kept any more.", body = DoneBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token is read-only.", body = ErrorBody, content_type = "application/problem+json"),

@@ -141,7 +141,7 @@ fn past_instant_of(text: &str, now: UnixMs) -> Result<UnixMs, AdminError> {
     let as_of = instant_of("as_of", text)?;
     if as_of > now.plus_ms(DAY_MS) {
         return Err(AdminError::advised(
-            format!("`as_of` is still to come: {as_of}"),
+            format!("`as_of` is in the future: {as_of}"),
             "Give the time at which the file was written, or leave it out: then it is now.",
         ));
     }
@@ -269,7 +269,7 @@ pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> ApiRes
     let ApplyBody { only, people, strangers, plan } = match body.as_slice() {
         [] => ApplyBody::default(),
         body => serde_json::from_slice(body)
-            .map_err(|error| AdminError::BadRequest(format!("the body is not an order to apply: {error}")))?,
+            .map_err(|error| AdminError::BadRequest(format!("the body does not say what to apply: {error}")))?,
     };
     let selection = Selection { only, people, strangers: strangers.is_some() };
     let applied = state.apply(&by, &ApplyRequest { selection, plan, digest: None }).await?;

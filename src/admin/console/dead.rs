@@ -103,7 +103,7 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
         &html! {
             h1 { "Dead letters" }
             (layout::done(query.done.as_deref(), query.count))
-            p .quiet { "Events that cannot succeed as they are, kept in full. It heals with HR's next event about the person, or once the mapping is corrected; or you replay or discard it." }
+            p .quiet { "Events that cannot succeed as they are, kept in full. HR's next event about the person, or a corrected mapping, resolves a dead letter; or you replay or discard it." }
             (filters(&state, &query, &codes))
             @if !listed.rows.is_empty() { p .pager { a href={ "/dead.csv?" (query.query()) } { "Download as CSV" } } }
             @if listed.rows.is_empty() { p { "There are none." } } @else {

@@ -56,7 +56,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
             h1 { "Holds" }
             (layout::done(query.done.as_deref(), None))
             p .quiet {
-                "While a hold is in force, what it covers waits, unharmed and uncounted. Deliveries are still accepted. "
+                "While a hold is in force, what it covers waits: nothing is lost, and no attempts are counted. Deliveries are still accepted. "
                 a href="/people?state=held" { (waiting) @if waiting == 1 { " person waits" } @else { " people wait" } } "."
             }
             @for hold in &holds.holds { (in_force(state.now(), &session, hold)) }
@@ -119,7 +119,7 @@ fn not_held_by_hand(session: &Session, holds: &Holds, scope: &HoldScope) -> Mark
             p .quiet {
                 (meaning(scope))
                 @match standing {
-                    Some(hold) if is_lifted_by_hand(hold.code) => " Your hold stands beside the one above; each is lifted by itself.",
+                    Some(hold) if is_lifted_by_hand(hold.code) => " Your hold is in force beside the one above; each is lifted separately.",
                     Some(_) => " Your hold takes the place of the one above, and no probe lifts it.",
                     None => "",
                 }

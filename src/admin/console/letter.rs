@@ -78,7 +78,7 @@ fn actions(session: &Session, letter: &WholeLetter) -> Markup {
                     label for="reason" { "Why" }
                     input #reason name="reason" maxlength="200" autocomplete="off";
                     p .quiet {
-                        @if letter.row.unmapped { "The record is gone for good then." }
+                        @if letter.row.unmapped { "The record is then gone for good." }
                         @else { "What HR has said about this person is then not followed, until its next event about them." }
                     }
                     button .danger type="submit" { "Discard" }

@@ -56,7 +56,7 @@ pub(super) async fn show(state: State, session: Session) -> Page {
 fn wrong(figures: &Figures, problems: &[Problem]) -> Markup {
     html! {
         @if problems.is_empty() {
-            section .well { h1 { "All is well" } p { (said("What HR says is in Postman, or on its way there.")) } }
+            section .well { h1 { "All is well" } p { (said("Everything that HR says is in Postman, or on its way there.")) } }
         } @else {
             h1 { @if problems.len() == 1 { "One thing needs attention" } @else { (problems.len()) " things need attention" } }
             ol .problems {

@@ -120,7 +120,7 @@ impl Composed {
     /// The rest of `[server]`, and `[store]`: a password in the address is taken out of it.
     fn store(&mut self, store: &str) {
         let is_embedded = store.starts_with("embedded:");
-        self.lines(&["# What opens API and console: 24 characters or more, such as `openssl rand -hex 24` prints."]);
+        self.lines(&["# The token for API and console: 24 characters or more, such as `openssl rand -hex 24` prints."]);
         if is_embedded {
             self.lines(&[
                 "# Without it, one is made and kept in the store's directory.",
@@ -141,7 +141,7 @@ impl Composed {
             && redis.is_open_to_the_network()
         {
             self.lines(&[
-                "# Passwords, names and addresses cross the network in the open: use rediss:// unless it is your own.",
+                "# Passwords, names and addresses cross the network unencrypted: use rediss:// unless the network is your own.",
                 "allow_plain = true",
             ]);
         }
@@ -210,7 +210,7 @@ impl Composed {
             .filter(|words| !words.is_empty())
             .collect();
         if !others.is_empty() {
-            self.lines(&[&format!("# In place of these it also takes {}.", others.join("; or "))]);
+            self.lines(&[&format!("# Instead of these, it also takes {}.", others.join("; or "))]);
         }
         let (needed, optional) = rules.value_names(auth);
         let given =
@@ -223,7 +223,7 @@ impl Composed {
         if needed.is_empty() && extra.is_empty() && optional.is_empty() {
             return;
         }
-        self.lines(&["", "[source.fetch.values]", "# What its addresses name."]);
+        self.lines(&["", "[source.fetch.values]", "# What the URLs of its API contain."]);
         for name in needed.iter().chain(&extra) {
             let value = given(name);
             let mark = if value.is_some() { String::new() } else { format!(" {CHANGE}") };

@@ -78,7 +78,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
 fn print(written: &Written) {
     say!("written: {}", written.file);
     if !written.to_change.is_empty() {
-        say!("change in it, for your own: {}", written.to_change.join(", "));
+        say!("replace with your own: {}", written.to_change.join(", "));
     }
     say!("set in the environment: {}", written.environment.join(", "));
     say!("then: scim-bridge check --config {0}, and scim-bridge serve --config {0}", written.file);
@@ -173,7 +173,7 @@ fn write(output: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => is_there(output),
         ErrorKind::NotFound => Failure::advise(
-            format!("{} cannot be written: its folder is not there", output.display()),
+            format!("{} cannot be written: its folder does not exist", output.display()),
             "Make the folder first, or name another file with --output.",
         ),
         _ => Failure::failed(format!("{} cannot be written: {error}", output.display())),
@@ -184,7 +184,7 @@ fn write(output: &Path, text: &str) -> Result<(), Failure> {
 
 fn is_there(output: &Path) -> Failure {
     Failure::advise(
-        format!("{} is there already, and stays as it is", output.display()),
+        format!("{} already exists, and is left as it is", output.display()),
         "Name another file with --output, or move that one away.",
     )
 }

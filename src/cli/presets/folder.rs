@@ -125,7 +125,7 @@ fn test_one(
             ok: false,
             became: Vec::new(),
             expected: Some(wanted),
-            hints: vec![format!("{EXPECTED} names it, and it is not there")],
+            hints: vec![format!("{EXPECTED} names it, but it does not exist")],
         });
     }
     Ok(tried)

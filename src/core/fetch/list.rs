@@ -111,14 +111,14 @@ impl ListRules {
                 "query",
                 "asks for no page: put {cursor}, {page} or {offset} where the page goes",
             ),
-            (slots.iter().any(|slot| matches!(slot, Slot::Id)), "path", "{id} is of a `step`"),
+            (slots.iter().any(|slot| matches!(slot, Slot::Id)), "path", "{id} belongs in a `step`"),
             (
                 slots.iter().any(|slot| matches!(slot, Slot::Credential(_))),
                 "headers",
                 "the fields of a login belong under `auth`",
             ),
             (self.each && !has_steps, "each", "needs a `step`, by which everybody is read"),
-            (self.pages_max == 0, "pages_max", "is at least 1"),
+            (self.pages_max == 0, "pages_max", "must be at least 1"),
             (
                 self.total_header.as_ref().is_some_and(|name| !is_header_name(name)),
                 "total_header",

@@ -231,7 +231,7 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
         408 | 425 | 500..=599 => {
             return Err(NoToken::TryAgain { code: Code::FetchUnavailable, not_before: not_before(headers, now) });
         }
-        _ => return Err(NoToken::Refused { detail: format!("no token is given ({status})") }),
+        _ => return Err(NoToken::Refused { detail: format!("no token was given ({status})") }),
     }
     let text = text_of(body).filter(|_| *body_complete).unwrap_or_default();
     // Personio's first API version wraps its answers.

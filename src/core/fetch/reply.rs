@@ -136,7 +136,7 @@ impl Judging<'_> {
         }
         if !body_complete {
             let bytes_max = if self.step.is_some() { REPLY_BYTES_MAX } else { LIST_BYTES_MAX };
-            let detail = if body.len() >= bytes_max { "longer than is read" } else { "broke off" };
+            let detail = if body.len() >= bytes_max { "is too long" } else { "broke off" };
             return Said::Refused {
                 code: Code::FetchUnreadable,
                 detail: format!("the answer {detail} ({} bytes)", body.len()),
@@ -148,7 +148,7 @@ impl Judging<'_> {
             return Said::Refused { code: Code::FetchUnreadable, detail: "the answer is not UTF-8 text".to_owned() };
         };
         if is_page || text.starts_with('<') {
-            return Said::Elsewhere { what: "a page for people" };
+            return Said::Elsewhere { what: "an HTML page" };
         }
         match Json::with(text, |answer| self.look(answer, not_before, now)) {
             Ok(Some(said)) => said,

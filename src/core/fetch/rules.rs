@@ -171,7 +171,7 @@ impl FetchRules {
             "does not say what to read: name a `step` or a `list`",
         );
         when(self.auth.is_empty(), "auth", "needs at least one kind of login; `{ kind = \"none\" }` if there is none");
-        when(self.lag_s > LAG_S_MAX, "lag_s", "is at most 600");
+        when(self.lag_s > LAG_S_MAX, "lag_s", "must be at most 600");
         when(self.rate.calls > 0 && !(1..=86_400).contains(&self.rate.per_s), "rate", "`per_s` is from 1 to 86400");
         let mut names = BTreeSet::from(["asked"]);
         for (n, step) in self.step.iter().enumerate() {

@@ -418,7 +418,7 @@ impl Mapping {
                 for both in types.values.iter().filter(|value| others.has(value)) {
                     problems.push((
                         *key,
-                        format!("`{both}` is named under `{earlier}` already; a type can mean one thing only"),
+                        format!("`{both}` is named under `{earlier}` already; a type can mean only one thing"),
                     ));
                 }
             }
@@ -448,7 +448,7 @@ impl Mapping {
         when(
             self.records.plain_names().is_none(),
             "records",
-            "is a plain path: the records' own `only_if` chooses among them",
+            "must be a plain path: the records' own `only_if` chooses among them",
         );
         when(
             !self.status.is_empty() && self.active_values.is_empty() && self.left_values.is_empty(),
@@ -465,14 +465,15 @@ impl Mapping {
             "facts",
             "needs names of 1 to 50 characters, each with at least one path",
         );
-        when(self.lead_days > 365, "lead_days", "is at most 365");
+        when(self.lead_days > 365, "lead_days", "must be at most 365");
         problems.extend(bounds::exceeded(self));
         problems
     }
 }
 
 /// Why the path `""` is refused.
-const WHOLE: &str = "the path `\"\"` is the whole record, which is no text where the record has other fields: an empty variable, perhaps";
+const WHOLE: &str =
+    "the path `\"\"` is the whole record, and a record with fields is not text: an empty variable, perhaps?";
 
 /// A field of the default payload: in the envelope's `data`, or in a flat record.
 fn field_paths<const N: usize>(names: [&str; N]) -> Lookups {

@@ -14,7 +14,7 @@ codes! {
         "See the workers' logs: is the store slow, or do they hang? Restarting a worker loses nothing.";
     WorkFailing = "WORK-FAILING",
         "Changes for these people keep failing, and are tried again.",
-        "Look at their stories for what Postman, or the HR system that is read, answers; what cannot succeed finally becomes a dead letter.";
+        "Look at their stories for what Postman, or the HR system that is read, answers; what cannot succeed becomes a dead letter in the end.";
     SourceSignature = "SOURCE-SIGNATURE",
         "Deliveries are refused because their sender is not authenticated.",
         "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be made to.";
@@ -56,7 +56,7 @@ codes! {
         "Set `[source.signature] handshake` to keep the token in a file, and switch the webhook on again in the HR system.";
     SourceGone = "SOURCE-GONE",
         "The store has people or dead letters of a source that is not configured (any more): nothing that HR says about these people is applied.",
-        "If the source was renamed, set its old name back, in the HR system's URL, too. If it is gone for good, have its people come from the new one (under the same address and name, each member is handed over), or erase them (`scim-bridge person erase`), and discard its dead letters.";
+        "If the source was renamed, restore its old name, in the HR system's URL, too. If it is gone for good, have its people come from the new one (under the same address and name, each member is handed over), or erase them (`scim-bridge person erase`), and discard its dead letters.";
     SourceQuiet = "SOURCE-QUIET",
         "This source used to deliver, and has stopped.",
         "See whether the webhook is still switched on in the HR system: many switch it off after errors.";
@@ -71,7 +71,7 @@ codes! {
         "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";
     PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
         "HR still speaks of people whose member now belongs to another record.",
-        "See both records (`scim-bridge person WHO`). If they are one human being, the former record is no longer needed: erase it (`scim-bridge person erase WHO --yes`). If they are two, correct the employee id or the address in the HR system, erase the former record, and have HR send that person again.";
+        "See both records (`scim-bridge person WHO`). If both are the same person, the former record is no longer needed: erase it (`scim-bridge person erase WHO --yes`). If they are two, correct the employee id or the address in the HR system, erase the former record, and have HR send that person again.";
     PeopleGone = "PEOPLE-GONE",
         "The HR system's API knows nobody with these ids, the dead letters for that were discarded, and they may still be active in Postman.",
         "See who (`scim-bridge people list --mark gone_at_hr`). If they have left, have the HR system send their leave, or import a roster that says so; or switch them off in Postman's team settings, then erase the record (`scim-bridge person erase WHO --yes`). If not, give the key under `[source.fetch]` the right to see them, and have HR send them again.";

@@ -119,7 +119,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
             (ProblemCode::SourceUntimed, text)
         }
         TroubleKind::Conflict => {
-            let what = format!("{deliveries} taken for duplicates by their event id, and said something else.");
+            let what = format!("{deliveries} taken for duplicates by their event id, but said something else.");
             (ProblemCode::SourceConflict, what)
         }
         TroubleKind::TokenOffered => (ProblemCode::SourceToken, ProblemCode::SourceToken.title().to_owned()),

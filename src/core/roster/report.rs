@@ -542,7 +542,7 @@ impl<'t> Planner<'t> {
             let can_be_found = Email::parse(&listed.member.user_name).is_ok();
             if may && listed.member.active != Active::Off && !can_be_found {
                 without_address += 1;
-                planned.detail = Some("its userName is no e-mail address: switch it off by hand".to_owned());
+                planned.detail = Some("its userName is not an e-mail address: switch it off by hand".to_owned());
             } else if may && listed.member.active != Active::Off {
                 self.digest = self.digest.wrapping_add(digest_of_member(&listed.member));
                 self.report.deactivate.push(planned.clone());
@@ -557,7 +557,7 @@ impl<'t> Planner<'t> {
         }
         for (count, who) in [
             (spared, "whom a roster names, and the mapping's conditions leave out"),
-            (without_address, "who are not in HR, and whose userName is no e-mail address"),
+            (without_address, "who are not in HR, and whose userName is not an e-mail address"),
         ] {
             if selection.strangers && count > 0 {
                 self.report.warnings.push(format!("members {who}: {count}; they are left alone"));

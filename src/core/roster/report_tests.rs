@@ -184,7 +184,7 @@ fn members_whom_the_mapping_leaves_out_or_who_cannot_be_looked_for_are_left_alon
     assert_eq!((off, outcome.report.deactivate.len(), outcome.report.strangers.len()), (vec!["m4"], 1, 2));
     let warnings = outcome.report.warnings.join("; ");
     assert!(warnings.contains("leave out: 1; they are left alone"), "{warnings}");
-    assert!(warnings.contains("no e-mail address: 1; they are left alone"), "{warnings}");
+    assert!(warnings.contains("not an e-mail address: 1; they are left alone"), "{warnings}");
     let service = outcome.report.strangers.iter().find(|planned| planned.id.as_deref() == Some("m3")).unwrap();
     assert!(service.detail.as_ref().unwrap().contains("by hand"), "{service:?}");
 }

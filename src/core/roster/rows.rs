@@ -224,7 +224,10 @@ impl Iterator for CsvRows<'_> {
             let begins = usize::try_from(begins).unwrap_or_default();
             let is_last = self.rest().trim_start_matches(['\r', '\n']).is_empty();
             if is_last && ends_in_quotes(self.text.get(begins..).unwrap_or_default(), self.delimiter) {
-                return Some(Err((number, "its quotes are not closed: it takes in the rest of the file".to_owned())));
+                return Some(Err((
+                    number,
+                    "its quotes are not closed, so it contains the rest of the file".to_owned(),
+                )));
             }
             if let Err(error) = read {
                 return Some(Err((number, shape_of(&error))));

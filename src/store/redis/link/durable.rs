@@ -121,7 +121,7 @@ async fn send_once(
     }
     // Once the server is known to be gone or hanging, nobody waits for its disks any longer.
     let asked = session.closed.run_until_cancelled(ask(shared, &mut connection, group)).await;
-    let answers = asked.unwrap_or_else(|| Err(LinkError::new(Code::StoreLost, "the connections were thrown away")));
+    let answers = asked.unwrap_or_else(|| Err(LinkError::new(Code::StoreLost, "the connections were dropped")));
     let well = answers.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
     if !well {
         drop(Object::take(connection));
