@@ -1,6 +1,7 @@
 //! A connection of the admin listener that is read no faster than it is answered, and not at all while its peer does
 //! not read the answers. The server itself reads whatever comes, and keeps some kilobytes for each request: a handful
-//! of connections that pipeline requests and read nothing would fill the memory.
+//! of connections that pipeline requests and read nothing would fill the memory. And what has begun must end in time,
+//! however steadily its bytes drip in.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ const PIECE_BYTES: usize = 1024;
 /// Blank lines in a body of untold length look like requests, too. If no request has begun for this long, they are taken
 /// for that.
 const WAITING_TIME: Duration = Duration::from_secs(1);
+/// How long a head, or a body that is not an operator's, may take. The server itself closes what is silent.
+const ARRIVING_TIME: Duration = Duration::from_secs(10);
 /// How long an answer may wait to be taken.
 const TAKING_TIME: Duration = Duration::from_secs(10);
 
@@ -41,6 +44,7 @@ impl Begun {
         let mut heads = self.0.borrow_mut();
         heads.trusted += 1;
         heads.ends.clear();
+        heads.is_arriving = false;
         Trusted(self.clone())
     }
 }
@@ -50,7 +54,9 @@ pub(super) struct Trusted(Begun);
 
 impl Drop for Trusted {
     fn drop(&mut self) {
-        self.0.0.borrow_mut().trusted -= 1;
+        let mut heads = self.0.0.borrow_mut();
+        heads.trusted -= 1;
+        heads.is_arriving = false;
     }
 }
 
@@ -69,6 +75,8 @@ struct Heads {
     body_end: u64,
     /// Requests of operators that are being answered.
     trusted: u32,
+    /// Whether anything has been read since a request last began, or an operator's was answered.
+    is_arriving: bool,
 }
 
 impl Heads {
@@ -77,6 +85,7 @@ impl Heads {
         let left = if self.trusted > 0 { bytes.len() } else { left };
         let (body, rest) = bytes.split_at(left.min(bytes.len()));
         self.read += body.len() as u64;
+        self.is_arriving |= !bytes.is_empty();
         self.is_line_over &= body.is_empty();
         for byte in rest {
             self.read += 1;
@@ -94,6 +103,7 @@ impl Heads {
     /// Heads begin in their order. Where it is not known which one this is, the length of its body says nothing about
     /// where that ends: too few bytes are taken for a body, never those of another request.
     fn begin(&mut self, body: Option<u64>) {
+        self.is_arriving = false;
         if self.given_up > 0 {
             self.given_up -= 1;
             return;
@@ -118,6 +128,8 @@ pub(super) struct Paced {
     begun: Begun,
     /// Until when reading pauses, waiting for an answer.
     waits: Option<Pin<Box<Sleep>>>,
+    /// Until when what arrives must have ended.
+    arriving: Option<Pin<Box<Sleep>>>,
     /// Until when an answer may wait for the peer to take it.
     blocked: Option<Pin<Box<Sleep>>>,
     reader: Option<Waker>,
@@ -126,7 +138,7 @@ pub(super) struct Paced {
 impl Paced {
     pub(super) fn new(io: TcpStream) -> Self {
         let begun = Begun::default();
-        Self { io, begun, waits: None, blocked: None, reader: None }
+        Self { io, begun, waits: None, arriving: None, blocked: None, reader: None }
     }
 
     /// The connection itself.
@@ -152,6 +164,17 @@ impl Paced {
         Poll::Ready(())
     }
 
+    /// An error once what arrives has taken too long.
+    fn poll_arriving(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let heads = self.begun.0.borrow();
+        if !heads.is_arriving || heads.trusted > 0 {
+            self.arriving = None;
+            return Poll::Pending;
+        }
+        let arriving = self.arriving.get_or_insert_with(|| Box::pin(sleep(ARRIVING_TIME)));
+        arriving.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
+    }
+
     /// Returns what was written, or how long to wait for the peer.
     fn written(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if wrote.is_ready() {
@@ -170,6 +193,9 @@ impl Paced {
 impl AsyncRead for Paced {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Poll::Ready(error) = this.poll_arriving(cx) {
+            return Poll::Ready(Err(error));
+        }
         if this.blocked.is_some() || this.poll_pause(cx).is_pending() {
             this.reader = Some(cx.waker().clone());
             return Poll::Pending;
@@ -331,6 +357,33 @@ mod tests {
         let mut read = vec![0; body.len()];
         timeout(Duration::from_secs(20), ours.read_exact(&mut read)).await.unwrap().unwrap();
         assert_eq!(read, body);
+    }
+
+    /// A byte a second, for half a minute: how long the connection is read.
+    async fn dripped(theirs: &mut TcpStream, ours: &mut Paced) -> Option<Duration> {
+        let began = tokio::time::Instant::now();
+        for _ in 0..30 {
+            theirs.write_all(b"a").await.unwrap();
+            if timeout(Duration::from_secs(1), ours.read(&mut [0])).await.is_ok_and(|read| read.is_err()) {
+                return Some(began.elapsed());
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        None
+    }
+
+    #[tokio::test]
+    async fn what_drips_in_is_cut_off_unless_it_is_an_operators() {
+        let (mut theirs, mut ours) = pair().await;
+        theirs.write_all(HEAD).await.unwrap();
+        ours.read_exact(&mut vec![0; HEAD.len()]).await.unwrap();
+        ours.begun().count(None);
+        tokio::time::pause();
+        let trusted = ours.begun().trust();
+        assert_eq!(dripped(&mut theirs, &mut ours).await, None);
+        drop(trusted);
+        let cut = dripped(&mut theirs, &mut ours).await.unwrap();
+        assert!((ARRIVING_TIME..ARRIVING_TIME * 3 / 2).contains(&cut), "{cut:?}");
     }
 
     #[tokio::test]

@@ -112,6 +112,10 @@ impl<'c, 'm> Arriving<'c, 'm> {
             if self.bytes.len() > self.bytes_max {
                 return Err(BodyError::TooLarge);
             }
+            if self.bytes.len() >= SMALL_BYTES {
+                // Others have their turn between two reads of a large one, however quickly it comes.
+                tokio::task::yield_now().await;
+            }
         }
         if !self.share.keep() {
             return Err(BodyError::Crowded(self.bound));

@@ -24,6 +24,9 @@ const LINGER_MAX: Duration = Duration::from_secs(2);
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
 /// The most that is discarded before a connection is closed although its sender keeps sending.
 const LINGER_BYTES_MAX: usize = 8 << 20;
+/// How much of that is read in one turn: hundreds of peers that send without a pause must not keep a genuine delivery
+/// waiting.
+const TURN_BYTES: usize = 64 * 1024;
 
 /// Why no request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,12 +216,19 @@ impl Wire {
             if self.stream.shutdown().await.is_err() {
                 return;
             }
-            let mut passed = 0;
+            let (mut passed, mut turn) = (0, 0);
             while passed < LINGER_BYTES_MAX && self.stream.readable().await.is_ok() {
                 let mut discarded = [0; 8 * 1024];
                 match self.stream.try_read(&mut discarded) {
                     Ok(0) => return,
-                    Ok(bytes) => passed += bytes,
+                    Ok(bytes) => {
+                        passed += bytes;
+                        turn += bytes;
+                        if turn >= TURN_BYTES {
+                            turn = 0;
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => return,
                 }
