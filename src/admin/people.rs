@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::error::AdminError;
 use super::service::{AdminState, Noted};
 use super::tokens::Actor;
@@ -10,6 +12,7 @@ use crate::clock;
 use crate::core::audit::{Act, Audit};
 use crate::core::code::Code;
 use crate::core::person::document::Unreadable;
+use crate::core::person::email::in_own_script;
 use crate::core::person::job::{Finished, JobId};
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry, EventKind, Mark, Person, PersonId, SourceName, Word};
@@ -375,15 +378,18 @@ fn nameless(person: &Person, row: PersonRow) -> PersonView {
 
 pub(super) fn search_words(text: &str) -> Vec<String> {
     // Marks begin with a control character: nobody finds people by typing one.
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.map(search_word).collect()
+}
+
+/// A word as [`Document::search_terms`] has it: in composed letters, a domain in its own script.
+fn search_word(word: &str) -> String {
+    in_own_script(&word.nfc().collect::<String>().to_lowercase())
 }
 
 /// Whether the text is a complete address, employee id or name of the person.
 fn is_exactly(view: &PersonView, text: &str) -> bool {
-    let text = text.trim().to_lowercase();
+    let text = search_words(text).join(" ");
     let is_address = view.document.as_ref().is_some_and(|document| {
         document.record.email().is_some_and(|email| email.is(&text))
             || document.member.as_ref().is_some_and(|member| member.user_name.to_lowercase() == text)
@@ -405,6 +411,8 @@ mod tests {
     fn search_matches_words_and_never_a_mark() {
         assert_eq!(search_words(" Ada  KING "), ["ada", "king"]);
         assert_eq!(search_words("\u{1}failing"), ["failing"]);
+        assert_eq!(search_words("Ju\u{308}rgen@xn--bcher-kva.example"), ["jürgen@bücher.example"]);
+        assert_eq!(search_words("person@"), ["person@"]);
         assert!(search_words(" \u{1} ").is_empty());
     }
 

@@ -24,8 +24,10 @@ pub(super) enum BodyError {
     TooLarge,
     /// Not complete in time.
     TimedOut,
-    /// The sender went away, or does not speak HTTP.
+    /// The sender went away.
     HungUp,
+    /// Its chunks cannot be read.
+    Malformed,
     /// The bodies of all senders together take too much memory.
     Crowded(Bound),
 }
@@ -106,7 +108,8 @@ impl<'c, 'm> Arriving<'c, 'm> {
                 () = lost.cancelled() => return Err(BodyError::Crowded(bound)),
                 read = self.body.wire.body(self.body.rest, &mut self.bytes, room) => match read {
                     Ok(()) => {}
-                    Err(ReadError::Closed | ReadError::Malformed) => return Err(BodyError::HungUp),
+                    Err(ReadError::Closed) => return Err(BodyError::HungUp),
+                    Err(ReadError::Malformed) => return Err(BodyError::Malformed),
                 },
             }
             if self.bytes.len() > self.bytes_max {

@@ -27,6 +27,8 @@ struct Inner {
 #[derive(Default)]
 struct Open {
     count: usize,
+    /// How many of these have been cut, and will close soon.
+    closing: usize,
     next: u64,
     peers: HashMap<IpAddr, Peer>,
     /// Connections that wait for their peer, in the order in which they are closed: first those already answered,
@@ -61,10 +63,17 @@ struct CutState {
 }
 
 impl Cut {
-    fn cut(&self, bound: Bound) {
-        if self.0.bound.set(bound).is_ok() {
+    /// False if it has been cut before.
+    fn cut(&self, bound: Bound) -> bool {
+        let is_first = self.0.bound.set(bound).is_ok();
+        if is_first {
             self.0.token.cancel();
         }
+        is_first
+    }
+
+    fn is_cut(&self) -> bool {
+        self.0.bound.get().is_some()
     }
 
     /// Waits until it must close.
@@ -114,7 +123,7 @@ impl Connections {
                 let room = open.count < self.0.max;
                 if room {
                     open.enter(peer);
-                } else {
+                } else if open.count - open.closing >= self.0.max {
                     open.cut_longest();
                 }
                 room
@@ -185,7 +194,9 @@ impl Open {
     fn cut(&mut self, turn: Turn, bound: Bound) -> bool {
         let Some(waiting) = self.forget(turn) else { return false };
         metrics::counter!(CONNECTIONS_CUT_TOTAL).increment(1);
-        waiting.cut.cut(bound);
+        if waiting.cut.cut(bound) {
+            self.closing += 1;
+        }
         true
     }
 }
@@ -264,6 +275,10 @@ impl ConnectionPermit {
         open.next += 1;
         open.waits(turn, self.peer, self.cut.clone());
         self.turn = Some(turn);
+        // Whoever waits for a place may have found only connections that were being worked on.
+        if open.count >= self.connections.0.max {
+            self.connections.0.freed.notify_one();
+        }
     }
 }
 
@@ -274,6 +289,9 @@ impl Drop for ConnectionPermit {
             open.forget(turn);
         }
         open.leave(self.peer);
+        if self.cut.is_cut() {
+            open.closing -= 1;
+        }
         drop(open);
         metrics::gauge!(CONNECTIONS).decrement(1.0);
         self.connections.0.freed.notify_one();
@@ -337,6 +355,36 @@ mod tests {
         assert_eq!(second.cut.cancelled().now_or_never(), Some(Bound::Connections));
         drop(second);
         assert!(coming.now_or_never().flatten().is_some());
+    }
+
+    #[test]
+    fn at_the_overall_bound_a_new_connection_displaces_one_that_was_busy_as_it_came() {
+        let connections = connections(1, 1);
+        let mut busy = admitted(&connections, ANN);
+        busy.works();
+        let coming = connections.clone();
+        let mut coming = std::pin::pin!(coming.admit(BOB));
+        assert!(coming.as_mut().now_or_never().is_none() && !is_cut(&busy));
+        busy.receives();
+        assert!(coming.as_mut().now_or_never().is_none() && is_cut(&busy));
+        drop(busy);
+        assert!(coming.now_or_never().flatten().is_some());
+        assert_eq!(connections.open().closing, 0);
+    }
+
+    #[test]
+    fn one_newcomer_displaces_one_connection() {
+        let connections = connections(3, 3);
+        let mut places = [ANN, ANN, BOB].map(|peer| admitted(&connections, peer));
+        let coming = connections.clone();
+        let mut coming = std::pin::pin!(coming.admit(BOB));
+        for _ in 0..3 {
+            assert!(coming.as_mut().now_or_never().is_none());
+            // Each next request wakes whoever waits for a place.
+            places[2].works();
+            places[2].receives();
+        }
+        assert_eq!(places.iter().filter(|place| is_cut(place)).count(), 1);
     }
 
     #[test]

@@ -281,9 +281,8 @@ async fn answer(
     if path == "/livez" {
         return webhook::livez(&head.method, shared);
     }
-    let source = path.strip_prefix("/webhooks/").map(|name| name.strip_suffix('/').unwrap_or(name));
-    let Some(source) = source.filter(|name| !name.is_empty() && !name.contains('/')).map(str::to_owned) else {
-        return Refusal::NotFound.answer();
+    let Some(source) = webhook::source_in(path) else {
+        return webhook::astray(&head, shared);
     };
     let (peer, cut) = (place.peer(), place.cut_token());
     let body = Body { wire, rest, expects_continue: head.expects_continue, peer, cut, head_lost };

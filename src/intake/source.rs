@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::IntakeError;
 use super::capture::Keeper;
+use super::head::Head;
 use super::keys::LiveKeys;
 use super::memory::{Memory, SourceShare};
 use super::recent::Recent;
@@ -47,6 +48,7 @@ pub(super) struct Endpoint {
     pub(super) verifier: Verifier,
     pub(super) keys: LiveKeys,
     pub(super) mapping: Mapping,
+    pub(super) fingerprint: [u8; 16],
     pub(super) remember_ms: u64,
     pub(super) counters: Counters,
     /// Its share of memory.
@@ -74,6 +76,7 @@ impl Endpoint {
             name,
             verifier,
             keys,
+            fingerprint: mapping.fingerprint(),
             mapping,
             remember_ms,
             counters,
@@ -171,6 +174,18 @@ impl Sources {
     pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
         let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).seen();
         self.endpoints.iter().map(|(name, endpoint)| (name.clone(), endpoint.seen())).chain(unknown).collect()
+    }
+
+    /// The source for which a request to some other path is signed: the one with which the path ends, or else the first that
+    /// signs in the same header.
+    pub(super) fn meant_by(&self, head: &Head) -> Option<&Arc<Endpoint>> {
+        let signs_so = |endpoint: &&Arc<Endpoint>| {
+            let mut names = endpoint.verifier.scheme().proof_headers();
+            names.any(|name| head.headers.all(name).next().is_some())
+        };
+        let named = head.path().rsplit('/').find(|part| !part.is_empty()).map(str::to_ascii_lowercase);
+        let named = named.and_then(|name| self.find(&name)).filter(signs_so);
+        named.or_else(|| self.endpoints.values().filter(signs_so).min_by_key(|endpoint| endpoint.name.as_str()))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {

@@ -29,12 +29,12 @@ use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
 use crate::core::person::letter::Letter;
 use crate::core::person::record::AHEAD_MS_MAX;
-use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
+use crate::core::person::{Document, Entry, EventKind, Person, PersonId, SourceName, Word};
 use crate::core::signature::{self, Genuine};
 use crate::core::tally::GenuineResult;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
-use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped, StoreError};
+use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped, Store, StoreError};
 use crate::telemetry::metrics::DeliveryResult;
 use crate::telemetry::traces::Span;
 
@@ -136,6 +136,36 @@ fn shut_out(endpoint: &Endpoint, method: &Method, shared: &Shared) -> End {
         warn!(source = endpoint.name.as_str(), reason = REASON, left_out, "delivery refused: not from `allow_from`");
     }
     End::refused(DeliveryResult::ShutOut, Refusal::Unauthorised, REASON)
+}
+
+/// The source that a path names, in lower case as all names are: some tools write addresses in capitals, or with a slash
+/// too many.
+pub(super) fn source_in(path: &str) -> Option<String> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("webhooks"), Some(name), None) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
+/// Answers a request to a path that nothing is at. If it is signed as a source's deliveries are, `status` tells: many HR
+/// systems never send again what is answered 404.
+pub(super) fn astray(head: &Head, shared: &Shared) -> Response {
+    const REASON: &str = "path";
+    if is_delivery(&head.method)
+        && let Some(endpoint) = shared.sources.meant_by(head)
+    {
+        endpoint.note(|seen| seen.refused(shared.services.clock.now(), REASON));
+        if let Some(left_out) = shared.seldom.line(REASON, endpoint.name.as_str()) {
+            info!(
+                source = endpoint.name.as_str(),
+                reason = REASON,
+                left_out,
+                "delivery refused: posted to another path"
+            );
+        }
+    }
+    Refusal::NotFound.answer()
 }
 
 /// `GET /livez`: the process runs, and none of its loops hangs.
@@ -345,8 +375,26 @@ async fn take_in(
     listed.reason = None;
     // In a task of its own, so that it is stored even if the sender hangs up.
     let store = shared.services.store.clone();
-    let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
+    let accepted = tokio::spawn(async move { accept(&*store, now, new).await }).await;
     stored(endpoint, Stored { status, ids, is_whole, listed, at: now }, accepted, shared)
+}
+
+/// Stores a delivery. Sent again about a person of whom an operator discarded what HR said before, it is HR's next word,
+/// which counts.
+async fn accept(store: &dyn Store, now: UnixMs, new: NewDelivery) -> Result<Accepted, StoreError> {
+    let again = NewDelivery { dedupe: None, ..new.clone() };
+    let accepted = store.accept(now, new).await?;
+    if !matches!(accepted, Accepted::Duplicate { .. }) || !again.unmapped.is_empty() || again.entries.is_empty() {
+        return Ok(accepted);
+    }
+    for entry in &again.entries {
+        let row = store.person(entry.person.id()).await?;
+        let document = row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok());
+        if document.is_none_or(|document| document.not_followed_since.is_none()) {
+            return Ok(accepted);
+        }
+    }
+    store.accept(now, again).await
 }
 
 /// The result of mapping a genuine delivery.
@@ -375,6 +423,7 @@ fn no_body(endpoint: &Endpoint, error: BodyError, shared: &Shared) -> End {
         BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge, None),
         BodyError::TimedOut => (DeliveryResult::TimedOut, Refusal::TimedOut, None),
         BodyError::HungUp => (DeliveryResult::HungUp, Refusal::HungUp, None),
+        BodyError::Malformed => (DeliveryResult::BadRequest, Refusal::Malformed, None),
         BodyError::Crowded(bound) => (DeliveryResult::Full, Refusal::Crowded { bound, retry_after_s }, Some(bound)),
     };
     let now = shared.services.clock.now();
@@ -411,6 +460,8 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     let mut unmapped = Vec::new();
     let (mut says_something, mut is_whole, mut listed) = (false, true, DeliveryEntry::default());
     let (mut in_time, mut says) = (None, Says::default());
+    // A hire without an address makes nobody: the mapping may look for it in the wrong place.
+    let mut is_understood = true;
     for record in map(&endpoint.mapping, source, &genuine.delivery) {
         let dropped = match record {
             Record::Event { event, dropped } => {
@@ -428,6 +479,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 if event.kind != EventKind::Notice && !is_dropped {
                     endpoint.note(|seen| seen.note_event(now, event.kind, event.at.is_some()));
                 }
+                is_understood &= event.kind != EventKind::Hire || event.facts.email.is_some();
                 event.hash(&mut says);
                 let person = event.person.clone();
                 let job = new_job_id(person.id());
@@ -484,7 +536,8 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     // Jobs, then dead letters: the order in which the store returns them for a duplicate.
     let ids = entries.iter().map(|entry| entry.job).chain(unmapped.iter().map(|record| record.row.id)).collect();
     let status = if entries.is_empty() { DeliveryResult::Unmapped } else { DeliveryResult::Accepted };
-    let dedupe = genuine.dedupe_key(source, says_something).map(|known| Dedupe {
+    let not_understood = (!is_understood || !is_whole || !unmapped.is_empty()).then_some(&endpoint.fingerprint);
+    let dedupe = genuine.dedupe_key(source, says_something, not_understood).map(|known| Dedupe {
         key: known.key,
         only_while_newest: known.only_while_newest,
         remember_ms: endpoint.remember_ms,
@@ -599,5 +652,20 @@ impl std::fmt::Display for Ids<'_> {
             id.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_source_in_any_case_and_with_slashes_to_spare() {
+        for path in ["/webhooks/hr", "/webhooks/hr/", "/webhooks/HR", "//webhooks//hr//"] {
+            assert_eq!(source_in(path).as_deref(), Some("hr"), "{path}");
+        }
+        for path in ["/", "/webhooks", "/webhooks/", "/webhook/hr", "/webhooks/hr/x", "/x/webhooks/hr"] {
+            assert_eq!(source_in(path), None, "{path}");
+        }
     }
 }

@@ -309,6 +309,15 @@ async fn dead_letters_are_listed_shown_replayed_and_discarded() {
     assert_eq!(run(&["dead", "discard", elsewhere]).status.code(), Some(1), "it no longer exists");
     assert_eq!(json(&run(&["dead", "list", "--json"]))["dead"].as_array().unwrap().len(), 0);
     assert_eq!(sim.members_named("e-2@example.com").len(), 1);
+    // Sent again by the HR system, it is HR's next word about somebody whom nobody follows; about anybody else, a duplicate.
+    for (n, given, status) in [(1, "Ada", "accepted"), (2, "Grace", "duplicate")] {
+        let body = payload("employee.hired", &format!("E-{n}"), given, "L");
+        let (_, answer) = post(&client, &bridge.listen, &format!("m{n}"), &body).await.unwrap();
+        assert_eq!(answer["status"], status);
+    }
+    bridge.settled().await;
+    let list = json(&run(&["dead", "list", "--json"]));
+    assert_eq!(list["dead"][0]["code"], "SCIM-409-ELSEWHERE", "{list}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -285,14 +285,18 @@ fn a_flood_of_bodies_from_one_address_costs_that_address_and_no_slower_sender() 
 }
 
 #[test]
-fn a_trailing_slash_is_accepted() {
+fn slashes_to_spare_and_capitals_are_accepted() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let headers = bridge.signed("msg_1", &body);
     let at = |path: &str| bridge.request("POST", path, &headers, body.as_bytes());
     assert_eq!(at(&format!("{}/", bridge.path())).word("status"), "accepted");
     assert_eq!(at(&bridge.path()).word("status"), "duplicate");
-    assert_eq!(at(&format!("{}//", bridge.path())).status, 404);
+    for path in [format!("/{}//", bridge.path()), bridge.path().replace("/webhooks/", "/webhooks//")] {
+        assert_eq!(at(&path).word("status"), "duplicate", "{path}");
+    }
+    let capitals = bridge.source.to_ascii_uppercase();
+    assert_eq!(at(&format!("/webhooks/{capitals}")).word("status"), "duplicate");
     assert_eq!(at("/webhooks/").status, 404);
 }
 

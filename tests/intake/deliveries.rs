@@ -37,6 +37,20 @@ fn a_redelivery_gets_the_first_ids_and_queues_nothing() {
 }
 
 #[test]
+fn what_could_not_be_used_is_no_duplicate_once_it_is_corrected() {
+    let bridge = Bridge::start();
+    let good = hire("E-1", "ada@example.com");
+    for (id, field, status) in [("msg_1", "employee_id", "unmapped"), ("msg_2", "email", "accepted")] {
+        let misread = good.replace(&format!("\"{field}\""), "\"elsewhere\"");
+        assert_eq!(bridge.post(id, &misread).word("status"), status);
+        assert_eq!(bridge.post(id, &misread).word("status"), "duplicate");
+        // The HR system's *send again*, after a field was named correctly there.
+        assert_eq!(bridge.post(id, &good).word("status"), "accepted");
+        assert_eq!(bridge.post(id, &good).word("status"), "duplicate");
+    }
+}
+
+#[test]
 fn a_repeated_id_with_another_body_is_a_duplicate() {
     let bridge = Bridge::start();
     let first = bridge.post("msg_1", &hire("E-1", "ada@example.com"));

@@ -92,6 +92,20 @@ fn an_unconfigured_source_is_reported_by_name() {
 }
 
 #[test]
+fn deliveries_to_another_path_are_reported_if_they_are_signed_as_the_sources_are() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let signed = bridge.signed("msg_1", &body);
+    for path in ["/".to_owned(), "/webhooks".to_owned(), bridge.path().replace("webhooks", "webhook")] {
+        assert_eq!(bridge.request("POST", &path, &signed, body.as_bytes()).status, 404, "{path}");
+        assert_eq!(bridge.request("POST", &path, &[], body.as_bytes()).status, 404, "{path}");
+        assert_eq!(bridge.request("GET", &path, &signed, b"").status, 404, "{path}");
+    }
+    let seen = bridge.seen(|seen| seen.refused.get("path").is_some_and(|seen| seen.count >= 3));
+    assert_eq!(troubles(&seen), [(TroubleKind::Refused, "path".to_owned(), 3)]);
+}
+
+#[test]
 fn times_far_ahead_are_reported_until_one_is_plausible() {
     let bridge = Bridge::start();
     let ahead = hire("E-1", "ada@example.com");

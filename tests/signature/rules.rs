@@ -1,6 +1,7 @@
 //! What is refused, and for which reason; how a delivery is recognised again; several secrets.
 
 use proptest::prelude::*;
+use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::person::SourceName;
 use scim_bridge::core::signature::{DedupeKey, Refusal, Role, Scheme, ToSign, sign};
 use scim_bridge::core::time::UnixMs;
@@ -164,7 +165,20 @@ fn a_static_header_and_basic_credentials_prove_the_sender() {
 fn key_of(scheme: &Scheme, source: &str, body: &str, id: &str, at: UnixMs) -> DedupeKey {
     let headers = signed(scheme, SECRET, body, id, at);
     let genuine = verifier(scheme.clone(), &[SECRET]).verify(delivery(&strs(&headers), body), at).ok().unwrap();
-    genuine.dedupe_key(&SourceName::parse(source).unwrap(), true).unwrap()
+    genuine.dedupe_key(&SourceName::parse(source).unwrap(), true, None).unwrap()
+}
+
+#[test]
+fn what_a_mapping_could_not_use_is_known_to_that_mapping_only() {
+    let scheme = preset("standard-webhooks");
+    let headers = signed(&scheme, SECRET, "{}", "msg_1", SIGNED_AT);
+    let genuine = verifier(scheme, &[SECRET]).verify(delivery(&strs(&headers), "{}"), SIGNED_AT).ok().unwrap();
+    let hr = SourceName::parse("hr").unwrap();
+    let corrected: Mapping = toml::from_str("email = '/mail'").unwrap();
+    let [one, other] = [Mapping::default(), corrected].map(|mapping| mapping.fingerprint());
+    let key = |not_understood_by| genuine.dedupe_key(&hr, true, not_understood_by).unwrap().key;
+    assert_eq!(one, Mapping::default().fingerprint());
+    assert!(key(Some(&one)) != key(Some(&other)) && key(Some(&one)) != key(None));
 }
 
 #[test]

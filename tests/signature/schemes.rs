@@ -25,7 +25,11 @@ fn a_signature_and_what_it_signs_may_be_fields_of_the_body() {
     let source = verifier(preset("lever"), &[SECRET]);
     let body = lever("0123456789abcdef", "1700000000123", LEVER_SIGNATURE);
     let genuine = known(&source, &[], &body).unwrap_or_else(|refusal| panic!("{refusal}"));
-    assert!(genuine.dedupe_key(&SourceName::parse("hr").unwrap(), false).is_some_and(|known| !known.only_while_newest));
+    assert!(
+        genuine
+            .dedupe_key(&SourceName::parse("hr").unwrap(), false, None)
+            .is_some_and(|known| !known.only_while_newest)
+    );
     let other = body.replace("0123456789abcdef", "0123456789abcdee");
     assert_eq!(refusal(known(&source, &[], &other)), Some(Refusal::Mismatch));
     let without = body.replace("signature", "signed");
@@ -151,15 +155,15 @@ fn a_signature_over_the_body_alone_is_no_id_and_one_with_a_time_is() {
     let alone = verifier(scheme("header = 'x'\nid = 'signature'"), &[SECRET]);
     let genuine = known(&alone, &[("x", "78ca4d2bef8d7e9673891ed3e5a07cff9fbce956ff01b65038722be36d9bcf7b")], "{}")
         .unwrap_or_else(|refusal| panic!("{refusal}"));
-    assert!(genuine.dedupe_key(&hr, true).unwrap().only_while_newest);
-    assert_eq!(genuine.dedupe_key(&hr, false), None, "a notice without an id is never a duplicate");
+    assert!(genuine.dedupe_key(&hr, true, None).unwrap().only_while_newest);
+    assert_eq!(genuine.dedupe_key(&hr, false, None), None, "a notice without an id is never a duplicate");
     let remote = verifier(preset("remote"), &[SECRET]);
     let headers = [
         ("x-remote-signature", "8a320915781447472d0dd9591c3bde4b8364797a1f65ff166b7f3b10f2218dbc"),
         ("x-remote-timestamp", "1700000000000"),
     ];
     let genuine = known(&remote, &headers, "{}").unwrap_or_else(|refusal| panic!("{refusal}"));
-    assert!(genuine.dedupe_key(&hr, false).is_some());
+    assert!(genuine.dedupe_key(&hr, false, None).is_some());
 }
 
 #[test]
@@ -169,7 +173,7 @@ fn an_id_is_found_beside_a_bad_escape_and_in_another_charset() {
         let mut sent = delivery(&[("x", "v"), ("content-type", content_type)], "");
         sent.body = bytes::Bytes::copy_from_slice(body);
         let genuine = by_field.verify(sent, SIGNED_AT).unwrap_or_else(|refusal| panic!("{refusal}"));
-        genuine.dedupe_key(&SourceName::parse("hr").unwrap(), true).unwrap()
+        genuine.dedupe_key(&SourceName::parse("hr").unwrap(), true, None).unwrap()
     };
     let plain = key("application/json", br#"{"id":"a"}"#);
     assert!(!plain.only_while_newest);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
 
 use super::person::EventKind;
 
@@ -281,6 +282,16 @@ impl fmt::Debug for Types {
 impl<'de> Deserialize<'de> for Types {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Vec::deserialize(deserializer).map(|values| Self { values, is_set: true })
+    }
+}
+
+impl Mapping {
+    /// Tells whether two mappings are the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 16] {
+        let mut cut = [0; 16];
+        cut.copy_from_slice(&Sha256::digest(format!("{self:?}"))[..16]);
+        cut
     }
 }
 

@@ -622,7 +622,10 @@ impl Document {
             record.email().map(|email| email.lower().to_owned()),
             self.member.as_ref().map(|m| m.user_name.to_lowercase()),
         ];
-        terms.extend(addresses.into_iter().flatten());
+        for address in addresses.into_iter().flatten() {
+            terms.push(email::in_own_script(&address));
+            terms.push(address);
+        }
         let names = [
             record.given_name().map(str::to_owned),
             record.family_name().map(str::to_owned),

@@ -100,11 +100,8 @@ impl Email {
         add(self.lower.clone());
         if let Some((local, domain)) = self.lower.rsplit_once('@') {
             let ascii = ascii_domain(domain);
-            let (unicode, read) = idna::domain_to_unicode(domain);
             add(format!("{local}@{ascii}"));
-            if read.is_ok() {
-                add(format!("{local}@{unicode}"));
-            }
+            add(in_own_script(&self.lower));
         }
         distinct
     }
@@ -128,6 +125,17 @@ pub fn compare_key(user_name: &str) -> String {
         Some((local, domain)) => format!("{}@{}", lower_local(local), ascii_domain(domain)),
         None => text.to_ascii_lowercase(),
     }
+}
+
+/// An address with its domain in its own script, not in ASCII; as it is if IDNA rejects the domain.
+#[must_use]
+pub fn in_own_script(address: &str) -> String {
+    if let Some((local, domain)) = address.rsplit_once('@')
+        && let (unicode, Ok(())) = idna::domain_to_unicode(domain)
+    {
+        return format!("{local}@{unicode}");
+    }
+    address.to_owned()
 }
 
 /// Whether an address is all ASCII, and no part of it encodes other letters (`xn--`): then lower case is its only

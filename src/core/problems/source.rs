@@ -20,6 +20,9 @@ const NAMED_MAX: usize = 5;
 /// What to do about deliveries from elsewhere.
 const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, no action is needed.";
 
+/// What to do about deliveries to a path that nothing is at.
+const OTHER_PATH: &str = "The HR system posts to a path that is not this source's: set its webhook URL to the one that ends in `/webhooks/` and the source's name. What was refused meanwhile, most HR systems do not send again: import a roster (docs/operating.md).";
+
 /// What to do about deliveries that were deferred because of the memory that requests may take.
 const NO_MEMORY: &str = "Too much arrived at the same moment; the HR system sends it again. If it happens again, have it send smaller batches, or fewer at once. Strangers may be part of the cause: see `scim_bridge_connections_cut_total`, and docs/security.md for the bounds.";
 /// What to do about deliveries that were deferred because of the number of connections.
@@ -127,6 +130,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
     let subject = format!("{} {what}", source.name);
     let advice = match (trouble.kind, what.as_str()) {
         (TroubleKind::Refused, "address") => OTHER_ADDRESS,
+        (TroubleKind::Refused, "path") => OTHER_PATH,
         (TroubleKind::Full, "large_bodies" | "small_bodies" | "source" | "parsed" | "heads") => NO_MEMORY,
         (TroubleKind::Full, "connections" | "peer") => NO_CONNECTION,
         _ => code.advice(),
@@ -264,12 +268,16 @@ mod tests {
     #[test]
     fn each_reason_has_its_advice() {
         let reported = reported(|source| {
-            for reason in ["too_old", "content_type", "mismatch", "address", tally::UNKNOWN_SOURCE] {
+            for reason in ["too_old", "content_type", "mismatch", "address", "path", tally::UNKNOWN_SOURCE] {
                 source.tally.refused(NOW, reason);
             }
         });
         let codes: Vec<_> = reported.iter().map(|problem| problem.code.as_str()).collect();
-        assert_eq!(codes, ["SOURCE-REFUSED", "SOURCE-REFUSED", "SOURCE-SIGNATURE", "SOURCE-TIME", "SOURCE-UNKNOWN"]);
+        let of = |code: &str| codes.iter().filter(|other| **other == code).count();
+        assert_eq!(["SOURCE-REFUSED", "SOURCE-SIGNATURE", "SOURCE-TIME", "SOURCE-UNKNOWN"].map(of), [3, 1, 1, 1]);
+        assert!(
+            reported.iter().any(|problem| problem.what.contains("(path)") && problem.action.contains("/webhooks/"))
+        );
         assert!(
             reported.iter().any(|problem| problem.what.contains("(address)") && problem.action.contains("allow_from"))
         );

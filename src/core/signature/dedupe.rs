@@ -18,9 +18,22 @@ pub struct DedupeKey {
 impl Genuine {
     /// The key of this delivery from `source`; `something` is whether it has events besides notices. A notice without
     /// an id of its own is never a duplicate: the same bytes may be about another change.
+    ///
+    /// `not_understood_by`: the fingerprint of the mapping, if it could not use the whole delivery. Only the same mapping
+    /// takes the delivery for a duplicate then: once the mapping or the record is corrected, the HR system's *send again*
+    /// is news.
     #[must_use]
-    pub fn dedupe_key(&self, source: &SourceName, something: bool) -> Option<DedupeKey> {
+    pub fn dedupe_key(
+        &self,
+        source: &SourceName,
+        something: bool,
+        not_understood_by: Option<&[u8; 16]>,
+    ) -> Option<DedupeKey> {
         let key = Sha256::new().chain_update(source.as_str()).chain_update(b"\0");
+        let key = match not_understood_by {
+            Some(fingerprint) => key.chain_update(b"not understood\0").chain_update(fingerprint),
+            None => key,
+        };
         // The tag keeps an id from being mistaken for the hash of a body.
         let (key, only_while_newest) = match &self.id {
             EventId::Given(id) => (key.chain_update(b"id\0").chain_update(id), false),

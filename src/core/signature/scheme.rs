@@ -84,6 +84,14 @@ pub struct Scheme {
     pub handshake: Vec<Handshake>,
 }
 
+impl Scheme {
+    /// The headers that the scheme names for the proof.
+    pub fn proof_headers(&self) -> impl Iterator<Item = &str> {
+        let basic = (self.auth == Auth::Basic).then_some("authorization");
+        self.header.names().iter().map(String::as_str).chain(basic)
+    }
+}
+
 /// What kind of proof a source gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
