@@ -162,7 +162,7 @@ fn paylocity_a_date_may_have_its_month_first() {
 }
 
 #[test]
-fn personio_the_end_of_a_former_employment_is_ignored_beside_a_current_one() {
+fn personio_the_end_of_an_employment_is_ignored_beside_a_current_one_and_before_the_next() {
     let of = |employments: Value| {
         let person = json!({"id": "E-1", "email": "ada@example.com", "first_name": "Ada", "last_name": "King", "preferred_name": "", "custom_attributes": []});
         read("personio", &[person, json!({"_data": employments, "_meta": {"links": {}}})])
@@ -172,6 +172,12 @@ fn personio_the_end_of_a_former_employment_is_ignored_beside_a_current_one() {
     assert_eq!(of(json!([over_tonight, employment("ACTIVE", None)])), ADA);
     assert_eq!(of(json!([over_tonight])), "left from 2026-11-23T00:00:00Z, ada@example.com, given Ada, family King");
     assert_eq!(of(json!([employment("LEAVE", Some("2026-12-31"))])), format!("{ADA}, left from 2027-01-01T00:00:00Z"));
+    // A transfer, entered before its day.
+    for present in ["ACTIVE", "LEAVE"] {
+        let transfer = [employment(present, Some("2026-11-22")), employment("ONBOARDING", None)];
+        let reversed = [&transfer[1], &transfer[0]];
+        assert_eq!((of(json!(transfer)).as_str(), of(json!(reversed)).as_str()), (ADA, ADA), "{present}");
+    }
 }
 
 #[test]
