@@ -55,7 +55,7 @@ context_of() { # binary, folder
     echo 'COPY target target'
     sed -n '/^COPY LICENSE /,$p' Dockerfile
   } >"$2/Dockerfile"
-  grep -q '^RUN root=/image' "$2/Dockerfile" || fail "the Dockerfile's part behind the binary is not found"
+  grep -q '^RUN root=/image' "$2/Dockerfile" || fail "the Dockerfile's part after the binary is not found"
 }
 
 # The Valkey that the tests use, with the user and folder of the official image.

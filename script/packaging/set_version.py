@@ -9,16 +9,16 @@ VERSION, DAY = os.environ["VERSION"], os.environ["DAY"]
 
 
 def replace(file, pattern, text):
-    """Exactly one place of the file."""
+    """Replaces the one place in the file that matches."""
     path = Path(file)
     changed, places = re.subn(pattern, text, path.read_text(), flags=re.M)
     if places != 1:
-        sys.exit(f"release: {file} has {places} places like {pattern}, and one was expected")
+        sys.exit(f"release: {file} matches {pattern} {places} times, instead of once")
     path.write_text(changed)
 
 
 def changelog():
-    """What is unreleased becomes this version's; a version that is there already keeps its day."""
+    """What is unreleased becomes this version's; a version that is already there keeps its date."""
     path = Path("CHANGELOG.md")
     text = path.read_text()
     if re.search(rf"^## \[{re.escape(VERSION)}\] - \d", text, re.M):

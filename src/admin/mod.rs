@@ -146,7 +146,7 @@ impl Admin {
                     ended = &mut server => return ControlFlow::Break(ended),
                     _ = upkeep.tick() => {
                         metrics.upkeep();
-                        alarmed.health.look();
+                        alarmed.health.start_check();
                         alarmed.alarm();
                     }
                     () = stop.cancelled() => return ControlFlow::Continue(true),

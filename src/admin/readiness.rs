@@ -32,23 +32,23 @@ pub struct StoreHealth(Arc<Inner>);
 
 /// The result of the last check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum LastLook {
+enum LastCheck {
     /// There was no check yet.
     NotYet,
     /// It can be written.
-    Well,
+    Passed,
     /// Why it cannot: the code, and all of it in words.
-    Trouble(Code, String),
+    Failed(Code, String),
 }
 
 struct Inner {
     store: Arc<dyn Store>,
     log: StoreLog,
     patience: Duration,
-    found: watch::Sender<LastLook>,
+    found: watch::Sender<LastCheck>,
     /// When the check that is running started.
     since: Mutex<Option<Instant>>,
-    /// When the server's settings were looked at.
+    /// When the server's settings were checked.
     settings_at: Mutex<Option<Instant>>,
 }
 
@@ -57,13 +57,13 @@ impl StoreHealth {
     /// results of its operations.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, log: StoreLog, patience: Duration) -> Self {
-        let found = watch::Sender::new(LastLook::NotYet);
+        let found = watch::Sender::new(LastCheck::NotYet);
         let (since, settings_at) = Default::default();
         Self(Arc::new(Inner { store, log, patience, found, since, settings_at }))
     }
 
     /// Starts a check, unless one is running; returns when it started. Must be called within a tokio runtime.
-    pub(super) fn look(&self) -> Instant {
+    pub(super) fn start_check(&self) -> Instant {
         let mut since = self.0.since.lock().unwrap_or_else(PoisonError::into_inner);
         *since.get_or_insert_with(|| {
             let inner = self.0.clone();
@@ -78,7 +78,7 @@ impl StoreHealth {
                 let is_well = found.is_ok();
                 inner.found_is(found.err());
                 if is_well {
-                    inner.look_at_settings().await;
+                    inner.check_settings().await;
                 }
             });
             Instant::now()
@@ -97,16 +97,16 @@ impl StoreHealth {
 
     async fn unwritable(&self) -> Option<String> {
         let mut found = self.0.found.subscribe();
-        let since = self.look();
-        let told = tokio::time::timeout(ANSWER_MAX, found.changed()).await;
+        let since = self.start_check();
+        let found_in_time = tokio::time::timeout(ANSWER_MAX, found.changed()).await;
         let patience = self.0.patience;
-        if told.is_err() && since.elapsed() > patience {
+        if found_in_time.is_err() && since.elapsed() > patience {
             return Some(format!("the store has not answered within {} ms", patience.as_millis()));
         }
         match &*found.borrow() {
-            LastLook::NotYet => Some("the store has not answered yet".to_owned()),
-            LastLook::Well => None,
-            LastLook::Trouble(_, reason) => Some(reason.clone()),
+            LastCheck::NotYet => Some("the store has not answered yet".to_owned()),
+            LastCheck::Passed => None,
+            LastCheck::Failed(_, reason) => Some(reason.clone()),
         }
     }
 
@@ -115,8 +115,8 @@ impl StoreHealth {
         let since = *self.0.since.lock().unwrap_or_else(PoisonError::into_inner);
         let hangs = since.is_some_and(|since| since.elapsed() > self.0.patience.max(HANGS));
         match &*self.0.found.borrow() {
-            LastLook::Trouble(code, _) => Some(*code),
-            LastLook::NotYet | LastLook::Well => hangs.then_some(Code::StoreUnwritable),
+            LastCheck::Failed(code, _) => Some(*code),
+            LastCheck::NotYet | LastCheck::Passed => hangs.then_some(Code::StoreUnwritable),
         }
     }
 
@@ -128,7 +128,7 @@ impl StoreHealth {
 
 impl Inner {
     /// Trouble with them is recorded with the store's operations.
-    async fn look_at_settings(&self) {
+    async fn check_settings(&self) {
         {
             let mut at = self.settings_at.lock().unwrap_or_else(PoisonError::into_inner);
             if at.is_some_and(|at| at.elapsed() < SETTINGS_EVERY) {
@@ -146,13 +146,13 @@ impl Inner {
         let told = |code: Code| format!("{code}: {} {}", code.title(), code.advice());
         let reason =
             |error: &StoreError| error.code().map_or_else(|| "the store cannot be reached or written".to_owned(), told);
-        let trouble = |error: &StoreError| LastLook::Trouble(error.told_as(), reason(error));
-        let found = error.as_ref().map_or(LastLook::Well, trouble);
+        let trouble = |error: &StoreError| LastCheck::Failed(error.told_as(), reason(error));
+        let found = error.as_ref().map_or(LastCheck::Passed, trouble);
         let before = self.found.borrow().clone();
         match error {
             // The same trouble again need not be logged again.
             Some(error) if before != found => tracing::warn!(%error, "the store cannot be written"),
-            None if matches!(before, LastLook::Trouble(..)) => tracing::info!("the store can be written again"),
+            None if matches!(before, LastCheck::Failed(..)) => tracing::info!("the store can be written again"),
             Some(_) | None => {}
         }
         self.found.send_replace(found);

@@ -26,7 +26,7 @@ pub struct DriftArgs {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Shown {
+struct Comparison {
     every_h: u64,
     begun_at: Option<String>,
     ended_at: Option<String>,
@@ -37,7 +37,8 @@ struct Shown {
 pub fn run(context: &Context, args: &DriftArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
     let path = "/api/v1/drift";
-    let shown: Shown = if args.now { block_on(awaited(context, api.post(path)))? } else { block_on(api.get(path))? };
+    let shown: Comparison =
+        if args.now { block_on(awaited(context, api.post(path)))? } else { block_on(api.get(path))? };
     context.print(&shown, || {
         match (shown.every_h, &shown.ended_at) {
             (0, None) => say!("Never compared: `[drift] every_h` is 0. `scim-bridge drift --now` does it once."),

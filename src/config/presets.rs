@@ -107,13 +107,13 @@ pub fn has_key(key: &str) -> bool {
     KEYS.contains(&key.split(['.', '[']).next().unwrap_or(key))
 }
 
-/// Lays a source's own keys over a preset's.
+/// Merges a source's own keys over its preset's.
 ///
 /// Tables such as `signature` and `mapping` are merged key by key. The value of a key is replaced as a whole, so that
 /// one layout does not mix with another. There are three exceptions, whose members are merged, too: `signature.key`,
 /// `signature.timestamp`, and `fetch.mapping` if the source uses the preset's requests. A source whose sender
 /// authenticates in another way (`signature.auth`) takes from the preset's signature only what does not depend on that.
-pub(super) fn lay_over(preset: Table, source: &mut Table) {
+pub(super) fn merge_preset(preset: Table, source: &mut Table) {
     for (name, below) in preset {
         // It describes the preset to people; a source has no such key.
         if name == "about" {
@@ -167,36 +167,36 @@ mod tests {
 
     #[test]
     fn single_keys_replace_those_of_the_fetch_mapping_unless_the_source_has_requests_of_its_own() {
-        let laid = |source: &str| {
+        let merged = |source: &str| {
             let preset =
                 "[fetch]\nstep = [{ path = '/e/{id}' }]\n[fetch.mapping]\nstatus = '/s'\nactive_values = ['on']";
             let mut source: Table = toml::from_str(source).unwrap();
-            lay_over(toml::from_str(preset).unwrap(), &mut source);
+            merge_preset(toml::from_str(preset).unwrap(), &mut source);
             source["fetch"]["mapping"].as_table().unwrap().keys().cloned().collect::<Vec<_>>()
         };
-        assert_eq!(laid("fetch = { mapping = { active_values = ['on', 'away'] } }"), ["active_values", "status"]);
+        assert_eq!(merged("fetch = { mapping = { active_values = ['on', 'away'] } }"), ["active_values", "status"]);
         assert_eq!(
-            laid("fetch = { step = [{ path = '/x' }], mapping = { active_values = ['on'] } }"),
+            merged("fetch = { step = [{ path = '/x' }], mapping = { active_values = ['on'] } }"),
             ["active_values"]
         );
     }
 
     #[test]
     fn another_auth_takes_only_handshakes_and_an_id_in_the_body_from_the_preset() {
-        let laid = |preset: &str, source: &str| {
+        let merged = |preset: &str, source: &str| {
             let mut source: Table = toml::from_str(source).unwrap();
-            lay_over(toml::from_str(preset).unwrap(), &mut source);
+            merge_preset(toml::from_str(preset).unwrap(), &mut source);
             source["signature"].as_table().unwrap().clone()
         };
         let hmac = "[signature]\nheader = 'x'\nvalue = { single = { prefix = 'sha256=' } }\nid = { json = '/Id' }\nhandshake = [{ get = { parameter = 'echo' } }]";
-        let of = laid(hmac, "signature = { auth = 'static_header', header = 'y' }");
+        let of = merged(hmac, "signature = { auth = 'static_header', header = 'y' }");
         assert_eq!(of.keys().collect::<Vec<_>>(), ["auth", "handshake", "header", "id"]);
         assert_eq!(of["header"].as_str(), Some("y"));
-        let of = laid(hmac, "signature = { auth = 'hmac', header = 'y' }");
+        let of = merged(hmac, "signature = { auth = 'hmac', header = 'y' }");
         assert!(of.contains_key("value"), "the same auth");
         let header = "[signature]\nauth = 'static_header'\nheader = 'authorization'";
-        assert!(!laid(header, "signature = { auth = 'static_headers' }").contains_key("header"));
-        assert!(laid(header, "signature = {}").contains_key("header"));
+        assert!(!merged(header, "signature = { auth = 'static_headers' }").contains_key("header"));
+        assert!(merged(header, "signature = {}").contains_key("header"));
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         );
         let mut source: Table =
             toml::from_str("signature = { value = { single = {} }, timestamp = { past_s = 'off' } }").unwrap();
-        lay_over(preset.unwrap(), &mut source);
+        merge_preset(preset.unwrap(), &mut source);
         let expected: Table = toml::from_str(
             "[signature]\nvalue = { single = {} }\ntimestamp = { from = { header = 'x' }, past_s = 'off' }",
         )

@@ -77,7 +77,7 @@ pub struct SourceSecret {
 #[serde(default)]
 pub(super) struct Raw {
     name: Option<SourceName>,
-    // Parsed already, when the preset was laid under the source.
+    // Already read, when the source was merged over its preset.
     #[serde(rename = "preset")]
     _preset: Option<String>,
     #[serde(rename = "preset_file")]
@@ -133,7 +133,7 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
     specs.into_iter().enumerate().map(spec).collect()
 }
 
-/// Lays the presets under the sources, before they are parsed; without any source, adds `hr`.
+/// Merges each source over its preset, before they are parsed; without any source, adds `hr`.
 pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings) {
     let Some(root) = tree.as_table_mut() else { return };
     if root.get("source").is_some_and(Value::is_table) {
@@ -157,7 +157,7 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
     for (n, source) in sources.enumerate() {
         let Some(source) = source.as_table_mut() else { continue };
         match preset_of(source, n) {
-            Ok(Some(preset)) => presets::lay_over(preset, source),
+            Ok(Some(preset)) => presets::merge_preset(preset, source),
             Ok(None) => {}
             Err(error) => findings.push(error),
         }
@@ -168,7 +168,7 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
 /// No preset file is larger, in bytes.
 const PRESET_BYTES_MAX: u64 = 1 << 20;
 
-/// The preset to lay under a source; none if the source has a complete signature of its own.
+/// The preset of a source; none if the source has a complete signature of its own.
 fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
     if let Some(path) = source.get("preset_file") {
         let key = format!("source[{n}].preset_file");
@@ -204,8 +204,8 @@ fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
     presets::built_in(name).ok_or_else(unknown).and_then(|text| parse(name, text)).map(Some)
 }
 
-/// Parses a preset file's mappings by themselves, so that errors have a line number, which is lost once the preset is
-/// laid under a source.
+/// Parses a preset file's mappings by themselves, so that errors have a line number, which is lost once a source
+/// is merged over the preset.
 fn check_mappings(path: &str, text: &str, key: String) -> Result<(), ConfigError> {
     #[derive(Deserialize)]
     struct Mappings {

@@ -140,22 +140,22 @@ pub struct FailingOperation {
 
 /// How all operations of one process go.
 #[derive(Debug, Clone, Default)]
-pub struct StoreOperations(BTreeMap<StoreOperation, Trouble>);
+pub struct StoreOperations(BTreeMap<StoreOperation, Failures>);
 
 impl StoreOperations {
     /// An operation failed.
     pub fn failed(&mut self, now: UnixMs, operation: StoreOperation, code: Code) {
-        let trouble = self.0.entry(operation).or_insert_with(|| Trouble::new(now, code));
-        if trouble.is_over(operation, now) {
-            *trouble = Trouble::new(now, code);
+        let failures = self.0.entry(operation).or_insert_with(|| Failures::new(now, code));
+        if failures.is_over(operation, now) {
+            *failures = Failures::new(now, code);
         }
-        trouble.again(now, code);
+        failures.add(now, code);
     }
 
     /// An operation went well.
     pub fn succeeded(&mut self, operation: StoreOperation) {
-        if let Some(trouble) = self.0.get_mut(&operation) {
-            (trouble.went_well, trouble.is_calm, trouble.in_a_row) = (true, true, 0);
+        if let Some(failures) = self.0.get_mut(&operation) {
+            (failures.went_well, failures.is_calm, failures.in_a_row) = (true, true, 0);
         }
     }
 
@@ -169,17 +169,17 @@ impl StoreOperations {
     /// Notes that the store can be written to: temporary trouble has passed, even if nobody has tried the same
     /// operation again.
     pub fn checked(&mut self) {
-        for trouble in self.0.values_mut() {
-            trouble.is_calm = true;
+        for failures in self.0.values_mut() {
+            failures.is_calm = true;
         }
     }
 
     /// Operations that need attention.
     #[must_use]
     pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
-        let failing = self.0.iter().filter_map(|(operation, trouble)| {
-            let code = trouble.reported(*operation, now)?.as_str().to_owned();
-            Some(FailingOperation { operation: *operation, code, since: trouble.since, lately: trouble.lately(now) })
+        let failing = self.0.iter().filter_map(|(operation, failures)| {
+            let code = failures.reported(*operation, now)?.as_str().to_owned();
+            Some(FailingOperation { operation: *operation, code, since: failures.since, lately: failures.lately(now) })
         });
         failing.collect()
     }
@@ -188,17 +188,17 @@ impl StoreOperations {
     /// succeeds, or none came for a while, deliveries may be sent again.
     #[must_use]
     pub fn refuses_deliveries(&self, now: UnixMs) -> Option<Code> {
-        let trouble = self.0.get(&StoreOperation::Accept)?;
+        let failures = self.0.get(&StoreOperation::Accept)?;
         // A successful check proves that the store accepts deliveries again, unless it is damaged.
-        let is_refused = trouble.in_a_row >= REFUSED_MIN && (trouble.code == Code::StoreDamaged || !trouble.is_calm);
-        let is_so = is_refused && now.ms_since(trouble.at) < LATELY_MS;
-        trouble.reported(StoreOperation::Accept, now).filter(|_| is_so)
+        let is_refused = failures.in_a_row >= REFUSED_MIN && (failures.code == Code::StoreDamaged || !failures.is_calm);
+        let is_so = is_refused && now.ms_since(failures.at) < LATELY_MS;
+        failures.reported(StoreOperation::Accept, now).filter(|_| is_so)
     }
 }
 
 /// An operation's failures.
 #[derive(Debug, Clone)]
-struct Trouble {
+struct Failures {
     /// When the current series of failures began.
     since: UnixMs,
     /// When it failed last…
@@ -219,7 +219,7 @@ struct Trouble {
     counts: Vec<(UnixMs, u64)>,
 }
 
-impl Trouble {
+impl Failures {
     fn new(now: UnixMs, code: Code) -> Self {
         Self {
             since: now,
@@ -234,7 +234,7 @@ impl Trouble {
         }
     }
 
-    fn again(&mut self, now: UnixMs, code: Code) {
+    fn add(&mut self, now: UnixMs, code: Code) {
         if self.is_calm && self.relapses.last().is_none_or(|last| now.ms_since(*last) >= RELAPSES_APART_MS) {
             self.relapses.push(now);
             self.relapses.drain(..self.relapses.len().saturating_sub(RELAPSES_MAX));

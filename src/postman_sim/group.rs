@@ -58,7 +58,7 @@ impl GroupAction {
     pub(super) fn create(body: &[u8]) -> Option<Self> {
         let body: Value = serde_json::from_slice(body).ok()?;
         let name = body["displayName"].as_str().filter(|name| !name.trim().is_empty())?;
-        let members = body.get("members").map_or(Some(Vec::new()), places)?;
+        let members = body.get("members").map_or(Some(Vec::new()), member_ids)?;
         Some(Self::Create { name: name.to_owned(), members })
     }
 
@@ -92,7 +92,7 @@ fn step(step: &Value) -> Option<Step> {
     let path = step["path"].as_str();
     match (step["op"].as_str()?.to_ascii_lowercase().as_str(), path) {
         ("replace", None) => Some(Step::Rename(step["value"]["displayName"].as_str()?.to_owned())),
-        ("add", Some("members")) => Some(Step::Add(places(&step["value"])?)),
+        ("add", Some("members")) => Some(Step::Add(member_ids(&step["value"])?)),
         ("remove", Some(path)) => {
             let quoted = path.strip_prefix("members[value eq ")?.strip_suffix(']')?;
             Some(Step::Remove(serde_json::from_str(quoted).ok()?))
@@ -101,8 +101,8 @@ fn step(step: &Value) -> Option<Step> {
     }
 }
 
-fn places(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|place| place["value"].as_str().map(str::to_owned)).collect()
+fn member_ids(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|member| member["value"].as_str().map(str::to_owned)).collect()
 }
 
 impl Groups {
@@ -168,13 +168,13 @@ impl Groups {
                         Step::Rename(name) => group.display_name.clone_from(name),
                         Step::Add(ids) => {
                             for value in ids {
-                                let place = MemberRef { value: value.clone() };
-                                if !group.members.contains(&place) {
-                                    group.members.push(place);
+                                let member = MemberRef { value: value.clone() };
+                                if !group.members.contains(&member) {
+                                    group.members.push(member);
                                 }
                             }
                         }
-                        Step::Remove(value) => group.members.retain(|place| place.value != *value),
+                        Step::Remove(value) => group.members.retain(|member| member.value != *value),
                     }
                 }
                 Ok(reply(200, group))

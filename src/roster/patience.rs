@@ -17,14 +17,14 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     ask: impl Fn() -> F,
 ) -> Result<T, StoreError> {
     let began = Instant::now();
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         match ask().await {
             Err(error) if error.is_passing() && began.elapsed() < patience => {
-                if !is_told {
+                if !is_logged {
                     warn!(%error, "the store does not answer: reading the HR system's list pauses");
                 }
-                is_told = true;
+                is_logged = true;
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
             answer => return answer,

@@ -39,8 +39,8 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
     let person = parse_person(&query.source, &query.employee_id)?;
     let body = match state.person(&person).await {
         Ok(whole) => {
-            let told = summary(&whole, &state.holds().await?);
-            tell(state.now(), &session, &whole, &told)
+            let summary = summary(&whole, &state.holds().await?);
+            body(state.now(), &session, &whole, &summary)
         }
         Err(AdminError::NotFound(_)) => {
             let key = person.to_string();
@@ -68,16 +68,16 @@ pub(super) async fn try_now(state: State, session: Session, given: web::Form<Try
     Ok(go_to(&format!("{}&done=due", layout::person_page(&person))))
 }
 
-fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &PersonSummary) -> Markup {
+fn body(now: UnixMs, session: &Session, whole: &WholePerson, summary: &PersonSummary) -> Markup {
     let view = &whole.view;
     let name = view.name();
     let fields = [("source", view.person.source.as_str()), ("employee_id", view.person.employee_id.as_str())];
     html! {
         h1 { @if name.is_empty() { (view.person) } @else { (name) } " " (layout::state(view.row.lane.state)) }
         p .quiet { (view.person) @for mark in view.document.as_ref().map(Document::marks).unwrap_or_default() { " · " (mark_name(mark)) } }
-        div #answer data-live { (sentence(now, told)) }
+        div #answer data-live { (sentence(now, summary)) }
         div .actions {
-            @if told.waits_for.is_some() { (layout::button(session, "/person/try", "Try now", "plain", &fields)) }
+            @if summary.waits_for.is_some() { (layout::button(session, "/person/try", "Try now", "plain", &fields)) }
             (live::button(session, view.person.source.as_str(), &view.person.employee_id, said("Ask Postman now")))
         }
         div #beside data-live { (live::beside(now, view.document.as_ref(), None)) }
@@ -87,14 +87,14 @@ fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &PersonSummar
 }
 
 /// Their situation, and what to do.
-pub(super) fn sentence(now: UnixMs, told: &PersonSummary) -> Markup {
-    let fine = told.waits_for.as_ref().is_none_or(|waits_for| {
+pub(super) fn sentence(now: UnixMs, summary: &PersonSummary) -> Markup {
+    let fine = summary.waits_for.as_ref().is_none_or(|waits_for| {
         waits_for.code.is_none() && !matches!(waits_for.state, LaneState::Blocked | LaneState::Incomplete)
     });
     html! {
         section .card .answer .fine[fine] {
-            p .what { (layout::prose(&told.sentence)) }
-            @if let Some(waits_for) = &told.waits_for {
+            p .what { (layout::prose(&summary.sentence)) }
+            @if let Some(waits_for) = &summary.waits_for {
                 @if let Some(action) = &waits_for.action { p .todo { (layout::prose(action)) } }
                 p .quiet {
                     "since " (layout::time(now, waits_for.since))

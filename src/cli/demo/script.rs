@@ -49,14 +49,14 @@ pub(super) const PEOPLE: &[Part] = &[
         employee_id: "E-1005",
         who: "Katherine",
         emails: &["katherine@example.com"],
-        why: "a member already, under a former name: adopted and brought up to date",
+        why: "already a member, under a former name: adopted and brought up to date",
         in_the_team: Some("Katherine Johnson"),
     },
     Part {
         employee_id: "E-1006",
         who: "Radia",
         emails: &["radia@example.com"],
-        why: "her change of name comes before her hire: the newer word counts, whatever the order",
+        why: "her change of name comes before her hire: the newer statement counts, whatever the order",
         in_the_team: Some("Radia Perlman"),
     },
     Part {

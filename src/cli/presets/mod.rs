@@ -57,7 +57,7 @@ struct Listed {
 
 /// One preset alone.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct PresetText {
     #[serde(flatten)]
     about: About,
     toml: &'static str,
@@ -97,7 +97,7 @@ fn list(context: &Context) -> Result<(), Failure> {
 
 fn show(context: &Context, name: &str) -> Result<(), Failure> {
     let (Some(toml), Some(about)) = (presets::built_in(name), presets::about(name)) else { return Err(unknown(name)) };
-    context.print(&Shown { about, toml }, || say!("{}", toml.trim_end()))
+    context.print(&PresetText { about, toml }, || say!("{}", toml.trim_end()))
 }
 
 fn test(context: &Context, args: &TestArgs) -> Result<(), Failure> {

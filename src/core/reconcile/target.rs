@@ -71,15 +71,15 @@ impl TargetRules {
         let outcome = judge::classify(asked, sought, reply, now);
         match self.kind {
             TargetKind::Postman => outcome,
-            TargetKind::GenericScim => elsewhere(asked, reply.status(), outcome),
+            TargetKind::GenericScim => by_the_rfc(asked, reply.status(), outcome),
         }
     }
 }
 
 /// What RFC 7644 says and Postman's documents do not.
-fn elsewhere(asked: &Request, status: Option<u16>, outcome: Outcome) -> Outcome {
+fn by_the_rfc(asked: &Request, status: Option<u16>, outcome: Outcome) -> Outcome {
     match (asked, status, &outcome) {
-        // Some providers have no such endpoint, or keep it to themselves.
+        // Some providers have no such endpoint, or refuse access to it.
         (Request::Discover, Some(403 | 404 | 405 | 501), _) => Outcome::Served(Capabilities::UNTOLD),
         (
             Request::SetActive { by: Carrier::Patch, .. }
