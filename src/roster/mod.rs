@@ -5,7 +5,7 @@
 //! (`members`), planning, applying. Not here: judgement (`crate::core::roster`, `crate::core::reconcile`), and the
 //! calls that an apply leads to: they are the worker's, through the lanes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,9 +20,11 @@ use crate::core::limiter::Rate;
 use crate::core::person::fold::fold;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::{Document, Email, EmploymentState, Event, EventKind, Facts, Person, SourceName};
+use crate::core::reconcile::claims::Turn;
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::roster::{
-    Columns, Fetch, FileProblem, NOT_IN_HR, PlanOutcome, PlanReport, PlanTerms, Planned, Planner, Selection, Stranger,
+    Columns, Decided, Fetch, FileProblem, NOT_IN_HR, PlanOutcome, PlanReport, PlanTerms, Planned, Planner, Selection,
+    Stranger,
 };
 use crate::core::time::UnixMs;
 use crate::scim::Client;
@@ -271,18 +273,53 @@ impl Roster {
         }
         let mut page = Page { rows_max: PEOPLE_AT_ONCE, after: None };
         while let Some(documents) = self.people(&mut page).await? {
-            for document in &documents {
+            for document in documents {
                 planner.note(document);
             }
         }
         let (mut page, mut planned) = (Page { rows_max: PEOPLE_AT_ONCE, after: None }, Vec::new());
+        let mut later = Vec::new();
         while let Some(documents) = self.people(&mut page).await? {
             for document in documents {
                 let person = document.person.clone();
-                planned.extend(planner.plan(document).map(|to_do| (person, to_do)));
+                match planner.plan(document, Turn::First) {
+                    Decided::Later => later.push(person),
+                    Decided::Now(to_do) => planned.extend(to_do.map(|to_do| (person, to_do))),
+                }
             }
         }
+        self.plan_later(&mut planner, &mut planned, later).await?;
+        // Only those whom this covers are waited for.
+        let covered: BTreeSet<Person> = planned.iter().map(|(person, _)| person.clone()).collect();
+        for (_, to_do) in &mut planned {
+            to_do.after.retain(|person| covered.contains(person));
+        }
         Ok((planner.finish(), planned))
+    }
+
+    /// Plans for those who wait for what others give up, once it is known what these do.
+    async fn plan_later(
+        &self,
+        planner: &mut Planner<'_>,
+        planned: &mut Vec<(Person, Planned)>,
+        mut later: Vec<Person>,
+    ) -> Result<(), StoreError> {
+        let mut turn = Turn::Again;
+        while !later.is_empty() {
+            let before = later.len();
+            for person in std::mem::take(&mut later) {
+                let row = self.store.person(person.id()).await?;
+                let Some(document) = row.and_then(|row| document_of(&row, self.clock.now())) else { continue };
+                match planner.plan(document, turn) {
+                    Decided::Later => later.push(person),
+                    Decided::Now(to_do) => planned.extend(to_do.map(|to_do| (person, to_do))),
+                }
+            }
+            if later.len() == before {
+                turn = Turn::Last;
+            }
+        }
+        Ok(())
     }
 
     /// The hashed addresses of people who are in these imports, and whom a mapping excludes.
@@ -333,15 +370,22 @@ impl Roster {
     /// Returns the people it is about, without those erased meanwhile.
     async fn put_all(&self, planned: Vec<(Person, Planned)>, by: &str) -> Result<Vec<Person>, StoreError> {
         let word = |to_do: Planned| match to_do.import {
-            Some(import) => Word::Apply { import, member: to_do.member },
+            Some(import) => Word::Apply { import, member: to_do.member, after: to_do.after },
             None => Word::TryAgain { by: by.to_owned() },
         };
-        self.put_words(planned.into_iter().map(|(person, to_do)| (person, word(to_do))).collect()).await
+        let (after, first): (Vec<_>, Vec<_>) = planned.into_iter().partition(|(_, to_do)| !to_do.after.is_empty());
+        let words = first.into_iter().map(|(person, to_do)| (person, word(to_do))).collect();
+        let mut put = self.put_words(words).await?;
+        // Whoever comes after others finds these at work, or done.
+        for (person, to_do) in after {
+            put.extend(self.put_words(vec![(person, word(to_do))]).await?);
+        }
+        Ok(put)
     }
 
     /// Tells these people that the list of members has shown them.
     async fn note_shown(&self, shown: Vec<(Person, String)>) -> Result<(), StoreError> {
-        let word = |id| Word::Apply { import: String::new(), member: Some(id) };
+        let word = |id| Word::Apply { import: String::new(), member: Some(id), after: Vec::new() };
         self.put_words(shown.into_iter().map(|(person, id)| (person, word(id))).collect()).await?;
         Ok(())
     }
@@ -374,7 +418,7 @@ impl Roster {
         let (import, job, now) = (clock::new_name(), clock::new_job_id(person.id()), self.clock.now());
         let words = [
             Word::Staged { import: import.clone(), job, event: Box::new(event), leaves_at: None },
-            Word::Apply { import, member: Some(stranger.id.clone()) },
+            Word::Apply { import, member: Some(stranger.id.clone()), after: Vec::new() },
         ];
         let entries = words.into_iter().map(|word| NewEntry {
             job: clock::new_job_id(person.id()),

@@ -64,10 +64,15 @@ impl Worker {
     /// several people are taken over from one person at a time.
     pub(super) async fn own(
         &self,
-        state: &AttemptState,
+        state: &mut AttemptState,
         guard: &LeaseGuard<'_>,
         keys: &[String],
     ) -> Result<(Vec<String>, ClaimedKeys), Interrupted> {
+        if let Some(first) = self.comes_first(state, keys).await? {
+            let owner = Owner::in_between(first, keys.first().map_or("", String::as_str), false);
+            return Ok((keys.to_vec(), ClaimedKeys::Others(owner)));
+        }
+        let state = &*state;
         let Err(refused) = self.claim_keys(guard, keys, None).await? else {
             return Ok((keys.to_vec(), ClaimedKeys::Ours));
         };
@@ -104,6 +109,28 @@ impl Worker {
         let Some(Giving { person, member, groups }) = from else { return Ok((taken, ClaimedKeys::Ours)) };
         warn!(from = %person, "the member is taken over from another record");
         Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups }))
+    }
+
+    /// Somebody to whom an applied plan gave one of these keys before this person, and who is not done yet and has not
+    /// claimed it either.
+    async fn comes_first(&self, state: &mut AttemptState, keys: &[String]) -> Result<Option<Person>, StoreError> {
+        if keys.iter().any(|key| groups::is_claim(key)) {
+            return Ok(None);
+        }
+        while let Some(first) = state.document.yields_to.first() {
+            if self.is_at_work(first.id()).await? && self.keys_of(keys, first.id()).await?.is_empty() {
+                return Ok(Some(first.clone()));
+            }
+            state.document.yields_to.remove(0);
+        }
+        Ok(None)
+    }
+
+    /// Whether somebody's attempt is under way, or about to begin.
+    async fn is_at_work(&self, whose: PersonId) -> Result<bool, StoreError> {
+        let Some(row) = self.store.person(whose).await? else { return Ok(false) };
+        let is_at_work = matches!(row.lane.state, LaneState::Waiting | LaneState::Running | LaneState::Held);
+        Ok(row.inbox_entries > 0 || is_at_work)
     }
 
     /// Whether an owner hands over those of the wanted keys that they have: what to take over, or why they keep it.

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use scim_bridge::clock::new_job_id;
 use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::label::Label;
 use scim_bridge::core::person::story::Note;
-use scim_bridge::core::person::{Email, Event, Mark, Word};
+use scim_bridge::core::person::{Email, Event, Mark};
 use scim_bridge::core::reconcile::groups::GroupRule;
 use scim_bridge::core::reconcile::owner::{address_key, id_key};
 use scim_bridge::core::time::UnixMs;
@@ -28,7 +27,7 @@ fn at(ms: i64) -> Option<UnixMs> {
 }
 
 /// A hire with somebody else's address.
-fn hire_as(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
+pub fn hire_as(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
     let mut event = Event { at: at(ms), ..hire(id, given, family) };
     event.facts.email = Some(Email::parse(address).unwrap());
     event
@@ -184,31 +183,6 @@ async fn giving_up_an_address_heals_the_person_waiting_for_it() {
     assert_eq!(bench.attempt().await, InLine(Finished::Updated));
     assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay anything");
     assert_eq!(bench.sim.members().len(), 2);
-}
-
-#[tokio::test]
-async fn a_roster_row_under_a_new_id_takes_the_member_over_although_the_owner_is_busy() {
-    let bench = Bench::new();
-    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
-    bench.attempt().await;
-    bench.clock.advance_ms(61_000);
-    let (import, member) = ("i".to_owned(), Some(bench.sim.members()[0].id.to_string()));
-    let event = Box::new(Event { at: None, ..hire_as("E-2", "ada@example.com", "Ada", "Lovelace", 0) });
-    let job = new_job_id(person("E-2").id());
-    let staged = Word::Staged { import: import.clone(), job, event, leaves_at: None };
-    bench.accept_words("E-2", vec![staged, Word::Apply { import, member: member.clone() }]).await;
-    // The owner has something in the inbox, too, and is processed later.
-    bench.clock.advance_ms(1);
-    bench.accept_words("E-1", vec![Word::Apply { import: String::new(), member }]).await;
-    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving));
-    assert_eq!(bench.document("E-2").await.member, None, "the member is not theirs yet");
-    assert_eq!(bench.attempt().await, Folded);
-    bench.clock.advance_ms(61_000);
-    assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Adopted), "{:?}", bench.calls());
-    settle(&bench).await;
-    assert_eq!(bench.document("E-1").await.record.closed.unwrap().to, person("E-2"));
-    let id = bench.sim.members()[0].id.to_string();
-    assert_eq!(bench.store.owner(&id_key(&id)).await.unwrap(), Some(person("E-2").id()));
 }
 
 /// HR swaps the addresses of two people.
@@ -569,7 +543,7 @@ async fn taken_over_by_a_worker_that_dies(bench: &Bench, event: Event) {
 }
 
 /// Steps until nobody is due, and a few more later.
-async fn settle(bench: &Bench) {
+pub async fn settle(bench: &Bench) {
     for _ in 0..8 {
         if matches!(bench.worker().step().await.unwrap(), Stepped::Nothing { .. }) {
             bench.clock.advance_ms(61_000);

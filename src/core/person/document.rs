@@ -119,6 +119,9 @@ pub struct Document {
     /// The person's SCIM id in the list of members, if none was known before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed_as: Option<String>,
+    /// The people to whom the applied plan gave a member or an address before this person claims it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub yields_to: Vec<Person>,
     /// How many events came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
@@ -279,6 +282,7 @@ impl Document {
             gone_at_hr: None,
             staged: None,
             listed_as: None,
+            yields_to: Vec::new(),
             words_after_close: 0,
             addresses: Vec::new(),
             groups: Vec::new(),

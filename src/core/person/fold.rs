@@ -69,7 +69,11 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 let event = *event;
                 document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event, leaves_at }));
             }
-            Word::Apply { import, member } => apply(document, &mut folding, &import, member),
+            Word::Apply { import, member, after } => {
+                if apply(document, &mut folding, &import, member) {
+                    document.yields_to = after;
+                }
+            }
             Word::HandedOver { to, is_another, address } => {
                 let closed = Closed { to, is_another, at: accepted_at, address, owner: None };
                 hand_over(document, &mut folding, closed);
@@ -230,16 +234,14 @@ fn hear_of_owner(document: &mut Document, folding: &mut Folding, from: &Person, 
     folding.calls_for_attempt |= reopen(document);
 }
 
-/// Rows of another import, and rows already applied, change nothing, so an apply may be repeated.
-fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: Option<String>) {
+/// Rows of another import, and rows already applied, change nothing, so an apply may be repeated. Returns whether this one
+/// changes anything.
+fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: Option<String>) -> bool {
     if let Some(known) = document.member.as_mut().filter(|known| known.id.is_some() && known.id == member) {
         // The list of members has shown them.
         known.is_unshown = false;
     }
-    if document.staged.as_ref().is_none_or(|staged| staged.import != import) {
-        return;
-    }
-    let Some(staged) = document.staged.take() else { return };
+    let Some(staged) = document.staged.take_if(|staged| staged.import == import) else { return false };
     if document.member.is_none() {
         document.listed_as = member;
     }
@@ -261,6 +263,7 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     take_in(document, folding, (job, None), &event, accepted_at, &folded);
     // An operator asks for it, whether the row says anything new or not.
     folding.calls_for_attempt |= document.trouble.is_some() && document.not_followed_since.is_none();
+    true
 }
 
 /// Folds in the result of a read at the HR system, at `now` after the entry `seq`. It is newer than every earlier
@@ -774,7 +777,7 @@ mod tests {
         let mut document = Document::new(ada());
         document.member = Some(KnownMember { is_unshown: true, ..member("m1", Some(true)) });
         for (shown, is_unshown) in [(None, true), (Some("m2"), true), (Some("m1"), false)] {
-            let word = Word::Apply { import: String::new(), member: shown.map(str::to_owned) };
+            let word = Word::Apply { import: String::new(), member: shown.map(str::to_owned), after: Vec::new() };
             let folding = fold(&mut document, vec![other(1, word)], UnixMs(3_000));
             assert_eq!(document.member.as_ref().unwrap().is_unshown, is_unshown, "{shown:?}");
             assert!(!folding.calls_for_attempt);
@@ -790,7 +793,7 @@ mod tests {
         let staged = Word::Staged { import: "i".to_owned(), job, event, leaves_at: Some(UnixMs(9_000)) };
         fold(&mut document, vec![other(1, staged)], UnixMs(3_000));
         assert_eq!(document.record.employment.at(UnixMs(3_000)), None);
-        let apply = Word::Apply { import: "i".to_owned(), member: None };
+        let apply = Word::Apply { import: "i".to_owned(), member: None, after: Vec::new() };
         fold(&mut document, vec![other(2, apply)], UnixMs(3_000));
         let state = |at: i64| document.record.employment.at(UnixMs(at)).map(|word| word.state);
         assert_eq!(state(3_000), Some(EmploymentState::Employed));
@@ -808,7 +811,7 @@ mod tests {
         let event = Box::new(Event { person: ada(), kind: EventKind::Update, at: None, facts });
         let job = JobId::about(1 << 64, ada().id());
         let staged = Word::Staged { import: "i".to_owned(), job, event, leaves_at: None };
-        let apply = Word::Apply { import: "i".to_owned(), member: None };
+        let apply = Word::Apply { import: "i".to_owned(), member: None, after: Vec::new() };
         // A webhook's time is a little before its arrival.
         let leave = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
         let leave = Event { person: ada(), kind: EventKind::Leave, at: Some(UnixMs(1_900)), facts: leave };
@@ -835,7 +838,7 @@ mod tests {
             Word::Staged { import: "i".to_owned(), job, event: event(None, email("new@example.com")), leaves_at: None };
         let late = Word::Event { job, event: event(Some(UnixMs(day)), email("old@example.com")), letter: None };
         let accepted = |seq, at, word| (seq, Entry { accepted_at: UnixMs(at), word, trace: None });
-        let apply = Word::Apply { import: "i".to_owned(), member: None };
+        let apply = Word::Apply { import: "i".to_owned(), member: None, after: Vec::new() };
         let entries =
             vec![accepted(1, 9 * day, staged), accepted(2, 9 * day + 1, late), accepted(3, 9 * day + 2, apply)];
         let mut document = Document::new(ada());

@@ -57,6 +57,9 @@ pub enum Word {
         /// The person's SCIM id in the list of members.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         member: Option<String>,
+        /// The people to whom the plan gives a member or an address before this person claims it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        after: Vec<Person>,
     },
     /// The member belongs to another record from now on.
     HandedOver {

@@ -9,6 +9,7 @@ mod bounds;
 pub mod capabilities;
 pub mod carrier;
 pub mod claimed;
+pub mod claims;
 pub mod conclusion;
 pub mod group;
 pub mod groups;

@@ -91,6 +91,8 @@ pub struct Owner {
     apart_from: Vec<Person>,
     /// The SCIM id of their member.
     member: Option<String>,
+    /// The claim on their member's address.
+    address: Option<String>,
     /// Whether the wanted key is one of their member's.
     is_on_member: bool,
     /// HR's newest statement about their employment.
@@ -129,6 +131,7 @@ impl Owner {
             name,
             apart_from: document.apart_from.clone(),
             member,
+            address: address_given_up(document),
             is_on_member,
             employed,
         }
@@ -138,6 +141,23 @@ impl Owner {
     #[must_use]
     pub fn moves_to(&self) -> Option<&str> {
         self.wants.as_deref().filter(|_| self.moves_away)
+    }
+
+    /// The same owner in this ring.
+    #[must_use]
+    pub fn in_ring(self, ring: Vec<Person>) -> Self {
+        Self { ring, ..self }
+    }
+
+    /// The same owner, whom something blocks, or not.
+    #[must_use]
+    pub fn blocked(self, is_blocked: bool) -> Self {
+        Self { is_blocked: self.is_blocked || is_blocked, ..self }
+    }
+
+    /// The claims on their member.
+    pub fn claims_on_member(&self) -> impl Iterator<Item = String> {
+        self.member.as_deref().map(id_key).into_iter().chain(self.address.clone())
     }
 
     /// The owner as they will be once HR's statements about them have been applied.
@@ -180,6 +200,7 @@ impl Owner {
             name: Default::default(),
             apart_from: Vec::new(),
             member: None,
+            address: None,
             is_on_member: false,
             employed: None,
         }

@@ -1,13 +1,13 @@
 //! What an attempt would do, without making a call: the worker's own plan, run against the list of members, with
 //! every write succeeding.
 
-use std::collections::BTreeMap;
+pub use super::claims::Claims;
 
 use serde::Serialize;
 
 use super::attempt::AttemptState;
 use super::capabilities::Capabilities;
-use super::claimed::Claimed;
+use super::claims::{Claiming, Turn};
 use super::conclusion::Conclusion;
 use super::group::{GroupCall, GroupOutcome, GroupRow};
 use super::listing::Listing;
@@ -18,7 +18,6 @@ use super::request::{Active, Attributes, Member, Operation, Request};
 use super::target::TargetRules;
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
-use crate::core::person::document::Groups;
 use crate::core::person::job::Finished;
 use crate::core::person::{Document, KnownMember, Person};
 use crate::core::time::UnixMs;
@@ -51,6 +50,12 @@ pub struct Preview {
     /// Somebody else whose member would become this person's, although HR says neither that they left nor that they leave.
     #[serde(skip)]
     pub taken_from: Option<Person>,
+    /// Somebody of another name, who has left, whose member would become this person's.
+    #[serde(skip)]
+    pub left_behind_by: Option<Person>,
+    /// Somebody who would give up what this person needs, but is not part of the plan.
+    #[serde(skip)]
+    pub waits_for: Option<Person>,
     /// It could not be done: why.
     pub blocked: Option<(Code, String)>,
     /// The calls, in order.
@@ -90,26 +95,49 @@ pub fn as_listed(known: &KnownMember) -> Member {
     }
 }
 
-/// The owner of each claim, by key, over all people of a plan.
-pub type Claims = BTreeMap<String, Owner>;
+/// The members of the target as the plan has left them so far.
+pub trait Team {
+    /// The member with this SCIM id.
+    fn with_id(&self, id: &str) -> Option<&Member>;
+    /// A member, other than the one with this SCIM id, who has this address.
+    fn with_address(&self, user_name: &str, but: &str) -> Option<&Member>;
+}
+
+/// Nothing is known of the others.
+impl Team for () {
+    fn with_id(&self, _: &str) -> Option<&Member> {
+        None
+    }
+
+    fn with_address(&self, _: &str, _: &str) -> Option<&Member> {
+        None
+    }
+}
 
 /// What would be done for `document` (with a staged row folded in) if the list of members shows `listed`: their member
 /// or, if addresses differ only in case, several that may be theirs. Claims that would be made
 /// are noted in `claims`.
 #[must_use]
-pub fn preview(
+pub fn preview(document: Document, listed: &[Member], claims: &mut Claims, rules: &PlanRules, now: UnixMs) -> Preview {
+    claims.begin(Turn::Only);
+    preview_in(document, listed.to_vec(), &(), claims, rules, now).map(|(preview, ..)| preview).unwrap_or_default()
+}
+
+/// The same as part of a plan for `team`, of which `members` may be this person's. Returns these, and the document, as
+/// they would be then; none if they wait for somebody who is not planned for yet.
+pub fn preview_in(
     mut document: Document,
-    listed: &[Member],
+    mut members: Vec<Member>,
+    team: &dyn Team,
     claims: &mut Claims,
     rules: &PlanRules,
     now: UnixMs,
-) -> Preview {
+) -> Option<(Preview, Document, Vec<Member>)> {
     let mut preview = Preview::default();
     document.heed_scope(!rules.unscoped.contains(&document.person.source), now);
     if document.member.is_none() {
-        document.listed_as = if let [member] = listed { Some(member.id.clone()) } else { None };
+        document.listed_as = if let [member] = &members[..] { Some(member.id.clone()) } else { None };
     }
-    let mut members = listed.to_vec();
     let mut state = AttemptState::new(document, false, now);
     // The number of calls does not depend on what a provider can do.
     state.capabilities = Some(Capabilities::POSTMAN);
@@ -119,47 +147,38 @@ pub fn preview(
                 preview.note_end(&conclusion);
                 let is_in_line = matches!(conclusion, Conclusion::InLine(_));
                 preview.switched_off = is_in_line && state.document.switched_off_elsewhere;
-                return preview;
+                return Some((preview, state.document, members));
             }
-            Step::Own(keys) => {
-                let claimed = claim(claims, &keys, &state.document, &mut preview, now);
-                state.learn_claim(rules, &keys, claimed, now);
-            }
+            Step::Own(keys) => match claims.claim(&keys, &state.document, now) {
+                Claiming::Later => return None,
+                Claiming::Claimed { claimed, from, waits_for } => {
+                    preview.waits_for = waits_for;
+                    preview.note_taken(from.as_deref(), &state.document);
+                    state.learn_claim(rules, &keys, *claimed, now);
+                }
+            },
             Step::Send(request) => {
                 preview.note_call(&request);
-                let outcome = answer(&request, &mut members, &state.document, rules.target);
+                let outcome = answer(&request, &mut members, team, &state.document, rules.target);
                 // Refused, since the person is a member already: the look-up that follows shows which one.
                 preview.create &= outcome != Outcome::AlreadyMember;
+                preview.readdress &= !matches!(outcome, Outcome::AddressRefused { .. });
                 state.learn(rules, &request, outcome, now);
             }
         }
     }
     preview.blocked = Some((Code::ScimGaveUp, "the plan does not end".to_owned()));
-    preview
-}
-
-fn claim(claims: &mut Claims, keys: &[String], document: &Document, preview: &mut Preview, now: UnixMs) -> Claimed {
-    let others = keys.iter().find_map(|key| claims.get(key).filter(|owner| owner.person != document.person));
-    // By then, what is planned for the owner will have been done.
-    if let Some(owner) = others.map(|owner| owner.clone().followed()) {
-        if !owner.hands_over_to(document, now) {
-            return Claimed::Others(owner);
-        }
-        let from = owner.person;
-        preview.taken_from = (!owner.has_left).then(|| from.clone());
-        for key in keys {
-            claims.insert(key.clone(), Owner::of(document, key, now));
-        }
-        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups: Groups::default() };
-    }
-    for key in keys {
-        claims.insert(key.clone(), Owner::of(document, key, now));
-    }
-    Claimed::Ours
+    Some((preview, state.document, members))
 }
 
 /// What a target would answer if everything succeeds.
-fn answer(request: &Request, members: &mut Vec<Member>, document: &Document, target: TargetRules) -> Outcome {
+fn answer(
+    request: &Request,
+    members: &mut Vec<Member>,
+    team: &dyn Team,
+    document: &Document,
+    target: TargetRules,
+) -> Outcome {
     let listed = |members: Vec<Member>| {
         let listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
         Outcome::Members(Listing { members, listed, total: Some(listed), ..Listing::default() })
@@ -195,6 +214,9 @@ fn answer(request: &Request, members: &mut Vec<Member>, document: &Document, tar
                 member.active = if *active { Active::On } else { Active::Off };
             }
         }
+        Request::SetUserName { id, user_name, .. } if team.with_address(user_name, id).is_some() => {
+            return Outcome::AddressRefused { is_taken: true, status: 409 };
+        }
         Request::SetUserName { user_name, .. } => {
             if let Some(member) = &mut member {
                 member.user_name.clone_from(user_name);
@@ -211,6 +233,10 @@ fn answer(request: &Request, members: &mut Vec<Member>, document: &Document, tar
             if let Some(member) = &mut member {
                 (member.given_name, member.family_name) = (given_name.clone(), family_name.clone());
             }
+        }
+        // An account in the way is somebody else's.
+        Request::Get { id } if place.is_none() => {
+            return team.with_id(id).map_or(Outcome::NotMember, |other| Outcome::Member(Box::new(other.clone())));
         }
         Request::Get { .. } => {}
         Request::Group(call) => return Outcome::Group(answer_of_group(call)),
@@ -234,6 +260,16 @@ fn answer_of_group(call: &GroupCall) -> GroupOutcome {
 }
 
 impl Preview {
+    /// Notes whose member would become this person's.
+    fn note_taken(&mut self, from: Option<&Owner>, document: &Document) {
+        let Some(owner) = from else { return };
+        if !owner.has_left {
+            self.taken_from = Some(owner.person.clone());
+        } else if !owner.may_be_one_with(document) {
+            self.left_behind_by = Some(owner.person.clone());
+        }
+    }
+
     fn note_call(&mut self, request: &Request) {
         self.operations.push(request.operation());
         self.requests.push(request.clone());

@@ -42,8 +42,10 @@ fn a_leave_without_a_known_address_waits_for_one_and_is_reported() {
     let mut world = World::new();
     let job = JobId::about(7 << 64, person("E-1").id());
     let (import, event) = ("i".to_owned(), Box::new(leave(20)));
-    let words =
-        [Word::Staged { import: import.clone(), job, event, leaves_at: None }, Word::Apply { import, member: None }];
+    let words = [
+        Word::Staged { import: import.clone(), job, event, leaves_at: None },
+        Word::Apply { import, member: None, after: Vec::new() },
+    ];
     let now = world.now;
     let entry = |(word, n)| (n, Entry { accepted_at: now, word, trace: None });
     let entries: Vec<_> = words.into_iter().zip(1..).map(entry).collect();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::core::person::Document;
 use crate::core::person::email::compare_key;
+use crate::core::reconcile::preview::Team;
 use crate::core::reconcile::request::Member;
 
 /// A member as the list shows them.
@@ -72,8 +73,9 @@ impl MemberList {
             return vec![*place];
         }
         let of_id = self.by_external_id.get(&document.person.employee_id);
-        let by_address = document.record.email().and_then(|email| self.by_address.get(email.key()));
-        let alike = by_address.or_else(|| known.and_then(|known| self.by_address.get(&known.address_key())));
+        let with = |key: &str| self.by_address.get(key).filter(|places| !places.is_empty());
+        let by_address = document.record.email().and_then(|email| with(email.key()));
+        let alike = by_address.or_else(|| known.and_then(|known| with(&known.address_key())));
         let is_theirs = |place: &&usize| of_id.is_some_and(|of_id| of_id.len() == 1 && of_id.contains(place));
         match (alike, of_id) {
             (Some(alike), _) => match alike.iter().find(is_theirs).filter(|_| finds_by_external_id) {
@@ -82,6 +84,22 @@ impl MemberList {
             },
             (None, Some(of_id)) if of_id.len() == 1 => of_id.clone(),
             (None, _) => Vec::new(),
+        }
+    }
+
+    /// Notes what a plan makes of members.
+    pub fn update(&mut self, planned: Vec<Member>) {
+        for member in planned {
+            let Some(place) = self.by_id.get(&member.id).copied() else { continue };
+            let Some(listed) = self.members.get_mut(place) else { continue };
+            let (before, after) = (compare_key(&listed.member.user_name), compare_key(&member.user_name));
+            listed.member = member;
+            if before != after {
+                if let Some(places) = self.by_address.get_mut(&before) {
+                    places.retain(|other| *other != place);
+                }
+                self.by_address.entry(after).or_default().push(place);
+            }
         }
     }
 
@@ -111,5 +129,16 @@ impl MemberList {
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         self.problem.clone()
+    }
+}
+
+impl Team for MemberList {
+    fn with_id(&self, id: &str) -> Option<&Member> {
+        Some(&self.at(*self.by_id.get(id)?)?.member)
+    }
+
+    fn with_address(&self, user_name: &str, but: &str) -> Option<&Member> {
+        let places = self.by_address.get(&compare_key(user_name))?;
+        places.iter().filter_map(|place| self.at(*place)).map(|listed| &listed.member).find(|member| member.id != but)
     }
 }

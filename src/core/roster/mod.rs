@@ -8,8 +8,9 @@ pub use self::columns::{Columns, Field, RowEvent};
 pub use self::drift::{DRIFT, Drift, DriftList, DriftReport};
 pub use self::fetching::{FETCHES, Fetch, FetchEnd, FetchFailure, Fetches};
 pub use self::members::{ListedMember, MemberList};
+pub use self::plan_report::PlanReport;
 pub use self::planned::PlannedPerson;
-pub use self::report::{NOT_IN_HR, PlanOutcome, PlanReport, PlanTerms, Planned, Planner, Stranger};
+pub use self::report::{Decided, NOT_IN_HR, PlanOutcome, PlanTerms, Planned, Planner, Stranger};
 pub use self::rows::{FileProblem, Row, read, text_of};
 pub use self::selection::{Change, Selection};
 
@@ -17,6 +18,7 @@ mod columns;
 mod drift;
 mod fetching;
 mod members;
+mod plan_report;
 mod planned;
 mod report;
 mod rows;

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::{Deserialize, Serialize};
-
 use super::members::{ListedMember, MemberList};
+use super::plan_report::PlanReport;
 use super::planned::PlannedPerson;
 use super::selection::{Change, Selection};
 use crate::core::code::Code;
@@ -16,9 +15,10 @@ use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
 use crate::core::person::fold::fold;
 use crate::core::person::{Document, Email, EmploymentState, Entry, KnownMember, Person, Word};
-use crate::core::reconcile::owner::{Owner, address_key, id_key};
+use crate::core::reconcile::claims::Turn;
+use crate::core::reconcile::owner::{self, Owner, id_key};
 use crate::core::reconcile::plan::PlanRules;
-use crate::core::reconcile::preview::{Claims, Preview, preview};
+use crate::core::reconcile::preview::{Claims, Preview, preview_in};
 use crate::core::reconcile::request::{Active, Member};
 use crate::core::time::UnixMs;
 
@@ -33,107 +33,6 @@ const TAKEN_NAMED: usize = 3;
 /// name.
 pub const NOT_IN_HR: &str = "not-in-hr";
 
-/// What would be done. A person may be in several lists.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PlanReport {
-    /// Members that would be created.
-    pub create: Vec<PlannedPerson>,
-    /// Members that would be switched on.
-    pub switch_on: Vec<PlannedPerson>,
-    /// Members whose names would be written.
-    pub rename: Vec<PlannedPerson>,
-    /// Members whose address would be changed.
-    pub readdress: Vec<PlannedPerson>,
-    /// Members that would be switched off.
-    pub deactivate: Vec<PlannedPerson>,
-    /// Members who would be added to a group, or removed from one.
-    #[serde(default)]
-    pub regroup: Vec<PlannedPerson>,
-    /// Existing members who would be assigned to a person.
-    pub adopt: Vec<PlannedPerson>,
-    /// Members who are not in HR; they are never touched, unless an operator says so.
-    pub strangers: Vec<PlannedPerson>,
-    /// People who would be blocked, and why.
-    pub blocked: Vec<PlannedPerson>,
-    /// People about whom HR has not said enough.
-    pub incomplete: Vec<PlannedPerson>,
-    /// Members who were switched off at the target, although HR says employed: left alone.
-    pub switched_off: Vec<PlannedPerson>,
-    /// People who were invited and have never been listed: the invitation is not accepted yet, or they were removed since.
-    /// Left alone.
-    pub invited: Vec<PlannedPerson>,
-    /// People who would take over the member of another person whom HR does not report as gone: that person's record is
-    /// closed.
-    pub take_over: Vec<PlannedPerson>,
-    /// People who have one member together with somebody else: an apply settles whose it is.
-    pub shared: Vec<PlannedPerson>,
-    /// Warnings to read before the plan is applied.
-    pub warnings: Vec<String>,
-    /// How many people were planned for.
-    pub people: u64,
-    /// Members in the list.
-    pub members: u64,
-    /// How many calls it would take.
-    pub calls: u64,
-    /// How many minutes it would take at the target's rate.
-    pub minutes: f64,
-    /// A digest of what HR says and of the members: it changes with any of them.
-    pub digest: String,
-}
-
-impl PlanReport {
-    /// Whether anything would be written.
-    #[must_use]
-    pub fn changes_anything(&self) -> bool {
-        Change::ALL.iter().any(|change| change.is_write() && !self.of(*change).is_empty())
-    }
-
-    /// The people with a change of this kind.
-    #[must_use]
-    pub fn of(&self, change: Change) -> &[PlannedPerson] {
-        match change {
-            Change::Create => &self.create,
-            Change::SwitchOn => &self.switch_on,
-            Change::Rename => &self.rename,
-            Change::Readdress => &self.readdress,
-            Change::Deactivate => &self.deactivate,
-            Change::Regroup => &self.regroup,
-            Change::Adopt => &self.adopt,
-        }
-    }
-
-    fn list(&mut self, change: Change) -> &mut Vec<PlannedPerson> {
-        match change {
-            Change::Create => &mut self.create,
-            Change::SwitchOn => &mut self.switch_on,
-            Change::Rename => &mut self.rename,
-            Change::Readdress => &mut self.readdress,
-            Change::Deactivate => &mut self.deactivate,
-            Change::Regroup => &mut self.regroup,
-            Change::Adopt => &mut self.adopt,
-        }
-    }
-
-    /// What differs between this plan and another; none if both would do the same for the same reasons.
-    #[must_use]
-    pub fn difference(&self, other: &Self) -> Option<String> {
-        let names = ["create", "switch on", "rename", "change the address of", "switch off", "regroup", "adopt"];
-        for (name, change) in names.into_iter().zip(Change::ALL) {
-            let sorted = |report: &Self| {
-                let mut people = report.of(change).to_vec();
-                people.sort();
-                people
-            };
-            if sorted(self) != sorted(other) {
-                let (one, two) = (self.of(change).len(), other.of(change).len());
-                return Some(format!("it would {name} {two} now instead of {one}, or other people"));
-            }
-        }
-        (self.digest != other.digest).then(|| "a record or member has changed since then".to_owned())
-    }
-}
-
 /// What to do for a person of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
@@ -141,6 +40,17 @@ pub struct Planned {
     pub import: Option<String>,
     /// The SCIM id of the member that the list has for them.
     pub member: Option<String>,
+    /// The people to whom the plan gives a member or an address before this person claims it.
+    pub after: Vec<Person>,
+}
+
+/// What planning for one person came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decided {
+    /// They wait for what somebody gives up who is not planned for yet.
+    Later,
+    /// What an apply must do, if it covers them.
+    Now(Option<Planned>),
 }
 
 /// A member who is not in HR, to be switched off for an operator.
@@ -222,6 +132,8 @@ pub struct Planner<'t> {
     shared: BTreeMap<Person, Person>,
     /// The selected people who would take over somebody's member, and from whom.
     taking: Vec<(Person, Person)>,
+    /// The selected people who would get the member of somebody of another name who has left.
+    inheriting: Vec<(Person, Person)>,
     /// People with a row.
     rows: u64,
     invited_since: Vec<UnixMs>,
@@ -252,6 +164,7 @@ impl<'t> Planner<'t> {
             shown: Vec::new(),
             shared: BTreeMap::new(),
             taking: Vec::new(),
+            inheriting: Vec::new(),
             rows: 0,
             invited_since: Vec::new(),
             spared: HashSet::new(),
@@ -277,16 +190,19 @@ impl<'t> Planner<'t> {
         document.record.closed.is_none() && document.person.source.as_str() != NOT_IN_HR
     }
 
-    /// Notes a person's claims. This is done for everybody before anybody is planned for.
-    pub fn note(&mut self, document: &Document) {
-        let Some(member) = document.member.as_ref().filter(|_| Self::is_of_hr(document)) else { return };
+    /// Notes a person's claims, and what their row makes of these. This is done for everybody before anybody is planned
+    /// for.
+    pub fn note(&mut self, mut document: Document) {
+        let Some(member) = document.member.clone().filter(|_| Self::is_of_hr(&document)) else { return };
         if let Some(id) = &member.id {
             self.known += 1;
             self.gone += u64::from(!self.list.has(id));
         }
-        let keys = [Some(address_key(&member.user_name)), member.id.as_deref().map(id_key)];
-        for key in keys.into_iter().flatten() {
-            let owner = Owner::of(document, &key, self.terms.now);
+        if self.is_named(&document) {
+            self.staged(&mut document);
+        }
+        for key in owner::claims_on(&member) {
+            let owner = Owner::of(&document, &key, self.terms.now);
             let is_id = member.id.as_ref().is_some_and(|id| id_key(id) == key);
             let before = self.claims.insert(key, owner).filter(|_| is_id).map(|owner| owner.person);
             if let Some(other) = before.filter(|other| *other != document.person) {
@@ -296,47 +212,65 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Plans for a person; returns what an apply must do, if it covers them.
-    pub fn plan(&mut self, mut document: Document) -> Option<Planned> {
+    /// Whether the selection may cover a person: it names nobody, or them.
+    fn is_named(&self, document: &Document) -> bool {
+        let named = || {
+            let id = document.member.as_ref().and_then(|member| member.id.clone());
+            !self.terms.selection.names(&planned_person(document, id)).is_empty()
+        };
+        self.terms.selection.people.is_none() || named()
+    }
+
+    /// Plans for a person.
+    pub fn plan(&mut self, mut document: Document, turn: Turn) -> Decided {
         let is_idle = document.open.is_empty() && document.trouble.is_none() && document.owed_read.is_none();
         if document.person.source.as_str() == NOT_IN_HR {
-            return None;
+            return Decided::Now(None);
         }
+        let claims_before = document.member.as_ref().map(owner::claims_on).unwrap_or_default();
         let import = self.staged(&mut document);
         if document.record.closed.is_some() {
-            return self.plan_closed(&document, import);
+            return Decided::Now(self.plan_closed(&document, import));
         }
-        self.report.people += 1;
-        self.rows += u64::from(import.is_some());
         if let Some(groups) = &self.terms.groups {
             // Nobody is in a group that was deleted.
             document.groups.retain(|joined| groups.contains(&joined.id));
         }
         let places = self.list.of(&document, self.terms.rules.target.finds_by_external_id);
-        self.taken.extend(&places);
-        let listed = places.into_iter().filter_map(|place| self.list.at(place)).map(|listed| listed.member.clone());
+        let listed = places.iter().filter_map(|place| self.list.at(*place)).map(|listed| listed.member.clone());
         let listed: Vec<Member> = listed.collect();
         if self.terms.only_idle && (!is_idle || document.not_followed_since.is_some()) {
             let is_stuck = document.trouble.is_some() || document.not_followed_since.is_some();
             self.not_compared += u64::from(is_stuck);
-            return None;
+            self.taken.extend(&places);
+            self.report.people += 1;
+            return Decided::Now(None);
         }
+        let has_left = document.record.membership(self.terms.now) == Some(EmploymentState::Left);
+        if turn == Turn::First && has_left && document.member.is_none() && !listed.is_empty() {
+            // Whoever works there under that address has the member.
+            return Decided::Later;
+        }
+        self.claims.begin(turn);
+        let (rules, now) = (self.terms.rules, self.terms.now);
+        let previewed = preview_in(document.clone(), listed.clone(), &self.list, &mut self.claims, rules, now);
+        let Some((preview, after, members)) = previewed else {
+            self.claims.undo();
+            return Decided::Later;
+        };
+        self.taken.extend(&places);
+        self.report.people += 1;
+        self.rows += u64::from(import.is_some());
         if is_idle {
             self.note_shown(&document);
         }
-        let planned = PlannedPerson {
-            person: Some(document.person.to_string()),
-            email: document.record.email().map(|email| email.lower().to_owned()),
-            id: if let [member] = &listed[..] { Some(member.id.clone()) } else { None },
-            code: None,
-            detail: None,
-        };
+        let planned =
+            planned_person(&document, if let [member] = &listed[..] { Some(member.id.clone()) } else { None });
         self.digest = self.digest.wrapping_add(digest_of(&document, &listed));
         let person = document.person.clone();
         let is_shared = self.note_shared(&document, &planned);
         let invited = listed.is_empty().then(|| invited(&document)).flatten();
         self.unaddressed += u64::from(listed.is_empty() && is_unaddressed(&document, self.terms.now));
-        let preview = preview(document, &listed, &mut self.claims, self.terms.rules, self.terms.now);
         let changes: Vec<Change> = Change::ALL.into_iter().filter(|change| is_made(&preview, *change)).collect();
         for change in &changes {
             self.report.list(*change).push(planned.clone());
@@ -351,23 +285,41 @@ impl<'t> Planner<'t> {
             self.invited_since.push(since);
             self.report.invited.push(PlannedPerson { detail: Some(detail), ..planned.clone() });
         }
+        let waits = preview.waits_for.filter(|_| import.is_some()).map(|other| {
+            (Code::ScimMoving, format!("{person} waits for {other} to give it up, whom this does not cover"))
+        });
+        let blocked = preview.blocked.clone().or(waits);
         let differs =
             changes.iter().any(|change| change.is_write()) || preview.switched_off || preview.blocked.is_some();
         self.different += u64::from(differs || is_shared);
         let is_selected = self.select(&planned, &changes, import.is_some() || is_shared);
-        if let Some(from) = preview.taken_from.filter(|_| import.is_some() && !is_shared) {
-            self.note_taken(&planned, (person, from), is_selected);
+        let is_row = import.is_some() && !is_shared;
+        if let Some(from) = preview.taken_from.filter(|_| is_row) {
+            self.note_taken(&planned, (person.clone(), from), is_selected);
         }
-        let member = planned.id.clone();
-        if let Some((code, detail)) = preview.blocked {
-            self.report.blocked.push(PlannedPerson { code: Some(code.to_string()), detail: Some(detail), ..planned });
+        if let Some(from) = preview.left_behind_by.filter(|_| is_row) {
+            self.note_inherited(&planned, (person.clone(), from), is_selected);
         }
+        if let Some((code, detail)) = blocked {
+            let (code, detail) = (Some(code.to_string()), Some(detail));
+            self.report.blocked.push(PlannedPerson { code, detail, ..planned.clone() });
+        }
+        // Whom an apply leaves as they are takes nothing from others, and gives nothing up.
+        if !is_selected && (import.is_some() || !changes.is_empty()) {
+            self.claims.undo();
+            return Decided::Now(None);
+        }
+        let met = self.claims.take_met();
+        self.claims.settle(&claims_before, &after, preview.blocked.is_some(), self.terms.now);
+        self.list.update(members);
         if !is_selected {
-            return None;
+            return Decided::Now(None);
         }
         self.reads += u64::from(preview.reads);
         self.writes += u64::from(preview.writes);
-        Some(Planned { import, member })
+        // A member is given to one person.
+        let is_theirs = |id: &String| self.claims.owner(&id_key(id)).is_none_or(|owner| *owner == person);
+        Decided::Now(Some(Planned { import, member: planned.id.filter(is_theirs), after: met }))
     }
 
     /// Notes somebody who has one member together with somebody else. Returns whether they do.
@@ -404,6 +356,15 @@ impl<'t> Planner<'t> {
         }
     }
 
+    /// Notes somebody who would get the member of a leaver of another name.
+    fn note_inherited(&mut self, planned: &PlannedPerson, (person, from): (Person, Person), is_selected: bool) {
+        let detail = Some(format!("from {from}, who has left and has another name"));
+        self.report.take_over.push(PlannedPerson { detail, ..planned.clone() });
+        if is_selected {
+            self.inheriting.push((person, from));
+        }
+    }
+
     /// Notes that the list shows somebody who was created or invited: they are not waited for any longer.
     fn note_shown(&mut self, document: &Document) {
         let unshown = document.member.as_ref().filter(|member| member.is_unshown);
@@ -423,19 +384,13 @@ impl<'t> Planner<'t> {
         }
         self.report.people += 1;
         self.digest = self.digest.wrapping_add(digest_of(document, &[]));
-        let planned = PlannedPerson {
-            person: Some(document.person.to_string()),
-            email: document.record.email().map(|email| email.lower().to_owned()),
-            id: None,
-            code: None,
-            detail: None,
-        };
+        let planned = planned_person(document, None);
         let detail = format!("{}: HR says that they work there, and {}", document.person, closed.told());
         self.different += 1;
         let is_selected = self.select(&planned, &[], import.is_some());
         let code = Some(Code::ScimOwned.to_string());
         self.report.blocked.push(PlannedPerson { code, detail: Some(detail), ..planned });
-        import.filter(|_| is_selected).map(|import| Planned { import: Some(import), member: None })
+        import.filter(|_| is_selected).map(|import| Planned { import: Some(import), member: None, after: Vec::new() })
     }
 
     /// Folds in the row that waits for an apply; returns its import.
@@ -444,7 +399,7 @@ impl<'t> Planner<'t> {
         if self.terms.imports.get(document.person.source.as_str()) != Some(&import) {
             return None;
         }
-        let word = Word::Apply { import: import.clone(), member: None };
+        let word = Word::Apply { import: import.clone(), member: None, after: Vec::new() };
         fold(document, vec![(0, Entry { accepted_at: self.terms.now, word, trace: None })], self.terms.now);
         Some(import)
     }
@@ -468,6 +423,7 @@ impl<'t> Planner<'t> {
         let is_reliable = self.judge_list();
         let taken = taking_over(&self.taking, self.rows).filter(|_| !self.terms.only_idle);
         self.report.warnings.extend(taken.clone());
+        self.report.warnings.extend(inherited(&self.inheriting));
         let count = u64::try_from(self.taking.len()).unwrap_or(u64::MAX);
         let is_large = count > TAKEN_UNSEEN_MAX && count.saturating_mul(10) > self.rows;
         self.keep_shared();
@@ -567,10 +523,36 @@ impl<'t> Planner<'t> {
     }
 }
 
-/// The warning about people who would take over others' members.
-fn taking_over(taking: &[(Person, Person)], rows: u64) -> Option<String> {
+fn planned_person(document: &Document, id: Option<String>) -> PlannedPerson {
+    PlannedPerson {
+        person: Some(document.person.to_string()),
+        email: document.record.email().map(|email| email.lower().to_owned()),
+        id,
+        code: None,
+        detail: None,
+    }
+}
+
+/// The warning about people who would get the member of somebody of another name who has left.
+fn inherited(inheriting: &[(Person, Person)]) -> Option<String> {
+    let count = inheriting.len();
+    (count > 0).then(|| {
+        format!(
+            "people who would get the account of somebody of another name who has left, with all that is in it, because HR gives them that address: {count} ({}); if that is not meant, change the former account's address first",
+            named(inheriting)
+        )
+    })
+}
+
+/// The first of those who would take a member, and from whom.
+fn named(taking: &[(Person, Person)]) -> String {
     let named: Vec<_> = taking.iter().take(TAKEN_NAMED).map(|(person, from)| format!("{person} from {from}")).collect();
     let more = if taking.len() > TAKEN_NAMED { ", ..." } else { "" };
+    format!("{}{more}", named.join(", "))
+}
+
+/// The warning about people who would take over others' members.
+fn taking_over(taking: &[(Person, Person)], rows: u64) -> Option<String> {
     let bare = |person: &Person| person.employee_id.trim_start_matches('0').to_owned();
     let (same, others): (Vec<_>, Vec<_>) = taking.iter().partition(|(person, from)| person.source == from.source);
     let has_lost_zeros = same.iter().any(|(person, from)| bare(person) == bare(from));
@@ -584,8 +566,8 @@ fn taking_over(taking: &[(Person, Person)], rows: u64) -> Option<String> {
     let count = taking.len();
     (count > 0).then(|| {
         format!(
-            "{count} of {rows} people with a row would take over the member of another person, whom HR does not report as gone, and whose later events are then not applied: {}{more}; {question}",
-            named.join(", ")
+            "{count} of {rows} people with a row would take over the member of another person, whom HR does not report as gone, and whose later events are then not applied: {}; {question}",
+            named(taking)
         )
     })
 }

@@ -41,7 +41,7 @@ fn staged(id: &str, address: &str, family: &str) -> Document {
 /// The same, applied.
 fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
     let mut document = staged(id, address, family);
-    let word = Word::Apply { import: "i".to_owned(), member: None };
+    let word = Word::Apply { import: "i".to_owned(), member: None, after: Vec::new() };
     fold(&mut document, vec![(2, Entry { accepted_at: UnixMs(1_000), word, trace: None })], UnixMs(1_000));
     document.open.clear();
     document.employment_done = document.record.employment.newest().map(|word| word.stamp);
@@ -97,9 +97,20 @@ fn planned_beside(
     let mut planner = Planner::new(terms, list);
     planner.spare(left_out.iter().map(|address| KnownMember::address_hash(address)));
     for document in people {
-        planner.note(document);
+        planner.note(document.clone());
     }
-    let planned = people.iter().filter_map(|document| planner.plan(document.clone())).collect();
+    let (mut planned, mut people, mut turn) = (Vec::new(), people.to_vec(), Turn::First);
+    while !people.is_empty() {
+        let (before, mut later) = (people.len(), Vec::new());
+        for document in people {
+            match planner.plan(document.clone(), turn) {
+                Decided::Later => later.push(document),
+                Decided::Now(to_do) => planned.extend(to_do),
+            }
+        }
+        turn = if later.len() == before && turn != Turn::First { Turn::Last } else { Turn::Again };
+        people = later;
+    }
     (planner.finish(), planned)
 }
 
@@ -148,10 +159,10 @@ fn an_apply_covers_waiting_rows_and_differing_people() {
     let (outcome, all) = planned(&people, list(&members), &Selection::default());
     assert_eq!((outcome.report.rename.len(), outcome.report.adopt.len(), all.len()), (1, 1, 2));
     let (_, names) = planned(&people, list(&members), &only("names"));
-    assert_eq!(names, [Planned { import: None, member: Some("m2".to_owned()) }]);
+    assert_eq!(names, [Planned { import: None, member: Some("m2".to_owned()), after: Vec::new() }]);
     let named = Selection { people: Some(["E-3".to_owned(), "E-9".to_owned()].into()), ..Selection::default() };
     let (outcome, planned) = planned(&people, list(&members), &named);
-    assert_eq!(planned, [Planned { import: Some("i".to_owned()), member: Some("m3".to_owned()) }]);
+    assert_eq!(planned, [Planned { import: Some("i".to_owned()), member: Some("m3".to_owned()), after: Vec::new() }]);
     assert_eq!(outcome.not_found, ["E-9"]);
 }
 
@@ -292,11 +303,11 @@ fn two_people_with_one_member_are_reported_until_that_is_settled() {
     let rules = rules();
     let selection = Selection::default();
     let mut planner = Planner::new(of_drift(&rules, &selection), members());
-    planner.note(&one);
-    planner.note(&two);
+    planner.note(one.clone());
+    planner.note(two.clone());
     one.member = None;
     for document in [one, two] {
-        planner.plan(document);
+        planner.plan(document, Turn::First);
     }
     let outcome = planner.finish();
     assert_eq!((outcome.report.shared.len(), outcome.different), (0, 1), "{:?}", outcome.report);
@@ -381,8 +392,98 @@ fn a_comparison_counts_people_blocked_by_a_dead_letter() {
     let mut planner =
         Planner::new(of_drift(&rules, &selection), list(&["m1 other@x.com King true", "m2 bob@x.com King false"]));
     for document in [blocked, discarded] {
-        assert_eq!(planner.plan(document), None);
+        assert_eq!(planner.plan(document, Turn::First), Decided::Now(None));
     }
     let outcome = planner.finish();
     assert_eq!((outcome.different, outcome.not_compared), (0, 2));
+}
+
+/// Somebody with a member and a row that is not applied.
+fn moved(id: &str, from: &str, to: &str, family: &str, member: &str) -> Document {
+    let mut document = applied(id, from, family, member);
+    document.staged = staged(id, to, family).staged;
+    document.staged.as_mut().unwrap().accepted_at = UnixMs(2_000);
+    document
+}
+
+#[test]
+fn a_member_goes_to_the_first_of_two_rows_and_the_other_comes_after_it() {
+    let people = [staged("E-1", "p@x.com", "King"), staged("E-2", "p@x.com", "Stone")];
+    for members in [&["m1 p@x.com Old true"][..], &[]] {
+        let (outcome, planned) = planned(&people, list(members), &Selection::default());
+        let report = outcome.report;
+        assert_eq!((report.adopt.len() + report.create.len(), report.blocked.len()), (1, 1), "{report:?}");
+        assert_eq!(report.blocked[0].detail.as_deref(), Some("hr/E-2 should get the member of hr/E-1"));
+        let first = people[0].person.clone();
+        assert_eq!((&planned[1].member, &planned[1].after), (&None, &vec![first]), "{planned:?}");
+        assert!(planned[0].after.is_empty());
+    }
+}
+
+#[test]
+fn an_address_that_one_row_frees_is_there_for_another() {
+    // In whatever order people are read.
+    for newcomer in ["A-4", "Z-4"] {
+        let mut people = [moved("E-3", "p3@x.com", "new@x.com", "King", "m3"), staged(newcomer, "p3@x.com", "Stone")];
+        people.sort_by_key(|document| document.person.to_string());
+        let (outcome, planned) = planned(&people, list(&["m3 p3@x.com King true"]), &Selection::default());
+        let report = outcome.report;
+        assert_eq!((report.readdress.len(), report.create.len(), report.adopt.len()), (1, 1, 0), "{report:?}");
+        assert_eq!(report.blocked, []);
+        assert_eq!(planned[1].member, None, "it is not that member that they get");
+        assert_eq!(planned[1].after.iter().map(ToString::to_string).collect::<Vec<_>>(), ["hr/E-3"]);
+    }
+}
+
+#[test]
+fn a_leavers_account_that_goes_to_somebody_else_is_shown_as_that() {
+    for newcomer in ["A-4", "Z-4"] {
+        let mut leaver = moved("E-3", "p3@x.com", "p3@x.com", "King", "m3");
+        let row = leaver.staged.as_mut().unwrap();
+        row.event = samples::update_of_ada("E-3", Some("p3@x.com"), "King", EmploymentState::Left);
+        let mut people = [leaver, staged(newcomer, "p3@x.com", "Stone")];
+        people.sort_by_key(|document| document.person.to_string());
+        let (outcome, planned) = planned(&people, list(&["m3 p3@x.com King true"]), &Selection::default());
+        let report = outcome.report;
+        assert_eq!((report.deactivate.len(), report.switch_on.len(), report.rename.len()), (1, 1, 1), "{report:?}");
+        assert_eq!((report.blocked.len(), report.take_over.len()), (0, 1));
+        let told = format!("1 (hr/{newcomer} from hr/E-3)");
+        assert!(report.warnings.iter().any(|warning| warning.contains(&told)), "{:?}", report.warnings);
+        assert_eq!(planned[1].after.len(), 1);
+    }
+}
+
+#[test]
+fn an_address_that_a_stranger_has_blocks_a_change_to_it() {
+    let people = [moved("E-1", "old@x.com", "new@x.com", "King", "m1")];
+    let (outcome, _) =
+        planned(&people, list(&["m1 old@x.com King true", "m2 new@x.com Hand true"]), &Selection::default());
+    assert_eq!((outcome.report.readdress.len(), outcome.report.blocked.len()), (0, 1));
+    assert_eq!(outcome.report.blocked[0].code.as_deref(), Some("SCIM-ADDRESS"));
+}
+
+#[test]
+fn people_who_swap_addresses_in_a_ring_are_blocked_with_the_names_of_all() {
+    let people = [
+        moved("E-1", "a@x.com", "b@x.com", "King", "m1"),
+        moved("E-2", "b@x.com", "c@x.com", "Stone", "m2"),
+        moved("E-3", "c@x.com", "a@x.com", "Moor", "m3"),
+    ];
+    let members = ["m1 a@x.com King true", "m2 b@x.com Stone true", "m3 c@x.com Moor true"];
+    let (outcome, _) = planned(&people, list(&members), &Selection::default());
+    assert_eq!((outcome.report.readdress.len(), outcome.report.blocked.len()), (0, 3), "{:?}", outcome.report);
+    // A chain that ends somewhere is followed from its end.
+    let mut chain = people;
+    chain[2] = moved("E-3", "c@x.com", "d@x.com", "Moor", "m3");
+    let (outcome, planned) = planned(&chain, list(&members), &Selection::default());
+    assert_eq!((outcome.report.readdress.len(), outcome.report.blocked.len()), (3, 0), "{:?}", outcome.report);
+    assert_eq!(planned.iter().map(|to_do| to_do.after.len()).collect::<Vec<_>>(), [0, 1, 1]);
+}
+
+#[test]
+fn a_row_that_is_not_applied_frees_nothing() {
+    let people = [moved("E-3", "p3@x.com", "new@x.com", "King", "m3"), staged("E-4", "p3@x.com", "Stone")];
+    let selection = Selection { people: Some(["hr/E-4".to_owned()].into()), ..Selection::default() };
+    let (outcome, planned) = planned(&people, list(&["m3 p3@x.com King true"]), &selection);
+    assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), planned.len()), (0, 1, 1));
 }
