@@ -58,7 +58,7 @@ do
   local ctl = call('HMGET', CTL, 'clock_us', 'clock_read_us', 'store_id')
   local kept, read = tonumber(ctl[1] or 0), tonumber(ctl[2] or 0)
   store_id = ctl[3]
-  if store_id and known_id and store_id ~= known_id then return redis.error_reply('EMPTIED another store is in its place') end
+  if known_id and store_id ~= known_id then return redis.error_reply('EMPTIED another store is in its place') end
   now_us = clock_us
   if given <= 0 and (kept > read or kept - clock_us > CLOCK_KEPT_US) then
     local passed = clock_us - read
