@@ -40,7 +40,8 @@ const SILENT_MAX: Duration = Duration::from_mins(1);
 /// How long a connection may be idle between two deliveries: above the minute for which many senders and
 /// load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How many requests in a row may arrive before the answers to those before them are sent; the last of these answers says
+/// How many requests in a row may arrive before the answers to those before them are sent, or be answered without their bodies
+/// having been read; the last of these answers says
 /// that the connection closes. No HR system does this, and thousands of peers that did would keep everybody else waiting.
 const PIPELINED_MAX: u32 = 8;
 /// The pause when no connection can be accepted because descriptors have run out.
@@ -233,11 +234,9 @@ async fn exchange(
     let response = answer(head, wire, place, &mut rest, (&request, lost.clone()), shared).await;
     place.receives();
     let unread = !rest.is_none();
-    // Asked before the answer is sent: a quick peer has the next request here as soon as it has read this answer. The rest
-    // of a body is no other request.
-    if !unread {
-        *pipelined = if wire.has_more() { *pipelined + 1 } else { 0 };
-    }
+    // Asked before the answer is sent: a quick peer has the next request here as soon as it has read this answer. Behind a
+    // body that is not read, nobody can tell: it counts.
+    *pipelined = if unread || wire.has_more() { *pipelined + 1 } else { 0 };
     let stopping = stop.is_cancelled() || shared.services.lifecycle.is_stopping();
     let closes = !keeps_alive || *pipelined >= PIPELINED_MAX || stopping || response.headers().contains_key(CONNECTION);
     let message = message(&response, &request, method != Method::HEAD, closes, shared);

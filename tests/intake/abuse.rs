@@ -112,6 +112,27 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!((statuses, bridge.jobs("waiting")), (vec![200; 4], 2));
 }
 
+#[test]
+fn requests_in_a_row_whose_bodies_nobody_reads_are_bounded_too() {
+    let bridge = Bridge::start();
+    let mut socket = bridge.connect();
+    let wrong = message("POST", "/webhooks/nobody", &[], b"a");
+    // A sender that waits for no answer, and one that waits for each.
+    socket.write_all(&wrong.repeat(40)).unwrap();
+    let answered = until_closed(socket, b"").matches("HTTP/1.1 404 ").count();
+    assert!((1..=8).contains(&answered), "{answered}");
+    let mut socket = bridge.connect();
+    let mut waited = 0;
+    loop {
+        waited += 1;
+        socket.write_all(&wrong).unwrap();
+        if reply(&mut socket).head.contains("connection: close") {
+            break;
+        }
+    }
+    assert_eq!(waited, 8);
+}
+
 /// Its next request is here before the thread that answered looks again.
 #[test]
 fn a_quick_sender_that_waits_for_every_answer_keeps_its_connection() {
