@@ -498,7 +498,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 listed.reason = Some(ignored.why.as_str());
                 ignored.dropped
             }
-            Record::Unmapped { person, code, detail, fields, payload } => {
+            Record::Unmapped { person, code, detail, fields, is_beside_event, payload } => {
                 says_something = true;
                 // Of thousands of records that fail alike, only the first few are logged; all become dead letters.
                 if unmapped.len() < LOGGED_MAX {
@@ -506,7 +506,8 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 }
                 payload.hash(&mut says);
                 let id = new_job_id(person.as_ref().map_or(NOBODY, Person::id));
-                note_letter(&mut entries, person.as_ref(), Letter::of(id, &fields));
+                let beside = entries.last_mut().filter(|_| is_beside_event);
+                note_letter(beside, Letter::of(id, &fields));
                 let code = code.as_str().to_owned();
                 let row = DeadRow {
                     id,
@@ -548,9 +549,8 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
 }
 
 /// Notes the dead letter with the event that has the rest of its record.
-fn note_letter(entries: &mut [NewEntry], person: Option<&Person>, letter: Option<Letter>) {
-    let of_them = |entry: &&mut NewEntry| Some(&entry.person) == person;
-    let Some((letter, entry)) = letter.zip(entries.iter_mut().rev().find(of_them)) else { return };
+fn note_letter(entry: Option<&mut NewEntry>, letter: Option<Letter>) {
+    let Some((letter, entry)) = letter.zip(entry) else { return };
     if let Some(bytes) = Entry::with_letter(&entry.bytes, letter) {
         entry.bytes = bytes.into();
     }

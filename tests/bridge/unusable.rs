@@ -53,6 +53,29 @@ async fn a_leave_with_an_impossible_time_takes_effect_and_is_reported() {
     assert!(dropped["what"].as_str().unwrap().contains("`occurred_at`"), "{dropped}");
 }
 
+/// The second record of a batch is about the same person, is newer, and states nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_about_one_record_of_a_batch_is_not_ended_by_what_another_one_says() {
+    let sim = sim();
+    let home = Home::new(&sim, "[source.mapping]\nrecords = \"/all\"\n");
+    let bridge = home.serve();
+    let record = |kind: &str, at: u32, data: Value| {
+        let mut record = json!({"type": kind, "timestamp": format!("2026-03-02T09:00:{at}Z"), "data": data});
+        record["data"]["employee_id"] = json!("E-1");
+        record
+    };
+    let batch = async |id: &str, records: Value| {
+        let (status, answer) = post(&http(), &bridge.listen, id, &json!({"all": records}).to_string()).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        bridge.settled().await;
+    };
+    batch("m1", json!([record("employee.hired", 25, ada("ada@example.com"))])).await;
+    let late = record("employee.updated", 20, json!({"last_name": "King"}));
+    let spoilt = record("employee.updated", 30, json!({"first_name": "A\u{202e}da"}));
+    batch("m2", json!([late, spoilt])).await;
+    assert_eq!(bridge.jobs(&["dead"]).await, 1, "the name of :25 is older");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hire_under_an_unusable_address_outlives_its_dead_letter() {
     let sim = sim();

@@ -66,6 +66,8 @@ impl<'t> Kept<'t> {
     pub(super) fn rest(self) -> Option<Record> {
         let positions: Vec<usize> = self.rest.iter().map(|(n, _)| *n).collect();
         let (_, mut trouble) = self.rest.into_iter().next()?;
+        // It comes after all events.
+        trouble.is_beside_event = false;
         if positions.len() > 1 {
             trouble.person = None;
             trouble.detail = format!("{} records kept together, the first: {}", positions.len(), trouble.detail);

@@ -79,7 +79,7 @@ pub(super) fn with_json<R>(
     }
     // These messages name a syntax error and its place, and contain no values.
     let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
-    then(Err(Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() }))
+    then(Err(Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new(), is_beside_event: false }))
 }
 
 /// The records of a body, each with its name there.
@@ -90,7 +90,9 @@ pub(super) fn records<'v>(
 ) -> Result<Vec<Place<'v>>, Trouble> {
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
-    let trouble = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new() });
+    let trouble = |detail: String| {
+        Err(Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new(), is_beside_event: false })
+    };
     // A delivery that is not followed may have any shape: it is recognised by the body's own type.
     let shape = |detail: String| match not_followed(mapping, place(root)) {
         Some(_) => Ok(vec![place(root)]),
@@ -129,7 +131,8 @@ pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
 pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Fate {
     if !matches!(place.record, Json::Object(_)) {
         let detail = format!("expected an object, found {}", place.record.type_word());
-        let trouble = Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new() };
+        let trouble =
+            Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new(), is_beside_event: false };
         return not_followed(mapping, place).map_or(Fate::Unmapped(trouble), Fate::Ignored);
     }
     let reader = Reader::new(mapping, place);
@@ -241,7 +244,7 @@ fn trouble_with(mapping: &Mapping, person: Option<Person>, problems: &[InvalidFi
     let details = problems.iter().map(|problem| with_paths(mapping, problem));
     let details: Vec<String> = details.chain((!note.is_empty()).then(|| note.to_owned())).collect();
     let fields = problems.iter().map(|problem| problem.field).collect();
-    Trouble { person, code: Code::MapField, detail: details.join("; "), fields }
+    Trouble { person, code: Code::MapField, detail: details.join("; "), fields, is_beside_event: false }
 }
 
 /// The type, cut short and without control characters.
@@ -272,7 +275,8 @@ fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, 
 fn read_with_loss(mapping: &Mapping, source: &SourceName, body: &Bytes, text: &str, records_max: usize) -> Vec<Record> {
     let kept = |what: String| {
         let detail = format!("{what} not in the declared charset of the body (UTF-8 if none is declared)");
-        let trouble = Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() };
+        let trouble =
+            Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new(), is_beside_event: false };
         unmapped(trouble, body.clone())
     };
     with_json(mapping, text, |read| {
@@ -324,11 +328,8 @@ fn read_records(
                 read.extend(end.map(|event| Record::Event { event, dropped: Vec::new() }));
                 if !lost.is_empty() {
                     let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
-                    read.extend(kept.keep(
-                        n,
-                        count,
-                        trouble_with(mapping, Some(person), &lost, "the rest of it is in effect"),
-                    ));
+                    let trouble = trouble_with(mapping, Some(person), &lost, "the rest of it is in effect");
+                    read.extend(kept.keep(n, count, Trouble { is_beside_event: true, ..trouble }));
                 }
             }
             Fate::Ignored(ignored) => read.push(Record::Ignored(ignored)),

@@ -30,6 +30,8 @@ pub enum Record {
         detail: String,
         /// The fields that cannot be used; none if it is the record as a whole.
         fields: Vec<&'static str>,
+        /// Whether the rest of the record is in effect: the event just before says it.
+        is_beside_event: bool,
         /// The body as received; of a batch, the body with this record alone in its place.
         payload: Bytes,
     },
@@ -81,6 +83,8 @@ pub(super) struct Trouble {
     pub(super) code: Code,
     pub(super) detail: String,
     pub(super) fields: Vec<&'static str>,
+    /// The rest of the record is in effect: the event just before says it.
+    pub(super) is_beside_event: bool,
 }
 
 impl fmt::Debug for Record {
@@ -100,6 +104,6 @@ impl fmt::Debug for Record {
 }
 
 pub(super) fn unmapped(trouble: Trouble, payload: Bytes) -> Record {
-    let Trouble { person, code, detail, fields } = trouble;
-    Record::Unmapped { person, code, detail, fields, payload }
+    let Trouble { person, code, detail, fields, is_beside_event } = trouble;
+    Record::Unmapped { person, code, detail, fields, is_beside_event, payload }
 }
