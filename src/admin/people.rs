@@ -350,6 +350,7 @@ impl AdminState {
         self.roster.forget(person).await?;
         let row = self.store.person(id).await?;
         let document = row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok());
+        self.roster.forget_left_out(document.as_ref()).await?;
         // People who wait for their claims can have them now.
         let released: Vec<_> = document.iter().flat_map(owner::claims).map(|claim| owner::tag(&claim)).collect();
         if !self.store.erase(self.now(), person, &released).await? {

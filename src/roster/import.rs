@@ -15,7 +15,7 @@ use super::patience::patiently;
 use super::{Roster, RosterError};
 use crate::clock;
 use crate::core::person::inbox::{Entry, Word};
-use crate::core::person::{Email, Event, KnownMember, PersonId, SourceName};
+use crate::core::person::{Document, Email, Event, KnownMember, PersonId, SourceName};
 use crate::core::roster::{Field, read, text_of};
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, NewDelivery, NewEntry, StoreError, documents};
@@ -259,6 +259,23 @@ impl Roster {
 
 impl Staging<'_> {
     /// Notes what a row will say: two rows of one person that say different things both count for nothing, as which one
+
+    /// Removes what is kept of this person's addresses, in case a mapping excluded them once.
+    pub async fn forget_left_out(&self, document: Option<&Document>) -> Result<(), StoreError> {
+        let Some(document) = document else { return Ok(()) };
+        let named = document.record.email().into_iter().chain(&document.addresses).map(Email::lower);
+        let named = named.chain(document.member.as_ref().map(|member| member.user_name.as_str()));
+        let theirs: Vec<u32> = named.map(KnownMember::address_hash).collect();
+        let forget = |kept: &mut LeftOut| {
+            let before = kept.addresses.len();
+            kept.addresses.retain(|address| !theirs.contains(address));
+            (kept.addresses.len() < before).then_some(())
+        };
+        for source in self.imports().await?.keys() {
+            documents::change(self.store.as_ref(), &LeftOut::document(source), forget).await?;
+        }
+        Ok(())
+    }
     /// holds cannot be known.
     pub(super) fn expect(&mut self, event: &Event, leaves_at: Option<UnixMs>) {
         let mut hasher = DefaultHasher::new();
@@ -327,9 +344,6 @@ impl Staging<'_> {
     }
 
     async fn note_left_out(&self) -> Result<(), StoreError> {
-        if self.left_out.is_empty() {
-            return Ok(());
-        }
         let note = |kept: &mut LeftOut| {
             if kept.import != self.imported.id {
                 *kept = LeftOut { import: self.imported.id.clone(), addresses: Vec::new() };
@@ -338,6 +352,10 @@ impl Staging<'_> {
             kept.addresses.sort_unstable();
             kept.addresses.dedup();
             Some(())
+                // Those of the import before this one are of no use any more.
+                if self.left_out.is_empty() && kept.addresses.is_empty() {
+                    return None;
+                }
         };
         let (store, name) = (self.roster.store.as_ref(), LeftOut::document(self.source.as_str()));
         patiently(self.patience, || documents::change(store, &name, note)).await?;
@@ -347,6 +365,12 @@ impl Staging<'_> {
     async fn put(&mut self) -> Result<(), RosterError> {
         let rows = std::mem::take(&mut self.rows);
         if rows.is_empty() {
+        // Nor is what is left of a source that is not configured any more.
+        let clear = |kept: &mut LeftOut| (!std::mem::take(&mut kept.addresses).is_empty()).then_some(());
+        for source in self.roster.imports().await?.keys().filter(|source| !self.roster.is_configured(source)) {
+            let name = LeftOut::document(source);
+            patiently(self.patience, || documents::change(store, &name, clear)).await?;
+        }
             return Ok(());
         }
         let staged = u64::try_from(rows.len()).unwrap_or_default();
