@@ -309,6 +309,14 @@ codes! {
 }
 }
 
+impl Code {
+    /// Whether it is about a read at the HR system.
+    #[must_use]
+    pub fn is_of_fetch(self) -> bool {
+        self.as_str().starts_with("FETCH-")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

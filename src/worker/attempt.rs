@@ -116,13 +116,11 @@ impl Worker {
         let leaving = |folding| Leaving { folding, consumed_to, before: &before };
         let mut run = Run::default();
         if claimed.taken_over {
-            metrics::counter!(metric::LEASE_TAKE_OVERS_TOTAL).increment(1);
-            document.progress.take_overs = document.progress.take_overs.saturating_add(1);
-            warn!(take_overs = document.progress.take_overs, "taken over from a worker that stopped in the middle");
-            run.story.push(StoryEntry { at: now, note: Note::TakenOver });
+            run.story.push(taken_over(&mut document, now));
         }
         let paused_until = still_paused_until(&mut document, &folding, consumed_to.is_some(), now);
-        if paused_until.is_some() || !needs_attempt(&document, &folding, now) {
+        let reads_first = paused_until.is_some() && document.owed_read.is_some();
+        if (paused_until.is_some() && !reads_first) || !needs_attempt(&document, &folding, now) {
             let ending = match paused_until {
                 Some(at) => Ending::still_paused(document, at),
                 None => Ending::of_folding(document, now),
@@ -135,6 +133,7 @@ impl Worker {
             let attempted = Attempted::Blocked(Code::JobPoison);
             return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
         }
+        let said = document.record.clone();
         let read = self.complete(&mut document, consumed_to.unwrap_or_default(), &mut guard, trial_of, traced).await;
         let mut fetched = match read {
             Ok(fetched) => fetched,
@@ -146,17 +145,19 @@ impl Worker {
         run.story.append(&mut fetched.story);
         let was_read = fetched.was_served;
         let of_fetch = matches!(trial_of, Some(HoldScope::Fetch(_)));
+        let now = self.clock.now();
+        if document.record.says(now) != said.says(now) {
+            document.progress.heed_news();
+            document.progress.again_at = None;
+        } else if let Some(ending) = rest(&document, &folding, &fetched, paused_until, now) {
+            // The notice was no news: the target is called no sooner for it.
+            return self.end_unsent(ending, fetched, &guard, (run.story, leaving(folding)), (of_fetch, true)).await;
+        }
         // A person who is read after their member was handed over may still be gone.
         let is_closed = document.record.closed.is_some();
         if fetched.is_list || is_closed || fetched.is_all(&document, now) {
-            let now = self.clock.now();
-            let mut ending = ending_without_call(document, &fetched, now);
-            fetched.put_back(&mut ending, now);
-            let attempted = standing_as(&ending);
-            tell(&attempted, &ending);
-            self.set_hold(&mut ending).await;
-            let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
-            return Ok(Tried { has_passed: of_fetch && was_read, ..tried });
+            let ending = ending_without_call(document, &fetched, self.clock.now());
+            return self.end_unsent(ending, fetched, &guard, (run.story, leaving(folding)), (of_fetch, false)).await;
         }
         let mut state = AttemptState::new(document, claimed.taken_over || folding.is_cut_off, now);
         state.capabilities = self.learnt.known(now);
@@ -196,6 +197,24 @@ impl Worker {
         let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
         let was_refused = matches!(conclusion, Conclusion::Suspect { .. } | Conclusion::Blocked { .. });
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
+    }
+
+    /// Ends an attempt that only read, at most. `is_at_rest`: the person waits as before.
+    async fn end_unsent(
+        &self,
+        mut ending: Ending,
+        fetched: Fetched,
+        guard: &LeaseGuard<'_>,
+        (story, leaving): (Vec<StoryEntry>, Leaving<'_>),
+        (of_fetch, is_at_rest): (bool, bool),
+    ) -> Result<Tried, StoreError> {
+        let was_read = fetched.was_served;
+        fetched.put_back(&mut ending, self.clock.now());
+        let attempted = if is_at_rest { Attempted::Folded } else { standing_as(&ending) };
+        tell(&attempted, &ending);
+        self.set_hold(&mut ending).await;
+        let tried = self.end(guard, ending, story, leaving, attempted).await?;
+        Ok(Tried { has_passed: of_fetch && was_read, ..tried })
     }
 
     /// Folds what is in the inbox.
@@ -449,6 +468,14 @@ impl Worker {
     }
 }
 
+/// Counts that somebody was taken over from a worker, and tells it.
+fn taken_over(document: &mut Document, now: UnixMs) -> StoryEntry {
+    metrics::counter!(metric::LEASE_TAKE_OVERS_TOTAL).increment(1);
+    document.progress.take_overs = document.progress.take_overs.saturating_add(1);
+    warn!(take_overs = document.progress.take_overs, "taken over from a worker that stopped in the middle");
+    StoryEntry { at: now, note: Note::TakenOver }
+}
+
 /// The ending if there is nothing to do at the target (yet).
 fn ending_without_call(document: Document, fetched: &Fetched, now: UnixMs) -> Ending {
     if fetched.is_list {
@@ -491,9 +518,18 @@ pub(super) fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Resu
 /// When a pause between two tries ends that goes on: HR has said nothing new. What takes away comes first, and what HR
 /// corrects may be what is refused.
 fn still_paused_until(document: &mut Document, folding: &Folding, was_woken: bool, now: UnixMs) -> Option<UnixMs> {
-    let is_news = folding.told_news > 0 || folding.calls_for_attempt;
-    // Unless an entry woke the lane, the store says that the pause is over.
-    let at = document.progress.again_at.take().filter(|at| *at > now && was_woken && !is_news)?;
+    // Unless an entry woke the lane, or a read is due, the store says that the pause is over.
+    let was_woken = was_woken || document.owed_read.is_some();
+    let at = document.progress.again_at.take().filter(|at| *at > now && was_woken)?;
+    let at = if folding.told_news > 0 || folding.ends_pause {
+        document.progress.rests_until().map_or(now, |floor| floor.min(at))
+    } else {
+        at
+    };
+    if at <= now {
+        document.progress.woken_at = Some(now);
+        return None;
+    }
     document.progress.again_at = Some(at);
     Some(at)
 }
@@ -506,12 +542,7 @@ pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs)
     let word_is_new = document.has_new_word(now) == Some(true);
     let is_followed = document.not_followed_since.is_none();
     let read_is_owed = document.owed_read.is_some();
-    // What blocks them was tried just now, and nothing has changed since: an event that says the same is no reason for
-    // another call yet.
-    let again_at = document.trouble.as_ref().and_then(|trouble| trouble.again_at().zip(trouble.tried_at));
-    let is_rested = again_at.is_none_or(|(again_at, tried_at)| {
-        again_at <= now || document.record.next_change(tried_at).is_some_and(|change| change <= now)
-    });
+    let is_rested = is_rested(document, now);
     // Only a look-up shows whether the member was created.
     let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
     let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= now);
@@ -521,6 +552,33 @@ pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs)
                 || groups_are_due
                 || (is_rested
                     && (is_guessed || !document.open.is_empty() || document.trouble.is_some() || word_is_new))))
+}
+
+/// The ending of an attempt whose read brought no news, for somebody who waits for another try at the target.
+fn rest(
+    document: &Document,
+    folding: &Folding,
+    fetched: &Fetched,
+    paused_until: Option<UnixMs>,
+    now: UnixMs,
+) -> Option<Ending> {
+    if let Some(at) = paused_until {
+        // The read may be due before that.
+        let at = fetched.due().map_or(at, |due| due.min(at));
+        return Some(Ending::still_paused(document.clone(), at));
+    }
+    let is_blocked = document.trouble.as_ref().is_some_and(|trouble| !trouble.code.is_of_fetch());
+    let is_notice = !folding.ends_pause && folding.told_news == 0 && fetched.was_served;
+    (is_blocked && is_notice && !is_rested(document, now)).then(|| Ending::of_folding(document.clone(), now))
+}
+
+/// Whether what blocks them, if anything does, was not tried just now, or something has changed since: otherwise an event that
+/// says the same is no reason for another call yet.
+fn is_rested(document: &Document, now: UnixMs) -> bool {
+    let again_at = document.trouble.as_ref().and_then(|trouble| trouble.again_at().zip(trouble.tried_at));
+    again_at.is_none_or(|(again_at, tried_at)| {
+        again_at <= now || document.record.next_change(tried_at).is_some_and(|change| change <= now)
+    })
 }
 
 fn report(folding: &Folding) {

@@ -400,3 +400,31 @@ async fn a_refusal_at_a_steps_alternative_path_is_harmless_if_the_first_serves()
         assert!(!rig.is_held().await && rig.member("E-1").is_some());
     }
 }
+
+#[tokio::test]
+async fn a_notice_is_read_during_a_pause_of_the_target_and_ends_it_only_with_news() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    rig.postman.order("replace:500:forever".parse().unwrap()).unwrap();
+    rig.put("E-1", "Ada", "King");
+    rig.deliver(&about("E-1")).await;
+    for _ in 0..6 {
+        rig.work().await;
+        rig.clock.advance_ms(60_000);
+    }
+    rig.work().await;
+    let (calls, reads) = (rig.postman.journal().len(), rig.hr.reads());
+    for _ in 0..10 {
+        rig.deliver(&about("E-1")).await;
+        rig.clock.advance_ms(1_000);
+        rig.work().await;
+    }
+    assert_eq!(rig.postman.journal().len(), calls, "nothing new was said");
+    assert_eq!(rig.hr.reads(), reads + 10);
+    rig.hr.remove("E-1");
+    rig.deliver(r#"{"type":"employee.deleted","data":{"employeeId":"E-1"}}"#).await;
+    rig.work().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
+}

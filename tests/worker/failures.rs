@@ -173,6 +173,15 @@ async fn news_ends_a_pause_and_the_same_words_do_not() {
     bench.leave("E-1").await;
     bench.attempt().await;
     assert!(!bench.sim.members()[0].active, "{:?}", bench.calls());
+    // A talkative HR system does not have a target in trouble called at every word.
+    let calls = bench.calls().len();
+    for family in ["Stone", "Moor", "Byron"] {
+        bench.accept(Event { at: Some(bench.next_at()), ..rename("E-1", "Ada", family) }).await;
+        bench.clock.advance_ms(100);
+        assert_eq!((bench.attempt().await, bench.calls().len()), (Attempted::Folded, calls));
+    }
+    bench.clock.advance_ms(40_000);
+    assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{:?}", bench.calls());
 }
 
 #[tokio::test]

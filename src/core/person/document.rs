@@ -235,6 +235,9 @@ impl Groups {
 
 /// The longest pause before another try to put a member into their groups.
 pub const GROUPS_PAUSE_MS_MAX: u64 = 86_400_000;
+/// News ends a pause at most this often, and half as often after each failed try, up to five.
+const WOKEN_FLOOR_MS: u64 = 1_000;
+const WOKEN_DOUBLINGS_MAX: u32 = 5;
 /// A longer pause between two tries is an effect of a clock that was set back.
 const PAUSE_MS_MAX: u64 = 3_600_000;
 /// From the first try with their groups to the next one, after a day of tries in vain.
@@ -522,6 +525,7 @@ impl Document {
             progress.unconfirmed.as_mut().map(|unconfirmed| &mut unconfirmed.at),
             progress.standstill.as_mut().map(|standstill| &mut standstill.since),
             progress.failing_since.as_mut(),
+            progress.woken_at.as_mut(),
             progress.refused_at.as_mut(),
             self.paged.as_mut().map(|(at, _)| at),
             self.looked.as_mut().map(|looked| &mut looked.at),
@@ -816,6 +820,9 @@ pub struct Progress {
     /// When the pause before the next attempt ends, if news from HR may end it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_at: Option<UnixMs>,
+    /// When news last ended a pause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub woken_at: Option<UnixMs>,
     /// How often the lane was taken over from a worker that died during an attempt.
     pub take_overs: u32,
     /// A `POST /Users` of ours went out, and its outcome is unknown: look before posting again.
@@ -926,6 +933,20 @@ pub struct Unconfirmed {
 }
 
 impl Progress {
+    /// HR has said something else: it may have removed what blocked them, and a write that no read has shown may not be
+    /// wanted any more.
+    pub fn heed_news(&mut self) {
+        (self.suspicions, self.suspicions_alone, self.refused_at) = (0, 0, None);
+        (self.username_refused, self.unconfirmed) = (0, None);
+    }
+
+    /// Until when news does not end another pause: a target in trouble is not called at every word of a talkative HR
+    /// system.
+    #[must_use]
+    pub fn rests_until(&self) -> Option<UnixMs> {
+        self.woken_at.map(|at| at.plus_ms(WOKEN_FLOOR_MS << self.failures.min(WOKEN_DOUBLINGS_MAX)))
+    }
+
     fn is_new(&self) -> bool {
         *self == Self::default()
     }

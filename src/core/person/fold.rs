@@ -22,6 +22,8 @@ pub struct Folding {
     pub ended: Vec<(JobId, Finished)>,
     /// Whether the target must be looked at.
     pub calls_for_attempt: bool,
+    /// Whether that is for more than a notice, of which only the read shows whether it is news: a pause ends.
+    pub ends_pause: bool,
     /// A worker was killed during an earlier attempt.
     pub is_cut_off: bool,
     /// Events about another person whose [`super::PersonId`] happens to be the same. They are not folded.
@@ -60,7 +62,8 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                     fold_facts(document, &event, |record| fold_said(record, &event, accepted_at, seq), accepted_at);
                 folding.told_news += u64::from(!folded.news.is_empty());
                 folding.outdated += u64::from(folded.is_outdated);
-                take_in(document, &mut folding, (job, trace), &event, accepted_at, &folded);
+                let counts = !folded.is_outdated;
+                take_in(document, &mut folding, (job, trace), &event, accepted_at, (&folded, counts));
             }
             Word::Staged { job, event, .. } if event.person != document.person => {
                 folding.strangers.push((job, *event));
@@ -91,7 +94,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                     document.progress.create_unknown.get_or_insert(unknown);
                 }
                 folding.is_cut_off = true;
-                folding.calls_for_attempt |= document.not_followed_since.is_none();
+                folding.wake(document.not_followed_since.is_none());
                 folding.tell(now, Note::TakenOver);
             }
             Word::TryAgain { by } => {
@@ -107,7 +110,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 if let Some(owed) = &mut document.owed_read {
                     owed.again();
                 }
-                folding.calls_for_attempt = true;
+                folding.wake(true);
                 folding.tell(now, Note::Replayed { by });
             }
             Word::Discard { by, .. } => discard(document, &mut folding, by, now),
@@ -149,14 +152,14 @@ fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) 
     }
 }
 
-/// Opens a job for the event, or ends it at once.
+/// Opens a job for the event, or ends it at once. `counts`: it makes HR's statements count again after a discard.
 fn take_in(
     document: &mut Document,
     folding: &mut Folding,
     (job, trace): (JobId, Option<TraceContext>),
     event: &Event,
     accepted_at: UnixMs,
-    folded: &Folded,
+    (folded, counts): (&Folded, bool),
 ) {
     folding.ahead += u32::from(folded.is_ahead);
     let is_notice = event.kind == EventKind::Notice;
@@ -182,8 +185,10 @@ fn take_in(
     }
     // A read since then may be newer, or may have been a moment too early, so read again.
     let is_doubtful = !is_notice && event.at.is_some_and(|at| document.read_at.is_some_and(|read| at <= read));
-    // The first event after a discard, whatever it says, makes HR's statements count again.
-    if !is_news && !is_doubtful && document.not_followed_since.is_none() {
+    // The first event after a discard makes HR's statements count again, even if it says the same; an outdated one does
+    // not, nor does a row that repeats what is known: the same roster may come every night.
+    let ends_discard = counts && document.not_followed_since.is_some();
+    if !is_doubtful && !ends_discard && (!is_news || document.not_followed_since.is_some()) {
         folding.end(accepted_at, job, Finished::Superseded);
         return;
     }
@@ -196,13 +201,11 @@ fn take_in(
     }
     // A joiner or leaver is looked for again, however many members there are.
     document.looked.take_if(|_| event.facts.employment.is_some() || event.facts.scope.is_some());
-    // This event may have removed what blocked them.
-    document.progress.suspicions = 0;
-    document.progress.suspicions_alone = 0;
-    document.progress.refused_at = None;
-    document.progress.username_refused = 0;
-    // A write that no read has shown may not be wanted any more, now that HR says something else.
-    document.progress.unconfirmed = None;
+    // Of a notice, the read will show whether it is news.
+    if is_back || ends_discard || !(is_notice || is_doubtful) || !folded.news.is_empty() {
+        document.progress.heed_news();
+        folding.ends_pause = true;
+    }
     (document.not_followed_since, document.gone_at_hr) = (None, None);
     folding.calls_for_attempt = true;
     let employment = event.facts.employment.and_then(|(_, from)| from);
@@ -231,7 +234,8 @@ fn reopen(document: &mut Document) -> bool {
 fn hear_of_owner(document: &mut Document, folding: &mut Folding, from: &Person, owner: OwnerNow) {
     let Some(closed) = document.record.closed.as_mut().filter(|closed| closed.to == *from) else { return };
     closed.owner = Some(owner);
-    folding.calls_for_attempt |= reopen(document);
+    let is_back = reopen(document);
+    folding.wake(is_back);
 }
 
 /// Rows of another import, and rows already applied, change nothing, so an apply may be repeated. Returns whether this one
@@ -246,6 +250,7 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
         document.listed_as = member;
     }
     let Staged { job, accepted_at, seq, mut event, leaves_at, .. } = *staged;
+    let said = document.record.says(accepted_at);
     document.record.leave_out_said_since(&mut event.facts, accepted_at, seq);
     // What was said about employment since then also overrides what the row announces.
     let is_said_since = |word: &EmploymentWord| !word.is_early && is_since(&word.stamp, accepted_at, seq);
@@ -260,9 +265,10 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
         let told = fold_facts(document, &leave, |record| record.fold(&leave, accepted_at, seq + 1), accepted_at);
         folded.news.extend(told.news);
     }
-    take_in(document, folding, (job, None), &event, accepted_at, &folded);
+    let counts = document.record.says(accepted_at) != said;
+    take_in(document, folding, (job, None), &event, accepted_at, (&folded, counts));
     // An operator asks for it, whether the row says anything new or not.
-    folding.calls_for_attempt |= document.trouble.is_some() && document.not_followed_since.is_none();
+    folding.wake(document.trouble.is_some() && document.not_followed_since.is_none());
     true
 }
 
@@ -349,7 +355,7 @@ fn take_groups(document: &mut Document, folding: &mut Folding, from: &Person, gr
         joined.into_iter().filter(|group| is_theirs(&group.member) && !document.groups.contains(group)).collect();
     let is_new = |name: &String| !document.groups_unsure.contains(name) && unsure_of.get(name).is_none_or(is_theirs);
     let unsure: Vec<_> = unsure.into_iter().filter(is_new).collect();
-    folding.calls_for_attempt |= document.not_followed_since.is_none() && !(joined.is_empty() && unsure.is_empty());
+    folding.wake(document.not_followed_since.is_none() && !(joined.is_empty() && unsure.is_empty()));
     document.groups.extend(joined);
     document.take_unsure(unsure, unsure_of);
 }
@@ -387,6 +393,11 @@ fn discard(document: &mut Document, folding: &mut Folding, by: String, now: Unix
 }
 
 impl Folding {
+    fn wake(&mut self, is_needed: bool) {
+        self.calls_for_attempt |= is_needed;
+        self.ends_pause |= is_needed;
+    }
+
     fn tell(&mut self, at: UnixMs, note: Note) {
         self.story.push(StoryEntry { at, note });
     }
@@ -734,6 +745,51 @@ mod tests {
         let folding = fold(&mut again, vec![update(3, 20, "King")], UnixMs(3_002));
         assert_eq!((again.not_followed_since, again.open.len()), (None, 1));
         assert!(folding.calls_for_attempt && folding.ended.is_empty());
+    }
+
+    #[test]
+    fn a_row_that_repeats_what_is_known_and_an_outdated_event_leave_a_discard_alone() {
+        let row = |seq: u64, import: &str, family: &str| {
+            let facts = Facts {
+                family_name: Name::parse("family_name", family).unwrap().map(Stated::Is),
+                employment: Some((EmploymentState::Employed, None)),
+                ..Facts::default()
+            };
+            let event = Box::new(Event { person: ada(), kind: EventKind::Update, at: None, facts });
+            let job = JobId::about(u128::from(seq) << 64, ada().id());
+            let import = import.to_owned();
+            let staged = Word::Staged { import: import.clone(), job, event, leaves_at: None };
+            let at = UnixMs(i64::try_from(seq).unwrap() * 1_000);
+            let entry = |seq, word| (seq, Entry { accepted_at: at, word, trace: None });
+            vec![entry(seq, staged), entry(seq + 1, Word::Apply { import, member: None, after: Vec::new() })]
+        };
+        let mut document = Document::new(ada());
+        fold(&mut document, row(4, "first", "King"), UnixMs(4_000));
+        fold(&mut document, vec![other(6, Word::Discard { by: "admin".to_owned(), reason: None })], UnixMs(6_000));
+        document.not_followed_since = Some(UnixMs(6_000));
+        // The same file again, the next night.
+        let folding = fold(&mut document, row(8, "second", "King"), UnixMs(8_000));
+        assert_eq!((document.not_followed_since, document.open.len()), (Some(UnixMs(6_000)), 0));
+        assert!(!folding.calls_for_attempt && folding.ended.iter().all(|(_, end)| *end == Finished::Superseded));
+        fold(&mut document, vec![update(10, 20, "Older")], UnixMs(10_000));
+        assert_eq!(document.not_followed_since, Some(UnixMs(6_000)), "it is outdated");
+        let folding = fold(&mut document, row(12, "third", "Stone"), UnixMs(12_000));
+        assert!(document.not_followed_since.is_none() && folding.calls_for_attempt, "a fact has changed");
+    }
+
+    #[test]
+    fn a_notice_calls_for_an_attempt_and_ends_no_pause() {
+        let mut document = Document::new(ada());
+        document.progress.suspicions = 2;
+        let event = Event { person: ada(), kind: EventKind::Notice, at: None, facts: Facts::default() };
+        let word =
+            |event: Event| Word::Event { job: JobId::about(1 << 64, ada().id()), event: Box::new(event), letter: None };
+        let folding = fold(&mut document, vec![other(1, word(event))], UnixMs(3_000));
+        assert!(folding.calls_for_attempt && !folding.ends_pause);
+        assert_eq!(document.progress.suspicions, 2, "it may say nothing");
+        let folding = fold(&mut document, vec![update(2, 20, "King")], UnixMs(3_001));
+        assert!(folding.ends_pause);
+        assert_eq!(document.progress.suspicions, 0);
     }
 
     #[test]

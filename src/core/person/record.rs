@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::email::Email;
 use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
 use super::event::{Event, EventKind, Facts, Stated};
-use super::fact::{Fact, Stamp, Told};
+use super::fact::{self, Fact, Stamp, Told};
 use super::identity::Person;
 use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
@@ -203,6 +203,24 @@ impl Record {
         let has_own_address =
             closed.address.as_ref().zip(self.email()).is_some_and(|(had, own)| had.key() != own.key());
         (closed.is_doubtful() || has_own_address) && self.works_here() && !self.comes_back()
+    }
+
+    /// A digest of what HR says, now and for later, whenever and however often it was said.
+    #[must_use]
+    pub fn says(&self, now: UnixMs) -> u32 {
+        fn timed<S: Copy + Eq + Serialize>(timeline: &Timeline<S>, now: UnixMs) -> u32 {
+            let later = timeline.counting().filter(|word| word.from > now).map(|word| (word.state, word.from));
+            fact::hash(&(timeline.at(now).map(|word| word.state), later.collect::<Vec<_>>()))
+        }
+        let further: Vec<_> = self.further.iter().map(|(name, fact)| (name, &fact.value)).collect();
+        fact::hash(&(
+            (timed(&self.employment, now), timed(&self.scope, now), self.unusable_email.is_some()),
+            (self.email.as_ref().map(|fact| &fact.value), self.locale.as_ref().map(|fact| &fact.value)),
+            self.given_name.as_ref().map(|fact| &fact.value),
+            self.preferred_given_name.as_ref().map(|fact| &fact.value),
+            self.family_name.as_ref().map(|fact| &fact.value),
+            further,
+        ))
     }
 
     /// HR's newest statement that they are employed, in effect or not.

@@ -125,6 +125,8 @@ pub struct Planner<'t> {
     left_out: u64,
     different: u64,
     not_compared: u64,
+    /// People whose dead letter was discarded.
+    discarded: u64,
     /// People without an address who may be any of the members.
     unaddressed: u64,
     shown: Vec<(Person, String)>,
@@ -160,6 +162,7 @@ impl<'t> Planner<'t> {
             left_out: 0,
             different: 0,
             not_compared: 0,
+            discarded: 0,
             unaddressed: 0,
             shown: Vec::new(),
             shared: BTreeMap::new(),
@@ -245,6 +248,9 @@ impl<'t> Planner<'t> {
             self.taken.extend(&places);
             self.report.people += 1;
             return Decided::Now(None);
+        }
+        if !self.terms.only_idle && document.not_followed_since.is_some() {
+            return Decided::Now(self.plan_discarded(&document, import, &places));
         }
         let has_left = document.record.membership(self.terms.now) == Some(EmploymentState::Left);
         if turn == Turn::First && has_left && document.member.is_none() && !listed.is_empty() {
@@ -393,6 +399,18 @@ impl<'t> Planner<'t> {
         import.filter(|_| is_selected).map(|import| Planned { import: Some(import), member: None, after: Vec::new() })
     }
 
+    /// Plans for somebody whose dead letter an operator discarded, and about whom HR has said nothing new since: their row
+    /// is taken in, and that is all.
+    fn plan_discarded(&mut self, document: &Document, import: Option<String>, places: &[usize]) -> Option<Planned> {
+        self.taken.extend(places);
+        self.report.people += 1;
+        self.rows += u64::from(import.is_some());
+        self.discarded += 1;
+        self.digest = self.digest.wrapping_add(digest_of(document, &[]));
+        let is_selected = self.select(&planned_person(document, None), &[], import.is_some());
+        import.filter(|_| is_selected).map(|import| Planned { import: Some(import), member: None, after: Vec::new() })
+    }
+
     /// Folds in the row that waits for an apply; returns its import.
     fn staged(&self, document: &mut Document) -> Option<String> {
         let import = document.staged.as_ref().map(|staged| staged.import.clone())?;
@@ -424,6 +442,13 @@ impl<'t> Planner<'t> {
         let taken = taking_over(&self.taking, self.rows).filter(|_| !self.terms.only_idle);
         self.report.warnings.extend(taken.clone());
         self.report.warnings.extend(inherited(&self.inheriting));
+        if self.discarded > 0 {
+            let warning = format!(
+                "people left as they are, because their dead letter was discarded and HR has said nothing new since: {}",
+                self.discarded
+            );
+            self.report.warnings.push(warning);
+        }
         let count = u64::try_from(self.taking.len()).unwrap_or(u64::MAX);
         let is_large = count > TAKEN_UNSEEN_MAX && count.saturating_mul(10) > self.rows;
         self.keep_shared();

@@ -487,3 +487,21 @@ fn a_row_that_is_not_applied_frees_nothing() {
     let (outcome, planned) = planned(&people, list(&["m3 p3@x.com King true"]), &selection);
     assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), planned.len()), (0, 1, 1));
 }
+
+#[test]
+fn a_row_that_repeats_what_was_discarded_plans_nothing() {
+    let mut repeated = moved("E-1", "ada@x.com", "ada@x.com", "King", "m1");
+    repeated.not_followed_since = Some(UnixMs(1_500));
+    let mut news = moved("E-2", "bob@x.com", "bob@x.com", "Stone", "m2");
+    news.staged.as_mut().unwrap().event =
+        samples::update_of_ada("E-2", Some("bob@x.com"), "Moor", EmploymentState::Employed);
+    news.not_followed_since = Some(UnixMs(1_500));
+    let members = ["m1 ada@x.com Another true", "m2 bob@x.com Stone true"];
+    let (outcome, planned) = planned(&[repeated, news], list(&members), &Selection::default());
+    assert_eq!(
+        outcome.report.rename.iter().map(|planned| planned.person.clone().unwrap()).collect::<Vec<_>>(),
+        ["hr/E-2"]
+    );
+    assert_eq!((planned.len(), outcome.report.people), (2, 2), "both rows are taken in");
+    assert!(outcome.report.warnings[0].contains("discarded"), "{:?}", outcome.report.warnings);
+}

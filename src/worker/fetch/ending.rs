@@ -52,6 +52,14 @@ impl Fetched {
         self
     }
 
+    /// When the read is due, if it waits for a time.
+    pub(in crate::worker) fn due(&self) -> Option<UnixMs> {
+        match self.wait {
+            Some(ReadWait::Until { at, .. }) => Some(at),
+            Some(ReadWait::Held { .. } | ReadWait::Blocked { .. }) | None => None,
+        }
+    }
+
     /// Whether the read is still owed.
     pub(in crate::worker) fn waits(&self) -> bool {
         self.wait.is_some()
