@@ -117,6 +117,8 @@ struct Imported {
     #[serde(default)]
     close_columns: BTreeMap<String, String>,
     #[serde(default)]
+    repeated: u64,
+    #[serde(default)]
     left_out: u64,
     #[serde(default)]
     unjudged: Vec<String>,
@@ -184,6 +186,9 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
         if !imported.missing_columns.is_empty() {
             let missing = missing(&imported.missing_columns, &imported.close_columns);
             say!("No column for {missing}: HR says nothing about it.");
+        }
+        if imported.repeated > 0 {
+            say!("{} rows repeat another one.", imported.repeated);
         }
         if imported.left_out > 0 {
             say!("{} rows are left out, as the mapping's conditions say.", imported.left_out);

@@ -63,6 +63,9 @@ pub struct Imported {
     /// For some of these, the column that is called nearly so.
     #[serde(default)]
     pub close_columns: BTreeMap<String, String>,
+    /// Rows that repeat another one word for word.
+    #[serde(default)]
+    pub repeated: u64,
     /// Rows of people excluded by the mapping.
     #[serde(default)]
     pub left_out: u64,
@@ -222,6 +225,7 @@ impl Roster {
             refused_rows: 0,
             missing_columns: Vec::new(),
             close_columns: BTreeMap::new(),
+            repeated: 0,
             left_out: 0,
             unjudged: Vec::new(),
             not_followed: Vec::new(),
@@ -255,10 +259,6 @@ impl Roster {
     pub async fn imports(&self) -> Result<Imports, StoreError> {
         Ok(documents::read(self.store.as_ref(), IMPORTS).await?.0)
     }
-}
-
-impl Staging<'_> {
-    /// Notes what a row will say: two rows of one person that say different things both count for nothing, as which one
 
     /// Removes what is kept of this person's addresses, in case a mapping excluded them once.
     pub async fn forget_left_out(&self, document: Option<&Document>) -> Result<(), StoreError> {
@@ -276,6 +276,10 @@ impl Staging<'_> {
         }
         Ok(())
     }
+}
+
+impl Staging<'_> {
+    /// Notes what a row will say: two rows of one person that say different things both count for nothing, as which one
     /// holds cannot be known.
     pub(super) fn expect(&mut self, event: &Event, leaves_at: Option<UnixMs>) {
         let mut hasher = DefaultHasher::new();
@@ -303,12 +307,14 @@ impl Staging<'_> {
                 Some(first) if contradicts => {
                     Err(format!("employee_id: the same as in row {first}, which says otherwise"))
                 }
-                None => Ok(row),
-                Some(first) => Err(format!("employee_id: the same as in row {first}")),
+                None => Ok(Some(row)),
+                // Everybody who counts is staged.
+                Some(_) => Ok(None),
             }
         });
         match row {
-            Ok(row) => self.rows.push(row),
+            Ok(Some(row)) => self.rows.push(row),
+            Ok(None) => self.imported.repeated += 1,
             Err(reason) => self.imported.refuse(number, reason),
         }
         if self.rows.len() >= STAGED_AT_ONCE { self.put().await } else { Ok(()) }
@@ -346,31 +352,31 @@ impl Staging<'_> {
     async fn note_left_out(&self) -> Result<(), StoreError> {
         let note = |kept: &mut LeftOut| {
             if kept.import != self.imported.id {
+                // Those of the import before this one are of no use any more.
+                if self.left_out.is_empty() && kept.addresses.is_empty() {
+                    return None;
+                }
                 *kept = LeftOut { import: self.imported.id.clone(), addresses: Vec::new() };
             }
             kept.addresses.extend(&self.left_out);
             kept.addresses.sort_unstable();
             kept.addresses.dedup();
             Some(())
-                // Those of the import before this one are of no use any more.
-                if self.left_out.is_empty() && kept.addresses.is_empty() {
-                    return None;
-                }
         };
         let (store, name) = (self.roster.store.as_ref(), LeftOut::document(self.source.as_str()));
         patiently(self.patience, || documents::change(store, &name, note)).await?;
-        Ok(())
-    }
-
-    async fn put(&mut self) -> Result<(), RosterError> {
-        let rows = std::mem::take(&mut self.rows);
-        if rows.is_empty() {
         // Nor is what is left of a source that is not configured any more.
         let clear = |kept: &mut LeftOut| (!std::mem::take(&mut kept.addresses).is_empty()).then_some(());
         for source in self.roster.imports().await?.keys().filter(|source| !self.roster.is_configured(source)) {
             let name = LeftOut::document(source);
             patiently(self.patience, || documents::change(store, &name, clear)).await?;
         }
+        Ok(())
+    }
+
+    async fn put(&mut self) -> Result<(), RosterError> {
+        let rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() {
             return Ok(());
         }
         let staged = u64::try_from(rows.len()).unwrap_or_default();

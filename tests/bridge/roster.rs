@@ -415,12 +415,8 @@ async fn rows_of_one_person_that_contradict_each_other_count_for_nothing() {
     let reasons: Vec<_> =
         imported["refused"].as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap()).collect();
     let id = "employee_id: the same as in";
-    let expected = [
-        format!("{id} a later row, which says otherwise"),
-        format!("{id} row 1, which says otherwise"),
-        format!("{id} row 3"),
-    ];
-    assert_eq!(reasons, expected);
+    let expected = [format!("{id} a later row, which says otherwise"), format!("{id} row 1, which says otherwise")];
+    assert_eq!((&reasons[..], &imported["repeated"]), (&expected.each_ref().map(String::as_str)[..], &json!(1)));
     assert_eq!(ran(&home, &bridge, &["plan"])["deactivate"], json!([]));
 
     // Whom the mapping leaves out is not somebody whom HR does not name.

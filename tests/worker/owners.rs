@@ -27,7 +27,7 @@ fn at(ms: i64) -> Option<UnixMs> {
 }
 
 /// A hire with somebody else's address.
-pub fn hire_as(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
+pub(crate) fn hire_as(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
     let mut event = Event { at: at(ms), ..hire(id, given, family) };
     event.facts.email = Some(Email::parse(address).unwrap());
     event
@@ -543,7 +543,7 @@ async fn taken_over_by_a_worker_that_dies(bench: &Bench, event: Event) {
 }
 
 /// Steps until nobody is due, and a few more later.
-pub async fn settle(bench: &Bench) {
+pub(crate) async fn settle(bench: &Bench) {
     for _ in 0..8 {
         if matches!(bench.worker().step().await.unwrap(), Stepped::Nothing { .. }) {
             bench.clock.advance_ms(61_000);

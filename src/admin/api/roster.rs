@@ -86,6 +86,8 @@ pub(in crate::admin) struct ImportedBody {
     missing_columns: Vec<String>,
     /// For some of these, the column of the file that is called nearly so.
     close_columns: BTreeMap<String, String>,
+    /// Rows that repeat another one word for word.
+    repeated: u64,
     /// Rows of people whom the mapping's conditions leave out.
     left_out: u64,
     /// Columns by which the mapping selects people, but which no row has: they excluded nobody.
@@ -158,6 +160,7 @@ impl From<Imported> for ImportedBody {
             refused_rows: imported.refused_rows,
             missing_columns: imported.missing_columns,
             close_columns: imported.close_columns,
+            repeated: imported.repeated,
             left_out: imported.left_out,
             unjudged: imported.unjudged,
             not_followed: imported.not_followed,
