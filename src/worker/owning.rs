@@ -8,7 +8,7 @@ use super::commit::placeholder;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock::new_job_id;
 use crate::core::person::document::Groups;
-use crate::core::person::{Document, Entry, KnownMember, Person, PersonId, Word};
+use crate::core::person::{AddressHash, Document, Entry, KnownMember, Person, PersonId, Word};
 use crate::core::reconcile::attempt::AttemptState;
 use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
 use crate::core::reconcile::groups;
@@ -165,7 +165,9 @@ impl Worker {
         }
         let Document { person, member, .. } = &theirs.document;
         let (to, is_another) = (document.person.clone(), !owner_is.may_be_one_with(document));
-        let word = Word::HandedOver { to, is_another, address: document.record.email().cloned() };
+        // Their record may outlive this person's.
+        let address_hash = document.record.email().map(|email| AddressHash::of(email.key()));
+        let word = Word::HandedOver { to, is_another, address_hash };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
         // The member and the address go in one step, so that neither stays behind if the attempt is interrupted.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::email::{self, Email};
+use super::email::{self, AddressHash, Email};
 use super::employment::Timeline;
 use super::event::{Event, EventKind};
 use super::fact::{self, Stamp};
@@ -167,9 +167,9 @@ const LETTERS_MAX: usize = 8;
 pub struct FormerRecord {
     /// The person whose record it is.
     pub person: Person,
-    /// The key of the address that this person had when they took the member over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
+    /// The address that this person had when they took the member over.
+    #[serde(default, alias = "address", skip_serializing_if = "Option::is_none")]
+    pub address_hash: Option<AddressHash>,
     /// What they were last sent about this person, or about the member's owner since it was handed on.
     pub told: OwnerNow,
     /// What HR had said about this person when the member was handed on.
@@ -300,14 +300,14 @@ impl Document {
     }
 
     /// Notes the former owner of this person's member, to be notified of what HR says about this person from now on.
-    /// `address`: the one that HR gave this person at the hand-over. If there are too many, returns the one that is
+    /// `address_hash`: of the one that HR gave this person at the hand-over. If there are too many, returns the one that is
     /// dropped, with the last that it is sent.
-    pub fn note_former(&mut self, person: Person, address: Option<&Email>) -> Option<(Person, OwnerNow)> {
+    pub fn note_former(&mut self, person: Person, address_hash: Option<AddressHash>) -> Option<(Person, OwnerNow)> {
         self.formers.retain(|former| former.person != person);
-        let (address, told) = (address.map(|email| email.key().to_owned()), OwnerNow::default());
+        let told = OwnerNow::default();
         // The member was handed on before this was folded.
         let until_handed_on = self.record.closed.as_ref().map(|_| told);
-        self.formers.push(FormerRecord { person, address, told, until_handed_on });
+        self.formers.push(FormerRecord { person, address_hash, told, until_handed_on });
         let dropped = (self.formers.len() > FORMERS_MAX).then(|| self.formers.remove(0));
         dropped.map(|former| (former.person, OwnerNow { is_out_of_sight: true, ..former.told }))
     }
@@ -351,7 +351,7 @@ impl Document {
     pub(super) fn hand_on_formers(&mut self, to: &Person, now: UnixMs) {
         self.formers.retain(|former| former.person != *to);
         for former in &mut self.formers {
-            former.until_handed_on = Some(OwnerNow::of(&self.record, former.address.as_deref(), now));
+            former.until_handed_on = Some(OwnerNow::of(&self.record, former.address_hash, now));
         }
     }
 
@@ -361,7 +361,7 @@ impl Document {
         let record = &self.record;
         let next = record.closed.as_ref().and_then(|closed| closed.owner).unwrap_or_default();
         let told = self.formers.iter_mut().filter_map(|former| {
-            let of_this = || OwnerNow::of(record, former.address.as_deref(), now);
+            let of_this = || OwnerNow::of(record, former.address_hash, now);
             let news = former.until_handed_on.map_or_else(of_this, |until| until.or(next));
             let is_news = news != std::mem::replace(&mut former.told, news);
             is_news.then(|| (former.person.clone(), news))

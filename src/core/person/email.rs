@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use super::fact;
 use super::text::{self, InvalidField, Problem};
 
 /// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3 less the angle brackets).
@@ -204,6 +205,36 @@ impl From<Email> for String {
     }
 }
 
+/// A hash of an address, to recognise it: a record keeps nothing more of somebody else, who may be erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Kept")]
+pub struct AddressHash(u32);
+
+/// As it is stored; older versions kept the address.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Hash(u32),
+    Address(String),
+}
+
+impl From<Kept> for AddressHash {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Hash(hash) => Self(hash),
+            Kept::Address(address) => Self::of(&address),
+        }
+    }
+}
+
+impl AddressHash {
+    /// The same for all spellings of an address.
+    #[must_use]
+    pub fn of(user_name: &str) -> Self {
+        Self(fact::hash(&compare_key(user_name)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -300,5 +331,16 @@ mod tests {
             let long = format!("{}@{}", lower_local(&local), ascii_domain(&domain));
             prop_assert_eq!(compare_key(&address), long);
         }
+    }
+
+    #[test]
+    fn a_kept_hash_is_read_as_it_is_and_made_of_an_address_that_an_older_version_kept() {
+        let hash = AddressHash::of("Ada@Example.com");
+        let stored = serde_json::to_string(&hash).unwrap();
+        assert!(stored.parse::<u32>().is_ok(), "{stored}");
+        for kept in [stored.as_str(), "\"ada@example.com\""] {
+            assert_eq!(serde_json::from_str::<AddressHash>(kept).unwrap(), hash, "{kept}");
+        }
+        assert_ne!(AddressHash::of("bob@example.com"), hash);
     }
 }

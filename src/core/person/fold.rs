@@ -77,14 +77,14 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                     document.yields_to = after;
                 }
             }
-            Word::HandedOver { to, is_another, address } => {
-                let closed = Closed { to, is_another, at: accepted_at, address, owner: None };
+            Word::HandedOver { to, is_another, address_hash } => {
+                let closed = Closed { to, is_another, at: accepted_at, address_hash, owner: None };
                 hand_over(document, &mut folding, closed);
             }
             Word::Groups { from, owner: Some(owner), .. } => hear_of_owner(document, &mut folding, &from, owner),
             Word::Groups { from, groups, owner: None, asks } => {
                 take_groups(document, &mut folding, &from, groups);
-                let asks = asks.and_then(|asks| document.note_former(from, asks.address.as_ref()));
+                let asks = asks.and_then(|asks| document.note_former(from, asks.address_hash));
                 folding.outgoing.extend(asks.map(|(to, owner)| (to, owner_word(document, owner))));
             }
             Word::CutOff => {
@@ -318,7 +318,7 @@ fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
     }
     // The groups went with the member.
     let groups = Groups::taken_from(document);
-    let asks = Some(Asks { address: closed.address.clone() });
+    let asks = Some(Asks { address_hash: closed.address_hash });
     let word = Word::Groups { from: document.person.clone(), groups, owner: None, asks };
     folding.outgoing.push((closed.to.clone(), word));
     document.hand_on_formers(&closed.to, now);
@@ -415,7 +415,9 @@ mod tests {
     use crate::core::person::document::{JoinedGroup, KnownMember, Trouble};
     use crate::core::person::letter::Letter;
     use crate::core::person::samples::member;
-    use crate::core::person::{Email, EmploymentState, Facts, Mark, Name, Person, Scope, SourceName, Stated};
+    use crate::core::person::{
+        AddressHash, Email, EmploymentState, Facts, Mark, Name, Person, Scope, SourceName, Stated,
+    };
 
     fn ada() -> Person {
         Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap()
@@ -462,7 +464,7 @@ mod tests {
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
         let folding = fold(
             &mut document,
-            vec![other(1, Word::HandedOver { to, is_another: true, address: None }), update(2, 20, "King")],
+            vec![other(1, Word::HandedOver { to, is_another: true, address_hash: None }), update(2, 20, "King")],
             UnixMs(3_000),
         );
         assert_eq!(document.words_after_close, 1);
@@ -473,12 +475,12 @@ mod tests {
     /// Ada was handed over to somebody else at 1,500.
     fn handed_over() -> (u64, Entry) {
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
-        let word = Word::HandedOver { to, is_another: true, address: None };
+        let word = Word::HandedOver { to, is_another: true, address_hash: None };
         (1, Entry { accepted_at: UnixMs(1_500), word, trace: None })
     }
 
     fn handed_to(to: &Person) -> (u64, Entry) {
-        other(1, Word::HandedOver { to: to.clone(), is_another: false, address: None })
+        other(1, Word::HandedOver { to: to.clone(), is_another: false, address_hash: None })
     }
 
     /// The groups that are sent to others.
@@ -607,8 +609,16 @@ mod tests {
     fn former_records_are_notified_of_the_members_present_owner() {
         let person = |id: &str| Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
         let address = Email::parse("ada@example.com").ok();
-        let handed =
-            |to: &str| other(1, Word::HandedOver { to: person(to), is_another: false, address: address.clone() });
+        let handed = |to: &str| {
+            other(
+                1,
+                Word::HandedOver {
+                    to: person(to),
+                    is_another: false,
+                    address_hash: address.as_ref().map(|email| AddressHash::of(email.key())),
+                },
+            )
+        };
         let [mut one, mut two, mut three] = ["E-1", "E-2", "E-3"].map(|id| Document::new(person(id)));
         let said = |id, from: Option<&str>, employment| {
             let facts = Facts {
@@ -621,6 +631,8 @@ mod tests {
         };
         let (to, asks) = sent(&mut one, vec![handed("E-2")]).remove(0);
         assert_eq!(to, person("E-2"));
+        let kept = String::from_utf8(one.to_bytes()).unwrap();
+        assert!(!kept.contains("ada@example.com"), "the new owner may be erased: {kept}");
         // The new owner moves before the word arrives.
         let moved = said("E-2", Some("ada2@example.com"), EmploymentState::Employed);
         let (to, word) = sent(&mut two, vec![moved, other(3, asks)]).remove(0);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::Groups;
-use super::email::Email;
+use super::email::AddressHash;
 use super::event::Event;
 use super::identity::Person;
 use super::job::JobId;
@@ -69,8 +69,8 @@ pub enum Word {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_another: bool,
         /// The address that HR gives the new owner.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        address: Option<Email>,
+        #[serde(default, alias = "address", skip_serializing_if = "Option::is_none")]
+        address_hash: Option<AddressHash>,
     },
     /// What one of the two records sends the other after a hand-over. The former one sends the groups of the member, in
     /// case the new owner could not record them, and asks to be notified; the new owner sends what HR says about them
@@ -108,8 +108,8 @@ pub enum Word {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asks {
     /// The address that HR gave the new owner when the member was handed over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<Email>,
+    #[serde(default, alias = "address", skip_serializing_if = "Option::is_none")]
+    pub address_hash: Option<AddressHash>,
 }
 
 impl Entry {

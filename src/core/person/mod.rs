@@ -6,7 +6,7 @@
 //! (`super::reconcile`), and where any of it is stored.
 
 pub use self::document::{Document, KnownMember, OpenJob, Trouble};
-pub use self::email::Email;
+pub use self::email::{AddressHash, Email};
 pub use self::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
 pub use self::event::{Event, EventKind, Facts, Stated};
 pub use self::fact::{Fact, Stamp, Told};

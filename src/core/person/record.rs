@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::email::Email;
+use super::email::{AddressHash, Email};
 use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
 use super::event::{Event, EventKind, Facts, Stated};
 use super::fact::{self, Fact, Stamp, Told};
@@ -81,8 +81,8 @@ pub struct Closed {
     /// When the member was handed over.
     pub at: UnixMs,
     /// The address that HR gave for the new owner at that time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<Email>,
+    #[serde(default, alias = "address", skip_serializing_if = "Option::is_none")]
+    pub address_hash: Option<AddressHash>,
     /// What HR has said since then about the member's new owner, as far as it matters to this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<OwnerNow>,
@@ -103,13 +103,14 @@ pub struct OwnerNow {
 }
 
 impl OwnerNow {
-    /// Derived from that person's record; `address` is the key of their address at the hand-over.
+    /// Derived from that person's record; `address` is that at the hand-over.
     #[must_use]
-    pub fn of(record: &Record, address: Option<&str>, now: UnixMs) -> Self {
+    pub fn of(record: &Record, address: Option<AddressHash>, now: UnixMs) -> Self {
         let out = record.scope.at(now).filter(|word| word.state == Scope::Out).map(|word| word.from.max(word.stamp.at));
         let left = record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
         let left = left.map(|word| word.from.max(word.stamp.at));
-        let has_moved = address.zip(record.email()).is_some_and(|(before, email)| email.key() != before);
+        let has_moved =
+            address.zip(record.email()).is_some_and(|(before, email)| AddressHash::of(email.key()) != before);
         Self { has_moved, left: left.max(out), is_out_of_sight: false }
     }
 
@@ -201,7 +202,7 @@ impl Record {
     pub fn lacks_member(&self) -> bool {
         let Some(closed) = &self.closed else { return false };
         let has_own_address =
-            closed.address.as_ref().zip(self.email()).is_some_and(|(had, own)| had.key() != own.key());
+            closed.address_hash.zip(self.email()).is_some_and(|(had, own)| had != AddressHash::of(own.key()));
         (closed.is_doubtful() || has_own_address) && self.works_here() && !self.comes_back()
     }
 
