@@ -17,7 +17,8 @@ pub enum PeopleCommand {
         /// Only people in this state: waiting, running, held, scheduled, incomplete, blocked or idle.
         #[arg(long, value_parser = LaneState::ALL.map(LaneState::as_str))]
         state: Option<String>,
-        /// Only people with this mark: `after_close`, `switched_off`, `failing`, `gone_at_hr` or `groupless`.
+        /// Only people with this mark: `after_close`, `switched_off`, `failing`, `gone_at_hr`, `groupless`
+        /// or `groups_forbidden`.
         #[arg(long, conflicts_with = "state", value_parser = Mark::ALL.map(Mark::as_str))]
         mark: Option<String>,
         /// Which page of them.

@@ -46,7 +46,8 @@ pub(in crate::admin) struct PeopleQuery {
     /// Only people in this state: `waiting`, `running`, `held`, `scheduled`, `incomplete`, `blocked` or `idle`.
     #[param(value_type = Option<String>)]
     state: Option<LaneState>,
-    /// Only people with this mark: `after_close`, `switched_off`, `failing`, `gone_at_hr` or `groupless`.
+    /// Only people with this mark: `after_close`, `switched_off`, `failing`, `gone_at_hr`, `groupless`
+    /// or `groups_forbidden`.
     mark: Option<String>,
     /// The most to return: 1 to 500; 50 by default.
     #[param(minimum = 1, maximum = 500)]

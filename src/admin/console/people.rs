@@ -109,6 +109,7 @@ pub(super) fn mark_name(mark: Mark) -> &'static str {
         Mark::Failing => "failing",
         Mark::GoneAtHr => "unknown to the HR system",
         Mark::Groupless => "not in their groups",
+        Mark::GroupsForbidden => "kept out of groups",
     }
 }
 

@@ -250,6 +250,27 @@ pub struct GroupsWait {
     pub since: UnixMs,
     /// When it is tried again.
     pub due: UnixMs,
+    /// The target forbids it; none if the member may only not have joined yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forbidden: Option<Forbidden>,
+}
+
+/// A group write that the target forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forbidden {
+    /// How often in a row.
+    pub times: u32,
+    /// When it was last tried.
+    pub at: UnixMs,
+    /// Others are refused as well: most likely the key may not write groups.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_everybodys: bool,
+}
+
+impl GroupsWait {
+    fn is_everybodys(&self) -> bool {
+        self.forbidden.is_some_and(|forbidden| forbidden.is_everybodys)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -578,8 +599,10 @@ impl Document {
             Mark::Failing => self.failures() >= FAILURES_TOLD && self.trouble.is_none(),
             Mark::GoneAtHr => self.gone_at_hr.is_some() && self.may_be_active(),
             Mark::Groupless => {
-                self.is_shown() && self.groups_wait.is_some_and(|wait| wait.due.ms_since(wait.since) >= GROUPLESS_MS)
+                let is_long = |wait: GroupsWait| wait.due.ms_since(wait.since) >= GROUPLESS_MS;
+                self.is_shown() && self.groups_wait.is_some_and(|wait| is_long(wait) && !wait.is_everybodys())
             }
+            Mark::GroupsForbidden => self.groups_wait.is_some_and(|wait| wait.is_everybodys()),
         };
         Mark::ALL.into_iter().filter(is).collect()
     }
@@ -603,7 +626,7 @@ impl Document {
             Mark::AfterClose => self.record.closed.as_ref().map(|closed| closed.at),
             Mark::SwitchedOff => self.member.as_ref().map(|member| member.seen_at),
             Mark::GoneAtHr => self.gone_at_hr,
-            Mark::Groupless => self.groups_wait.map(|wait| wait.since),
+            Mark::Groupless | Mark::GroupsForbidden => self.groups_wait.map(|wait| wait.since),
             Mark::Failing => {
                 self.progress.failing_since.or(self.owed_read.as_ref().and_then(|owed| owed.failing_since))
             }
@@ -969,7 +992,7 @@ mod tests {
         document.progress.failing_since = Some(ahead);
         OwedRead::note(&mut document.owed_read, ahead, false);
         document.owed_read.as_mut().unwrap().not_before = Some(UnixMs(ahead.0 * 5));
-        document.groups_wait = Some(GroupsWait { since: ahead, due: UnixMs(i64::MAX) });
+        document.groups_wait = Some(GroupsWait { since: ahead, due: UnixMs(i64::MAX), forbidden: None });
         document.set_right(now);
         let wait = document.groups_wait.unwrap();
         assert_eq!((wait.since, wait.due), (now, now.plus_ms(GROUPS_PAUSE_MS_MAX)));

@@ -14,11 +14,14 @@ pub enum Mark {
     GoneAtHr,
     /// They are a member, and no group has accepted them for more than a day.
     Groupless,
+    /// They are a member, and the target forbids putting anybody into groups.
+    GroupsForbidden,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::AfterClose, Self::SwitchedOff, Self::Failing, Self::GoneAtHr, Self::Groupless];
+    pub const ALL: [Self; 6] =
+        [Self::AfterClose, Self::SwitchedOff, Self::Failing, Self::GoneAtHr, Self::Groupless, Self::GroupsForbidden];
 
     /// The word for it.
     #[must_use]
@@ -29,6 +32,7 @@ impl Mark {
             Self::Failing => "failing",
             Self::GoneAtHr => "gone_at_hr",
             Self::Groupless => "groupless",
+            Self::GroupsForbidden => "groups_forbidden",
         }
     }
 

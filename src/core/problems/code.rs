@@ -81,6 +81,9 @@ codes! {
     PeopleInvited = "PEOPLE-INVITED",
         "People were invited more than a week ago, and Postman does not list them as members.",
         "See who (`scim-bridge drift`). They have not accepted yet, or somebody removed them since: remind them, or invite them again in Postman's team settings; if they are not to join, have HR send their leave. `scim-bridge drift --now` looks again.";
+    PeopleGroupsForbidden = "PEOPLE-GROUPS-FORBIDDEN",
+        "Members are not in their groups: Postman forbids it for everybody.",
+        "Most likely the SCIM key may not write groups: have somebody make it who may manage groups in Postman, or stop whatever else manages these groups (an identity provider, say); or take the `[[group]]` rules out. Names and membership go on being followed. They are tried again by themselves, ever more seldom up to once a day, and at once by `scim-bridge person try WHO`.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";

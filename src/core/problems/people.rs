@@ -35,6 +35,7 @@ fn with_mark(MarkFigure { mark, count, since, unread }: &MarkFigure) -> Found {
         Mark::Failing => ProblemCode::WorkFailing,
         Mark::GoneAtHr => ProblemCode::PeopleGone,
         Mark::Groupless => ProblemCode::PeopleGroupless,
+        Mark::GroupsForbidden => ProblemCode::PeopleGroupsForbidden,
     };
     let mut what = format!("{} {}.", code.title(), counted(*count, "person", "people"));
     for (source, n) in unread {

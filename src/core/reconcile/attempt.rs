@@ -11,6 +11,7 @@ use super::rules::address_to_look_for;
 use super::search::Search;
 use crate::core::code::Code;
 use crate::core::person::document::{Unconfirmed, UnknownCreate};
+use crate::core::person::job::Finished;
 use crate::core::person::{Document, Email, KnownMember};
 use crate::core::time::UnixMs;
 
@@ -197,6 +198,19 @@ impl AttemptState {
     /// Notes that the groups were refused; the rest goes on.
     pub(super) fn refuse_groups(&mut self, detail: String) {
         self.refused.push((Aspect::Groups, Code::ScimGroup, detail));
+    }
+
+    /// What the attempt has done for the member, if it ends well.
+    pub(super) fn finished(&self) -> Finished {
+        if self.created {
+            Finished::Created
+        } else if self.adopted {
+            Finished::Adopted
+        } else if self.wrote.is_empty() {
+            Finished::Unchanged
+        } else {
+            Finished::Updated
+        }
     }
 
     pub(super) fn is_refused(&self, aspect: Aspect) -> bool {

@@ -10,7 +10,7 @@ use super::capabilities::Capabilities;
 use super::carrier::Carrier;
 use super::group::{GroupCall, GroupOutcome, GroupRow, ShownGroup};
 use crate::core::person::Document;
-use crate::core::person::document::{GROUPS_PAUSE_MS_MAX, GroupsWait, JoinedGroup};
+use crate::core::person::document::{Forbidden, GROUPS_PAUSE_MS_MAX, GroupsWait, JoinedGroup};
 use crate::core::person::label::{self, Label};
 use crate::core::person::record::Record;
 use crate::core::time::UnixMs;
@@ -20,6 +20,8 @@ pub const VALUE: &str = "{value}";
 /// The pause before the second try to put a person who has not joined into their groups. Each later pause is as long
 /// as they have waited so far, up to [`GROUPS_PAUSE_MS_MAX`].
 const WAIT_FIRST_MS: u64 = 900_000;
+/// Between two tries for a person who is forbidden a group, and of whom it is not known whether everybody is.
+const ALONE_MS: u64 = 60_000;
 /// How long this is tried. Somebody who has not accepted the invitation by then most likely never will.
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
@@ -96,8 +98,18 @@ pub fn wait(document: &mut Document, now: UnixMs) -> bool {
     let waited_ms = now.ms_since(since);
     let goes_on = waited_ms < WAIT_MS_MAX;
     let due = now.plus_ms(waited_ms.clamp(WAIT_FIRST_MS, GROUPS_PAUSE_MS_MAX));
-    document.groups_wait = goes_on.then_some(GroupsWait { since, due });
+    document.groups_wait = goes_on.then_some(GroupsWait { since, due, forbidden: None });
     goes_on
+}
+
+/// Schedules another try for a person whom the target forbids to put into groups, as it may everybody.
+pub(super) fn wait_for_rights(document: &mut Document, is_everybodys: bool, now: UnixMs) {
+    let before = document.groups_wait;
+    let since = before.map_or(now, |wait| wait.since);
+    let times = before.and_then(|wait| wait.forbidden).map_or(0, |forbidden| forbidden.times).saturating_add(1);
+    let pause_ms = if is_everybodys { now.ms_since(since).clamp(WAIT_FIRST_MS, GROUPS_PAUSE_MS_MAX) } else { ALONE_MS };
+    let forbidden = Some(Forbidden { times, at: now, is_everybodys });
+    document.groups_wait = Some(GroupsWait { since, due: now.plus_ms(pause_ms), forbidden });
 }
 
 /// What to do next.
@@ -121,6 +133,15 @@ pub(super) struct GroupContext<'a> {
     pub(super) member: &'a str,
 }
 
+/// What the answers to an attempt's calls about groups show of the target.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Answered {
+    /// A write was served.
+    pub(super) served: bool,
+    /// A call was answered 403.
+    pub(super) forbidden: bool,
+}
+
 /// What an attempt knows of groups.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupsState {
@@ -142,6 +163,7 @@ pub(super) struct GroupsState {
     refused: BTreeSet<String>,
     /// One of these says that it never will: why.
     forbidden: Option<String>,
+    answered: Answered,
     /// Keys of groups that were created, but are not shown yet.
     made: BTreeSet<String>,
     /// Keys of groups that were created in this attempt.
@@ -181,7 +203,7 @@ impl GroupsState {
         document.groups.retain(|joined| joined.member == known.member);
         document.keep_unsure_of(known.member);
         if let Some(problem) = &self.problem {
-            document.groups_wait = None;
+            document.groups_wait = document.groups_wait.filter(|_| self.answered.forbidden);
             return Next::Refuse(problem.clone());
         }
         let surplus = document.groups.iter().find(|joined| !wanted.contains_key(&label::key(&joined.name)));
@@ -220,10 +242,7 @@ impl GroupsState {
                 Next::Done
             }
             None => match &self.forbidden {
-                Some(detail) => {
-                    document.groups_wait = None;
-                    Next::Refuse(detail.clone())
-                }
+                Some(detail) => Next::Refuse(detail.clone()),
                 None if wait(document, now) => Next::Done,
                 None => Next::Refuse(NEVER_JOINED.to_owned()),
             },
@@ -315,8 +334,16 @@ impl GroupsState {
         }
     }
 
+    /// What the answers so far show of the target.
+    pub(super) fn answered(&self) -> Answered {
+        self.answered
+    }
+
     /// Takes in the outcome of a call. `as_http` names the call for people.
     pub(super) fn learn(&mut self, document: &mut Document, call: &GroupCall, outcome: GroupOutcome, as_http: &str) {
+        let is_write = matches!(call, GroupCall::Create { .. } | GroupCall::Add { .. } | GroupCall::Remove { .. });
+        self.answered.served |= is_write && matches!(outcome, GroupOutcome::Applied | GroupOutcome::Shown(_));
+        self.answered.forbidden |= document.is_shown() && matches!(outcome, GroupOutcome::Refused { status: 403 });
         match (call, outcome) {
             (GroupCall::Find { name }, GroupOutcome::Rows { rows, .. }) => {
                 let key = label::key(name);

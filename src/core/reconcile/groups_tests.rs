@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::owner::{self, Owner};
 use super::team_tests::Team;
-use super::verdict::Standing;
+use super::verdict::{Ending, Standing};
 use super::world_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use crate::core::code::Code;
 use crate::core::person::inbox::{Entry, Word};
@@ -134,17 +134,67 @@ fn a_member_whom_no_group_accepts_is_marked_after_a_day() {
 }
 
 #[test]
-fn a_group_forbidden_for_a_member_is_reported_at_once_and_for_an_invitee_once_they_are_shown() {
+fn a_group_forbidden_for_a_member_is_reported_after_a_few_tries_and_for_an_invitee_once_they_are_shown() {
     let mut world = World::new().with_groups();
     world.team.forbidden_groups = &["Sales"];
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
     let Standing::Scheduled { at } = ending.standing else { panic!("nothing has shown them: {:?}", ending.standing) };
     world.now = at;
-    let ending = world.work(&ending.document.person, &[]);
+    // Nobody else's tries tell whether it is forbidden to everybody.
+    let mut ending = world.work(&ending.document.person, &[]);
+    for _ in 0..2 {
+        let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+        world.now = at;
+        ending = world.work(&ending.document.person, &[]);
+    }
     let trouble = ending.document.trouble.unwrap();
     assert_eq!(trouble.code, Code::ScimGroup);
     assert!(trouble.detail.contains("403"), "{}", trouble.detail);
     assert_eq!(ending.document.groups_wait, None);
+}
+
+/// A key that may not write groups, or groups that an identity provider manages.
+#[test]
+fn groups_that_are_forbidden_to_everybody_make_nobody_a_dead_letter() {
+    let mut world = World::new().with_groups();
+    world.team.forbidden_groups = &["Sales"];
+    world.team.groups.push(("Sales".to_owned(), Vec::new()));
+    let mut people: Vec<_> = (1..=4)
+        .map(|n| {
+            let address = format!("p{n}@example.com");
+            world.team.add(&address, "Ada", "King", true, &json!({}));
+            let hire = of_department(
+                Event { person: person(&format!("E-{n}")), ..hire(10, &address, "Ada", "King") },
+                "Sales",
+            );
+            world.tell(&[hire])
+        })
+        .collect();
+    let is_told = |ending: &Ending| ending.document.marks().contains(&Mark::GroupsForbidden);
+    assert!(people.iter().all(|ending| ending.document.trouble.is_none()), "{people:?}");
+    assert_eq!(people.iter().filter(|ending| is_told(ending)).count(), 3, "the first one has nobody to compare with");
+    for _ in 0..12 {
+        for ending in &mut people {
+            let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+            world.now = world.now.max(at);
+            *ending = world.work(&ending.document.person.clone(), &[]);
+            assert!(ending.document.trouble.is_none() && is_told(ending), "{:?}", ending.document.groups_wait);
+        }
+    }
+    // What HR says goes on being followed.
+    let named = Event { person: person("E-2"), ..update(20, "-", "Ada", "Byron") };
+    let ending = world.tell(&[named]);
+    assert_eq!(world.team.member("p2@example.com").unwrap()["name"]["familyName"], "Byron");
+    assert!(is_told(&ending));
+    world.team.forbidden_groups = &[];
+    for ending in &people {
+        world.now = world.now.plus_ms(86_400_000);
+        let ending = world.work(&ending.document.person.clone(), &[]);
+        assert!(!is_told(&ending));
+    }
+    for n in 1..=4 {
+        assert_eq!(world.groups_of(&format!("p{n}@example.com")), ["Sales"]);
+    }
 }
 
 #[test]

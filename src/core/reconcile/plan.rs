@@ -670,16 +670,11 @@ fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, now: UnixMs) 
         return finish(Conclusion::Blocked { code, detail, wants: None });
     }
     state.document.switched_off_elsewhere = standing == Standing::Employed && seen.active == Active::Off;
-    let finished = if state.created {
-        Finished::Created
-    } else if state.adopted {
-        Finished::Adopted
-    } else if state.wrote.is_empty() {
-        Finished::Unchanged
-    } else if standing == Standing::Left && state.wrote.contains(&Operation::SetActive) {
-        Finished::Deactivated
-    } else {
-        Finished::Updated
+    let finished = match state.finished() {
+        Finished::Updated if standing == Standing::Left && state.wrote.contains(&Operation::SetActive) => {
+            Finished::Deactivated
+        }
+        finished => finished,
     };
     finish(Conclusion::InLine(finished))
 }

@@ -13,7 +13,7 @@ use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::CallKind;
 use crate::core::person::PersonId;
-use crate::core::person::document::Progress;
+use crate::core::person::document::{Forbidden, Progress};
 use crate::core::time::UnixMs;
 
 /// This many different people refused in a row mean trouble of the target, if nobody was served lately.
@@ -24,6 +24,8 @@ pub const PEOPLE_AT_ONCE: usize = 5;
 pub const TRIES: u32 = 5;
 /// This many refused tries of an address mean trouble with the address.
 const ADDRESS_TRIES: u32 = 4;
+/// This many forbidden writes of groups mean the person's own trouble, if nobody else's tell.
+const GROUP_TRIES: u32 = 3;
 /// A refusal this old says nothing about the present.
 const MEMORY_MS: u64 = 600_000;
 /// If anybody was served within this time, two refusals do not mean everybody: both people may have trouble of their
@@ -57,6 +59,8 @@ struct Seen {
 pub struct Suspicions {
     reads: Seen,
     writes: Seen,
+    /// Writes of groups that were forbidden, and served.
+    groups: Seen,
     /// When a harmless read was served: the team's list, for nobody in particular.
     probed: Option<UnixMs>,
 }
@@ -134,6 +138,33 @@ impl Suspicions {
         if self.writes.refused.iter().any(|refused| refused.person != person && is_recent(refused)) {
             Judgement::Target
         } else if writes_are_served || progress.suspicions >= ADDRESS_TRIES {
+            Judgement::Own
+        } else {
+            Judgement::Open
+        }
+    }
+
+    /// A write of a group was served.
+    pub fn group_served(&mut self, person: PersonId, now: UnixMs) {
+        self.groups.refused.clear();
+        self.groups.served = Some((person, now));
+    }
+
+    /// A write of a group was forbidden. That is everybody's trouble if others' were, too, and none was served in between:
+    /// the key may not write groups. `before`: what was forbidden to this person before.
+    pub fn group_refused(&mut self, person: PersonId, before: Option<Forbidden>, now: UnixMs) -> Judgement {
+        let seen = &mut self.groups;
+        seen.refused.retain(|refused| refused.person != person && now.ms_since(refused.at) <= MEMORY_MS);
+        let are_others = !seen.refused.is_empty();
+        seen.refused.push(Refused { person, at: now, is_contradicted: false });
+        let is_since = |at: UnixMs| before.map_or(now.ms_since(at) <= MEMORY_MS, |before| at >= before.at);
+        if are_others {
+            Judgement::Target
+        } else if seen.served.is_some_and(|(_, at)| is_since(at)) {
+            Judgement::Own
+        } else if before.is_some_and(|before| before.is_everybodys) {
+            Judgement::Target
+        } else if before.is_some_and(|before| before.times + 1 >= GROUP_TRIES) {
             Judgement::Own
         } else {
             Judgement::Open

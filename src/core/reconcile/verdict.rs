@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::attempt::AttemptState;
 use super::conclusion::Conclusion;
+use super::groups;
 use super::owner;
 use super::request::Operation;
 use super::suspicion::{Judgement, Suspicions};
@@ -130,6 +131,11 @@ pub fn decide(
     let was_shown = state.shown.is_some();
     let (disowned, claimed) = state.claims();
     let doubts_address = state.doubts_address();
+    let groups_answered = state.groups.answered();
+    let finished = state.finished();
+    if groups_answered.served {
+        suspicions.group_served(state.document.person.id(), now);
+    }
     let mut ending = Ending { disowned, claimed, ..Ending::new(state.document) };
     if !matches!(conclusion, Conclusion::Incomplete(_)) {
         ending.document.missing.clear();
@@ -139,6 +145,9 @@ pub fn decide(
         Conclusion::Incomplete(missing) => ending.incomplete(missing, now),
         Conclusion::Blocked { code: Code::ScimAddress, detail, wants: None } if doubts_address => {
             ending.address_refused(detail, suspicions, now);
+        }
+        Conclusion::Blocked { code: Code::ScimGroup, detail, wants: None } if groups_answered.forbidden => {
+            ending.group_refused(detail, finished, suspicions, now);
         }
         Conclusion::Blocked { code, detail, wants } => {
             if *code == Code::ScimElsewhere && ending.document.progress.create_unknown.is_none() {
@@ -503,6 +512,21 @@ impl Ending {
             Judgement::Open => {
                 let pause_ms = ADDRESS_FIRST_MS << (progress.suspicions - 1);
                 self.retry(now.plus_ms(pause_ms), None, Code::ScimRefused, now);
+            }
+        }
+    }
+
+    /// The target forbids a group, perhaps to everybody. Everything else about the person is up to date.
+    fn group_refused(&mut self, detail: &str, finished: Finished, suspicions: &mut Suspicions, now: UnixMs) {
+        let before = self.document.groups_wait.and_then(|wait| wait.forbidden);
+        match suspicions.group_refused(self.document.person.id(), before, now) {
+            Judgement::Own => {
+                self.document.groups_wait = None;
+                self.blocked(Code::ScimGroup, detail.to_owned(), None, now);
+            }
+            judgement => {
+                groups::wait_for_rights(&mut self.document, judgement == Judgement::Target, now);
+                self.in_line(finished, now);
             }
         }
     }

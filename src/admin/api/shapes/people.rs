@@ -40,7 +40,8 @@ pub struct PersonRowBody {
     pub since: String,
     /// Whether their member is switched on, as last seen; null if it is not known.
     pub active: Option<bool>,
-    /// What else to know: `after_close`, `switched_off`, `failing`, `gone_at_hr`, `groupless`.
+    /// What else to know: `after_close`, `switched_off`, `failing`, `gone_at_hr`, `groupless`,
+    /// `groups_forbidden`.
     pub marks: Vec<String>,
 }
 
@@ -94,7 +95,8 @@ pub struct PersonBody {
     pub jobs: Vec<JobBody>,
     /// The id of the dead letter that blocks them.
     pub dead_letter: Option<String>,
-    /// What else to know: `after_close`, `switched_off`, `failing`, `gone_at_hr`, `groupless`.
+    /// What else to know: `after_close`, `switched_off`, `failing`, `gone_at_hr`, `groupless`,
+    /// `groups_forbidden`.
     pub marks: Vec<String>,
     /// What happened, oldest first.
     pub story: Vec<StoryBody>,
