@@ -362,6 +362,10 @@ fn found(field: &FieldExplanation) -> String {
         Some(value) => format!("{at} = {value:?}"),
         None => at,
     };
+    let at = match &field.zone {
+        Some(zone) => format!("{at}, which gives no zone: read as {zone}"),
+        None => at,
+    };
     let at = match field.not_used {
         Some(why) => format!("{at}: not used, as {why}"),
         None => at,

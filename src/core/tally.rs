@@ -32,6 +32,14 @@ const RUN_MS: u64 = 60_000;
 const TOLD_MS: u64 = 24 * 3_600_000;
 /// How long refusals are reported if no genuine delivery came after them: an hour without another one.
 const REFUSED_TOLD_MS: u64 = 3_600_000;
+/// So many events with times that seem to be of another zone are told.
+const ELSEWHERE_MIN: u64 = 3;
+/// Zones differ by quarters of an hour, and by up to twelve hours to the west. Whatever is sent at once comes within
+/// two minutes.
+const QUARTER_MS: u64 = 900_000;
+const ELSEWHERE_MS_MIN: u64 = 2 * QUARTER_MS;
+const ELSEWHERE_MS_MAX: u64 = 12 * 4 * QUARTER_MS + ELSEWHERE_LATE_MS;
+const ELSEWHERE_LATE_MS: u64 = 120_000;
 /// How long trouble is reported if no later delivery can show that it is over: an hour after the last of it.
 const UNPROVEN_TOLD_MS: u64 = 3_600_000;
 /// How long unknown types beyond [`WORDS_MAX`] are reported, without their names. The others are reported until the
@@ -109,6 +117,10 @@ pub struct SourceTally {
     pub conflicts: Seen,
     /// Events whose time was too far ahead to be trusted.
     pub ahead: Seen,
+    /// Events whose time gives no zone, and lies a whole number of quarters of an hour before their arrival.
+    pub elsewhere: Seen,
+    /// When the last event came whose time gives no zone, and does not.
+    pub here_at: UnixMs,
     /// When the last delivery came that had times, all of them plausible.
     pub in_time_at: UnixMs,
     /// Events that state something and have no time.
@@ -217,6 +229,17 @@ impl SourceTally {
         self.ahead.note(now);
     }
 
+    /// An event's time gives no zone. Delivered at once, a time of another zone is as late as that zone is away; what was
+    /// queued, or is sent in batches, may be late by any time.
+    pub fn note_zoneless(&mut self, now: UnixMs, at: UnixMs) {
+        let late_ms = now.ms_since(at);
+        if (ELSEWHERE_MS_MIN..=ELSEWHERE_MS_MAX).contains(&late_ms) && late_ms % QUARTER_MS <= ELSEWHERE_LATE_MS {
+            self.elsewhere.note(now);
+        } else {
+            self.here_at = self.here_at.max(now);
+        }
+    }
+
     /// An event that states something came, with or without a time.
     pub fn note_event(&mut self, now: UnixMs, kind: EventKind, has_time: bool) {
         let (all, kinds) = if has_time {
@@ -287,6 +310,8 @@ impl SourceTally {
         self.hours.add(&other.hours);
         self.whole_at = self.whole_at.max(other.whole_at);
         self.ahead.add(other.ahead);
+        self.elsewhere.add(other.elsewhere);
+        self.here_at = self.here_at.max(other.here_at);
         self.untimed.add(other.untimed);
         self.timed.add(other.timed);
         self.conflicts.add(other.conflicts);
@@ -330,6 +355,7 @@ impl SourceTally {
         let whole = [
             (TroubleKind::TokenOffered, is_on(self.token_offered, good_at), self.token_offered),
             (TroubleKind::Ahead, is_on(self.ahead, self.in_time_at), self.ahead),
+            (TroubleKind::Elsewhere, self.is_elsewhere(now), self.elsewhere),
             (TroubleKind::Untimed, true, self.untimed_now(now)),
             // Nothing that comes later shows that this is fixed.
             (TroubleKind::Conflict, self.conflicts.within(now, UNPROVEN_TOLD_MS), self.conflicts),
@@ -341,6 +367,12 @@ impl SourceTally {
                 .map(|(kind, _, seen)| SourceTrouble { kind, what: String::new(), seen }),
         );
         troubles
+    }
+
+    /// Whether the times seem to be those of another zone: all of the last few.
+    fn is_elsewhere(&self, now: UnixMs) -> bool {
+        let seen = self.elsewhere;
+        seen.count >= ELSEWHERE_MIN && seen.last_at > self.here_at && seen.within(now, TOLD_MS)
     }
 
     /// Events without a time, as long as no event of the same kind has come with one since. Only if others have a time:
@@ -391,6 +423,8 @@ pub enum TroubleKind {
     TokenOffered,
     /// Given times are too far ahead to be trusted.
     Ahead,
+    /// Times give no zone, and are hours behind.
+    Elsewhere,
     /// Some events have no time, and others have one.
     Untimed,
     /// A repetition of a known id says something else, and counts as a duplicate.
@@ -515,6 +549,31 @@ mod tests {
 
     fn kinds(tally: &SourceTally, now: UnixMs) -> Vec<(TroubleKind, String, u64)> {
         tally.troubles(now).into_iter().map(|trouble| (trouble.kind, trouble.what, trouble.seen.count)).collect()
+    }
+
+    #[test]
+    fn times_of_another_zone_are_told_and_late_ones_are_not() {
+        const MINUTE_MS: u64 = 60_000;
+        let told = |late_min: &[u64]| {
+            let mut tally = SourceTally::default();
+            let mut now = UnixMs(1_800_000_000_000);
+            for minutes in late_min {
+                now = now.plus_ms(MINUTE_MS);
+                tally.note_zoneless(now, now.minus_ms(minutes * MINUTE_MS + 1_500));
+            }
+            let troubles = tally.troubles(now.plus_ms(1_000));
+            troubles
+                .iter()
+                .filter(|trouble| trouble.kind == TroubleKind::Elsewhere)
+                .map(|trouble| trouble.seen.count)
+                .sum::<u64>()
+        };
+        assert_eq!(told(&[300, 300, 301]), 3, "New York");
+        assert_eq!(told(&[300, 300]), 0, "it may be chance");
+        assert_eq!(told(&[300, 300, 300, 0]), 0, "the last one fits");
+        assert_eq!(told(&[47, 183, 611, 512]), 0, "they come in batches");
+        assert_eq!(told(&[0, 0, 15, 3 * 24 * 60]), 0, "retried, or old");
+        assert_eq!(told(&[0, 210, 210, 210]), 3, "Newfoundland");
     }
 
     #[test]

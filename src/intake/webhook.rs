@@ -464,7 +464,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     let mut is_understood = true;
     for record in map(&endpoint.mapping, source, &genuine.delivery) {
         let dropped = match record {
-            Record::Event { event, dropped } => {
+            Record::Event { event, dropped, is_zoneless } => {
                 says_something |= event.kind != EventKind::Notice;
                 listed.add_type(event.kind.as_str());
                 if let Some(at) = event.at {
@@ -472,6 +472,9 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                     in_time = Some(in_time.unwrap_or(true) && !is_ahead);
                     if is_ahead {
                         endpoint.note(|seen| seen.note_ahead(now));
+                    }
+                    if is_zoneless {
+                        endpoint.note(|seen| seen.note_zoneless(now, at));
                     }
                 }
                 // A time that cannot be used is reported as such.

@@ -151,6 +151,7 @@ pub(super) fn fields(fields: &[FieldExplanation]) -> Markup {
                             td data-name="Value" { (field.value.as_deref().unwrap_or("")) }
                             td data-name="Problem" {
                                 (field.problem.as_deref().unwrap_or(""))
+                                @if let Some(zone) = &field.zone { "gives no zone: read as " (zone) }
                                 @if field.problem.is_none() && !field.failed.is_empty() {
                                     "tried before it, and failed: " @for way in &field.failed { code { (way) } " " }
                                 }

@@ -99,7 +99,7 @@ fn is_understood(record: &Record) -> bool {
 
 fn shown(record: Record) -> String {
     match record {
-        Record::Event { event, dropped } => shown_event(&event, &dropped),
+        Record::Event { event, dropped, .. } => shown_event(&event, &dropped),
         Record::Ignored(ignored) => {
             format!("ignored: {} {}", ignored.why.as_str(), ignored.type_value.unwrap_or_default())
         }

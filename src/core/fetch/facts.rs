@@ -89,7 +89,7 @@ pub(super) fn of_person(
         without += usize::from(lacks_employment(&record));
         match record {
             Record::Event { event, .. } if event.person != *person => return Err(other_person()),
-            Record::Event { event, dropped } => {
+            Record::Event { event, dropped, .. } => {
                 events.push(at_the_read(event, mapping, at));
                 lost.extend(lost_status(&dropped, "; the rest of it is in effect", events.len()));
             }
@@ -119,7 +119,7 @@ fn lacks_employment(record: &Record) -> bool {
     // A status that the mapping does not list is reported as such.
     let has_status = |dropped: &[InvalidField]| dropped.iter().any(|problem| problem.field == STATUS);
     match record {
-        Record::Event { event, dropped } => {
+        Record::Event { event, dropped, .. } => {
             let facts = &event.facts;
             !has_status(dropped)
                 && facts.employment.is_none()
@@ -205,9 +205,9 @@ pub(super) fn of_page(
                     beside.facts.employment = event.facts.employment;
                 }
             }
-            Record::Event { event, dropped } => {
+            Record::Event { event, dropped, is_zoneless } => {
                 let event = at_the_read(event, mapping, at);
-                records.push(Record::Event { event, dropped });
+                records.push(Record::Event { event, dropped, is_zoneless });
             }
             Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => {
                 return Err((code, detail));

@@ -50,7 +50,7 @@ fn private_addresses_stay_out() {
         Some("a@eu.example.org")
     );
     let records = of(json!({"employee_id": 1, "work": "a@notexample.com"}));
-    let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
+    let [Record::Event { event, dropped, .. }] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((event.facts.email.is_none(), &dropped[0].problem), (true, &Problem::OtherDomain));
 }
 
@@ -58,7 +58,7 @@ fn private_addresses_stay_out() {
 fn a_private_address_of_another_domain_is_no_problem() {
     let private = mapping("address_domains = ['example.com']\nemail = { path = '/data/private', private = true }");
     let records = map_json(&private, &record("employee.hired", json!({"employee_id": 1, "private": "a@home.example"})));
-    let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
+    let [Record::Event { event, dropped, .. }] = records.as_slice() else { panic!("{records:?}") };
     assert!(event.facts.email.is_none() && dropped.is_empty(), "it was never meant for use: {dropped:?}");
 }
 

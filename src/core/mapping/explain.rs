@@ -83,6 +83,9 @@ pub struct FieldExplanation {
     /// Why the value does not count in this record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_used: Option<&'static str>,
+    /// The zone in which a time is read that gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// Lookups whose filter, or whose condition's filter, failed; another lookup may have found something.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
@@ -149,6 +152,7 @@ pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Ch
             let mut fields = explain_fields(mapping, source, place, show);
             for field in fields.iter_mut().filter(|field| field.found_at.is_some()) {
                 field.not_used = not_used(&field.field, &result);
+                field.zone = zone_taken(mapping, place, &field.field);
             }
             RecordExplanation { at, fields, paths, result }
         });
@@ -158,12 +162,19 @@ pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Ch
 
 fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordResult {
     match fate(mapping, source, place) {
-        Fate::Event { event, end, dropped: _ } => RecordResult::Event { event, end },
+        Fate::Event { event, end, .. } => RecordResult::Event { event, end },
         Fate::Ignored(ignored) => {
             RecordResult::Ignored { why: ignored.why.as_str(), type_value: ignored.type_value.unwrap_or_default() }
         }
         Fate::Unmapped(Trouble { person, code, detail, .. }) => RecordResult::Unmapped { person, code, detail },
     }
+}
+
+/// The zone in which a time is read that gives none.
+fn zone_taken(mapping: &Mapping, place: Place<'_>, field: &str) -> Option<String> {
+    let is_time = matches!(field, "occurred_at" | "effective_at" | "ends_at" | "starts_at");
+    let (_, lookups) = fields(mapping).into_iter().find(|(name, _)| is_time && *name == field)?;
+    Reader::new(mapping, place).zone_taken(field, lookups).map(|zone| zone.name().to_owned())
 }
 
 /// Why a date of a record does not count: it says when somebody left, or is out of scope, but this record says neither.
@@ -214,6 +225,7 @@ fn explain_field(
         value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(Cow::into_owned)),
         problem: problem.map(|problem| problem.problem.to_string()),
         not_used: None,
+        zone: None,
         failed: lookups.failing(place).map(|lookup| lookup.as_str().to_owned()).collect(),
     }
 }

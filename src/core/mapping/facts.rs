@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::condition::{all_and_none, text};
 use super::lookup::{Got, Lookup, Lookups};
-use super::moment::{self, EVENTS_FROM, Moment, Reading};
+use super::moment::{self, EVENTS_FROM, Moment, Reading, Zone};
 use super::path::Place;
 use super::{Invite, Mapping, Meaning, Names, PastEnd, TimeUnit};
 use crate::core::json::Json;
@@ -23,6 +23,8 @@ pub(super) struct Stating {
     /// An end that is announced with the employment.
     pub(super) ends_at: Option<UnixMs>,
     pub(super) at: Option<UnixMs>,
+    /// The time gives no zone.
+    pub(super) is_zoneless: bool,
     pub(super) dropped: Vec<InvalidField>,
 }
 
@@ -262,6 +264,14 @@ impl<'m, 'v> Reader<'m, 'v> {
         self.read_moment(lookup, &value, unit).map_err(|problem| problem.of(field))
     }
 
+    /// The zone in which a time is read that gives none.
+    pub(super) fn zone_taken(&self, field: &str, lookups: &'m Lookups) -> Option<&'m Zone> {
+        let unit = if field == "occurred_at" { self.mapping.occurred_at_unit } else { TimeUnit::Auto };
+        let Got::Is(lookup, value) = lookups.read(self.place) else { return None };
+        let zone = lookup.zone().unwrap_or(&self.mapping.zone);
+        moment::is_zoneless(&value, Reading { unit, format: lookup.format(), zone }).then_some(zone)
+    }
+
     fn read_moment(&self, lookup: &Lookup, value: &Json<'_>, unit: TimeUnit) -> Result<Option<Moment>, Problem> {
         let zone = lookup.zone().unwrap_or(&self.mapping.zone);
         moment::read(value, Reading { unit, format: lookup.format(), zone })
@@ -380,11 +390,12 @@ impl<'m, 'v> Reader<'m, 'v> {
     pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
         let occurred_at = self.occurred_at();
         let (at, day_ends) = (occurred_at.map(|(at, _)| at), occurred_at.and_then(|(_, ends)| ends));
+        let is_zoneless = at.is_some() && self.zone_taken("occurred_at", &self.mapping.occurred_at).is_some();
         if kind == EventKind::Notice {
             // The rest comes from the read.
             let scope = scope.map(|scope| self.scope(scope)).transpose();
             let facts = Facts { day_ends, scope: self.or_drop(scope), ..Facts::default() };
-            return Ok(Stating { facts, ends_at: None, at, dropped: self.dropped });
+            return Ok(Stating { facts, ends_at: None, at, is_zoneless, dropped: self.dropped });
         }
         let (employment, ends_at) = self.employment(kind, at)?;
         let (email, unusable_email) = match self.email() {
@@ -417,7 +428,7 @@ impl<'m, 'v> Reader<'m, 'v> {
             locale: self.locale(),
             further: self.further(),
         };
-        Ok(Stating { facts, ends_at, at, dropped: self.dropped })
+        Ok(Stating { facts, ends_at, at, is_zoneless, dropped: self.dropped })
     }
 
     /// Scope, and from when on: a move out of scope may be announced, like a leave.

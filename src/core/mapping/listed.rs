@@ -66,7 +66,9 @@ pub fn named(mapping: &Mapping, source: &SourceName, page: &Json<'_>) -> Vec<Opt
 fn one(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Listed {
     let person = Reader::new(mapping, place).person(source).ok();
     let says = match fate(mapping, source, place) {
-        Fate::Event { event, dropped, end } => Says::Event { event: Box::new(event), end: end.map(Box::new), dropped },
+        Fate::Event { event, dropped, end, .. } => {
+            Says::Event { event: Box::new(event), end: end.map(Box::new), dropped }
+        }
         // For example a status that the mapping does not list, and nothing else.
         Fate::Ignored(ignored) => match ignored.dropped.first() {
             Some(problem) => Says::Bad(problem.to_string()),

@@ -62,6 +62,13 @@ pub struct Zone {
     zone: TimeZone,
 }
 
+impl Zone {
+    /// Its name, as configured.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Default for Zone {
     fn default() -> Self {
         Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
@@ -217,6 +224,17 @@ pub(super) fn read(value: &Json<'_>, reading: Reading<'_>) -> Result<Option<Mome
         (None, TimeUnit::Rfc3339) => written(&text, reading.zone),
     };
     moment.map(Some).ok_or_else(|| Problem::NotATimestamp { chars: text.chars().count() })
+}
+
+/// Whether it is a time of day without a zone, so that the given one counts.
+pub(super) fn is_zoneless(value: &Json<'_>, reading: Reading<'_>) -> bool {
+    // Nobody's zone.
+    let other = Zone { name: String::new(), zone: TimeZone::fixed(Offset::MAX) };
+    let read_in = |reading| read(value, reading).ok().flatten();
+    match (read_in(reading), read_in(Reading { zone: &other, ..reading })) {
+        (Some(Moment::At(here)), Some(Moment::At(there))) => here != there,
+        _ => false,
+    }
 }
 
 fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {

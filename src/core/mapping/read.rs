@@ -26,7 +26,7 @@ const TYPE_CHARS_MAX: usize = 80;
 /// The result for one record, before it is known what must be kept.
 #[expect(clippy::large_enum_variant, reason = "most are events, and none is kept")]
 pub(super) enum Fate {
-    Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event> },
+    Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event>, is_zoneless: bool },
     Ignored(Ignored),
     Unmapped(Trouble),
 }
@@ -164,7 +164,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     // People who were in scope stay until they leave: the other records of people out of scope are ignored.
     let is_left_out = mapping.out_of_scope == OutOfScope::Ignore && scope == Some(Scope::Out);
     let scope = scope.filter(|_| mapping.out_of_scope == OutOfScope::Leave);
-    let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind, scope) {
+    let Stating { mut facts, ends_at, at, is_zoneless, dropped } = match reader.state(kind, scope) {
         Ok(stating) => stating,
         Err(problem) => return bad(mapping, Some(person), &[problem]),
     };
@@ -173,7 +173,10 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     }
     if is_left_out {
         return match leave_alone(&facts) {
-            Some(facts) => Fate::Event { event: Event { person, kind, at, facts }, dropped: Vec::new(), end: None },
+            Some(facts) => {
+                let event = Event { person, kind, at, facts };
+                Fate::Event { event, dropped: Vec::new(), end: None, is_zoneless }
+            }
             None => Fate::Ignored(Ignored {
                 why: IgnoredWhy::OutOfScope,
                 type_value: type_of(&Reader::new(mapping, place)),
@@ -201,7 +204,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     });
     // A person out of scope leaves, whatever else the record says.
     let kind = if scope == Some(Scope::Out) { EventKind::Leave } else { kind };
-    Fate::Event { event: Event { person, kind, at, facts }, dropped, end }
+    Fate::Event { event: Event { person, kind, at, facts }, dropped, end, is_zoneless }
 }
 
 /// The leave in a record of somebody out of scope. None if it does not state one. No address is followed: under it,
@@ -321,11 +324,11 @@ fn read_records(
             continue;
         }
         match fate(mapping, source, place) {
-            Fate::Event { event, dropped, end } => {
+            Fate::Event { event, dropped, end, is_zoneless } => {
                 let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
                 let person = event.person.clone();
-                read.push(Record::Event { event, dropped });
-                read.extend(end.map(|event| Record::Event { event, dropped: Vec::new() }));
+                read.push(Record::Event { event, dropped, is_zoneless });
+                read.extend(end.map(|event| Record::Event { event, dropped: Vec::new(), is_zoneless }));
                 if !lost.is_empty() {
                     let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
                     let trouble = trouble_with(mapping, Some(person), &lost, "the rest of it is in effect");

@@ -17,6 +17,8 @@ pub enum Record {
         event: Event,
         /// Fields that are there but cannot be used: the event is accepted without them.
         dropped: Vec<InvalidField>,
+        /// Its time gives no zone, and is read in the source's.
+        is_zoneless: bool,
     },
     /// To be ignored.
     Ignored(Ignored),
@@ -91,7 +93,7 @@ impl fmt::Debug for Record {
     /// Personal data stays out of logs, `{:?}` included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Event { event, dropped } => f.debug_tuple("Event").field(event).field(dropped).finish(),
+            Self::Event { event, dropped, .. } => f.debug_tuple("Event").field(event).field(dropped).finish(),
             Self::Ignored(ignored) => ignored.fmt(f),
             Self::Unmapped { person, code, detail, .. } => f
                 .debug_struct("Unmapped")

@@ -118,7 +118,7 @@ fn an_unneeded_field_never_rejects_a_record() {
     let body = json!({"type": "employee.hired", "timestamp": "yesterday-ish", "data":
         {"employee_id": "1", "email": "a@b.co", "first_name": "A", "locale": {"code": "en-US"}}});
     let records = map_json(&mapping(""), &body);
-    let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
+    let [Record::Event { event, dropped, .. }] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((event.at, event.facts.names()), (None, vec!["employed", "email", "given_name"]));
     assert_eq!(dropped.iter().map(|problem| problem.field).collect::<Vec<_>>(), ["occurred_at", "locale"]);
 }

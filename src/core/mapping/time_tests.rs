@@ -18,7 +18,7 @@ fn an_impossible_time_is_ignored_and_a_placeholder_date_is_no_date() {
         let mut body = record("employee.left", json!({"employee_id": "1", "effective_at": "0001-01-01T00:00:00"}));
         body["timestamp"] = never.clone();
         let records = map_json(&mapping(""), &body);
-        let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
+        let [Record::Event { event, dropped, .. }] = records.as_slice() else { panic!("{records:?}") };
         assert_eq!((event.at, event.facts.employment), (None, Some((Left, None))), "{never}");
         assert_eq!(dropped.as_slice(), [Problem::LongPast.of("occurred_at")], "{never}");
     }
@@ -217,4 +217,32 @@ fn a_date_without_a_time_gives_the_end_of_the_day_and_no_hour() {
     assert_eq!(mapped("2026-11-28"), [day.clone(), day], "the event, and the end beside it");
     let hour = ("2026-11-27T23:00:00Z".to_owned(), None);
     assert_eq!(mapped("2026-11-28T00:00:00+01:00"), [hour.clone(), hour]);
+}
+
+#[test]
+fn a_time_that_gives_no_zone_is_known_as_that() {
+    for (timestamp, is_zoneless) in [
+        ("2026-11-28T09:25:05", true),
+        ("2026-11-28 09:25", true),
+        ("2026-11-28T09:25:05Z", false),
+        ("2026-11-28T09:25:05-05:00", false),
+        ("2026-11-28", false),
+        ("1795341540", false),
+    ] {
+        let mut body = record("employee.updated", json!({"employee_id": "E-1", "first_name": "Ada"}));
+        body["timestamp"] = json!(timestamp);
+        let records = map_json(&mapping(""), &body);
+        let [Record::Event { is_zoneless: told, .. }] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!(*told, is_zoneless, "{timestamp}");
+        let bytes = Bytes::from(body.to_string());
+        let explained = explain(
+            &mapping("zone = 'Europe/Berlin'"),
+            &source(),
+            &bytes,
+            crate::core::json::Charset::utf8(),
+            Show::default(),
+        );
+        let field = explained.records[0].fields.iter().find(|field| field.field == "occurred_at").unwrap();
+        assert_eq!(field.zone.as_deref(), is_zoneless.then_some("Europe/Berlin"), "{timestamp}");
+    }
 }

@@ -39,6 +39,9 @@ codes! {
     SourceAhead = "SOURCE-AHEAD",
         "Events carry times more than an hour in the future, so the time of their arrival counts instead.",
         "Let `[source.mapping] occurred_at` name when it happened, not a start or end date; set its `zone`, and check the sender's clock.";
+    SourceZone = "SOURCE-ZONE",
+        "The times of this source give no zone, and seem to be those of another zone than the configured one.",
+        "Set `[source.mapping] zone` to the zone of the HR system's times, such as `America/New_York` (`scim-bridge explain` shows which one is taken); then send again, or import and apply, what came meanwhile.";
     SourceUntimed = "SOURCE-UNTIMED",
         "Some events from this source carry no time, and count as of their arrival; others carry one.",
         "Let `[source.mapping] occurred_at` name the time of these, too; if they have none, set it to `[]`, so that their arrival orders all events.";
@@ -78,12 +81,12 @@ codes! {
     PeopleGroupless = "PEOPLE-GROUPLESS",
         "Members are not in their groups: no group has accepted them for more than a day.",
         "See who (`scim-bridge people list --mark groupless`). If they have not accepted Postman's invitation yet, have them do so; otherwise put one of them into the group in Postman's team settings, which shows what stands in the way. They are tried again every day, and by `scim-bridge person try WHO` at once.";
-    PeopleInvited = "PEOPLE-INVITED",
-        "People were invited more than a week ago, and Postman does not list them as members.",
-        "See who (`scim-bridge drift`). They have not accepted yet, or somebody removed them since: remind them, or invite them again in Postman's team settings; if they are not to join, have HR send their leave. `scim-bridge drift --now` looks again.";
     PeopleGroupsForbidden = "PEOPLE-GROUPS-FORBIDDEN",
         "Members are not in their groups: Postman forbids it for everybody.",
         "Most likely the SCIM key may not write groups: have somebody make it who may manage groups in Postman, or stop whatever else manages these groups (an identity provider, say); or take the `[[group]]` rules out. Names and membership go on being followed. They are tried again by themselves, ever more seldom up to once a day, and at once by `scim-bridge person try WHO`.";
+    PeopleInvited = "PEOPLE-INVITED",
+        "People were invited more than a week ago, and Postman does not list them as members.",
+        "See who (`scim-bridge drift`). They have not accepted yet, or somebody removed them since: remind them, or invite them again in Postman's team settings; if they are not to join, have HR send their leave. `scim-bridge drift --now` looks again.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";

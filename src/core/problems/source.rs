@@ -114,6 +114,13 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
                 format!("{events} a time more than an hour ahead: the moment of arrival counts."),
             )
         }
+        TroubleKind::Elsewhere => {
+            let events = counted(count, "event gives", "events give");
+            let text = format!(
+                "{events} a time without a zone, hours before their arrival: it is read in the zone of `[source.mapping] zone`, and whatever a roster or another event has said since then counts as newer."
+            );
+            (ProblemCode::SourceZone, text)
+        }
         TroubleKind::Untimed => {
             let events = counted(count, "event carries", "events carry");
             let text = format!(
