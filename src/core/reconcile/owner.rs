@@ -258,7 +258,8 @@ impl Owner {
     fn counts_for(&self, document: &Document, now: UnixMs) -> bool {
         let hired = hired(document);
         if document.record.membership(now) == Some(EmploymentState::Left) {
-            return hired.is_some() && self.is_asked_to_leave(document, now);
+            // The end of an employment that began before the owner's is no leave of the owner.
+            return hired.is_some() && hired > self.employed && self.is_asked_to_leave(document, now);
         }
         self.is_leaving || self.employed.is_none() || hired > self.employed
     }
@@ -354,7 +355,8 @@ mod tests {
         assert!(Owner::of(&owner, &key, now).hands_over_to(&namesake, now), "it is the same member");
         // A person who worked there under another id leaves under it, if that is newer; a row that lists them as gone
         // asks for nothing.
-        for (hired, left_at, hands_over) in [(Some(1_100), 1_200, true), (Some(500), 600, false), (None, 1_200, false)]
+        for (hired, left_at, hands_over) in
+            [(Some(1_100), 1_200, true), (Some(500), 600, false), (Some(500), 1_200, false), (None, 1_200, false)]
         {
             let mut leaver = hired.map_or_else(|| nobody("E-2"), |at| hired_at("E-2", at));
             leaver.record.fold(&told("E-2", left_at, EventKind::Leave, EmploymentState::Left), now, 3);
