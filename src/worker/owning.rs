@@ -167,7 +167,7 @@ impl Worker {
         let (to, is_another) = (document.person.clone(), !owner_is.may_be_one_with(document));
         // Their record may outlive this person's.
         let address_hash = document.record.email().map(|email| AddressHash::of(email.key()));
-        let word = Word::HandedOver { to, is_another, address_hash };
+        let word = Word::HandedOver { to, is_another, address_hash, said_at: document.record.said_at() };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
         // The member and the address go in one step, so that neither stays behind if the attempt is interrupted.

@@ -77,8 +77,8 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                     document.yields_to = after;
                 }
             }
-            Word::HandedOver { to, is_another, address_hash } => {
-                let closed = Closed { to, is_another, at: accepted_at, address_hash, owner: None };
+            Word::HandedOver { to, is_another, address_hash, said_at } => {
+                let closed = Closed { to, is_another, at: accepted_at, said_at, address_hash, owner: None };
                 hand_over(document, &mut folding, closed);
             }
             Word::Groups { from, owner: Some(owner), .. } => hear_of_owner(document, &mut folding, &from, owner),
@@ -464,7 +464,10 @@ mod tests {
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
         let folding = fold(
             &mut document,
-            vec![other(1, Word::HandedOver { to, is_another: true, address_hash: None }), update(2, 20, "King")],
+            vec![
+                other(1, Word::HandedOver { to, is_another: true, address_hash: None, said_at: None }),
+                update(2, 20, "King"),
+            ],
             UnixMs(3_000),
         );
         assert_eq!(document.words_after_close, 1);
@@ -475,12 +478,12 @@ mod tests {
     /// Ada was handed over to somebody else at 1,500.
     fn handed_over() -> (u64, Entry) {
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
-        let word = Word::HandedOver { to, is_another: true, address_hash: None };
+        let word = Word::HandedOver { to, is_another: true, address_hash: None, said_at: None };
         (1, Entry { accepted_at: UnixMs(1_500), word, trace: None })
     }
 
     fn handed_to(to: &Person) -> (u64, Entry) {
-        other(1, Word::HandedOver { to: to.clone(), is_another: false, address_hash: None })
+        other(1, Word::HandedOver { to: to.clone(), is_another: false, address_hash: None, said_at: None })
     }
 
     /// The groups that are sent to others.
@@ -540,6 +543,33 @@ mod tests {
                 assert_eq!(document.record.closed.is_none(), comes_back, "{told:?} {batches} {now}");
                 assert_eq!(document.open.is_empty(), !comes_back);
             }
+        }
+    }
+
+    /// Deliveries of hours ago, as after an outage: HR's own order counts.
+    #[test]
+    fn a_return_is_newer_than_a_hand_over_by_hrs_clock_and_not_by_the_bridges() {
+        let employed = Some((EmploymentState::Employed, None));
+        let facts = |email: &str| Facts { employment: employed, email: Email::parse(email).ok(), ..Facts::default() };
+        for (is_another, at, email, comes_back) in [
+            (true, 130, "ann2@example.com", true),
+            (true, 110, "ann2@example.com", true),
+            (true, 110, "ann@example.com", false),
+            (false, 130, "ann2@example.com", false),
+            // HR had moved them away before it gave the address to somebody else.
+            (false, 110, "ann2@example.com", true),
+        ] {
+            let mut document = Document::new(ada());
+            fold(&mut document, vec![said(1, EventKind::Hire, 100, facts("ann@example.com"))], UnixMs(1_650));
+            let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
+            let address_hash = Some(AddressHash::of("ann@example.com"));
+            let word = Word::HandedOver { to, is_another, address_hash, said_at: Some(UnixMs(120)) };
+            let handed = (2, Entry { accepted_at: UnixMs(1_660), word, trace: None });
+            fold(&mut document, vec![handed], UnixMs(1_660));
+            let (seq, mut told) = said(3, EventKind::Hire, at, facts(email));
+            told.accepted_at = UnixMs(1_700);
+            fold(&mut document, vec![(seq, told)], UnixMs(1_700));
+            assert_eq!(document.record.closed.is_none(), comes_back, "{is_another} {at} {email}");
         }
     }
 
@@ -616,6 +646,7 @@ mod tests {
                     to: person(to),
                     is_another: false,
                     address_hash: address.as_ref().map(|email| AddressHash::of(email.key())),
+                    said_at: None,
                 },
             )
         };

@@ -71,6 +71,9 @@ pub enum Word {
         /// The address that HR gives the new owner.
         #[serde(default, alias = "address", skip_serializing_if = "Option::is_none")]
         address_hash: Option<AddressHash>,
+        /// HR's newest statement about the new owner, by HR's clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said_at: Option<UnixMs>,
     },
     /// What one of the two records sends the other after a hand-over. The former one sends the groups of the member, in
     /// case the new owner could not record them, and asks to be notified; the new owner sends what HR says about them

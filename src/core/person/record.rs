@@ -78,8 +78,12 @@ pub struct Closed {
     /// The new owner has another name: it is another human being, not the same one under a new id.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_another: bool,
-    /// When the member was handed over.
+    /// When the member was handed over, by the bridge's clock.
     pub at: UnixMs,
+    /// HR's newest statement about the new owner at that time, by HR's clock: what it says later about this person is newer,
+    /// however late or early it arrives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_at: Option<UnixMs>,
     /// The address that HR gave for the new owner at that time.
     #[serde(default, alias = "address", skip_serializing_if = "Option::is_none")]
     pub address_hash: Option<AddressHash>,
@@ -126,6 +130,19 @@ impl OwnerNow {
 }
 
 impl Closed {
+    /// What HR says from then on is newer than the hand-over. Older versions knew only the bridge's own time of it.
+    fn said_at(&self) -> UnixMs {
+        self.said_at.unwrap_or(self.at)
+    }
+
+    /// Whether a statement is newer than the one for which the member was handed over.
+    fn is_before(&self, stamp: &Stamp) -> bool {
+        match self.said_at {
+            Some(said_at) => stamp.at > said_at || (stamp.at == said_at && stamp.accepted_at > self.at),
+            None => stamp.accepted_at > self.at && stamp.at >= self.at,
+        }
+    }
+
     /// Whether HR has changed the new owner's address since the hand-over: then they are two human beings, whatever
     /// their names.
     #[must_use]
@@ -186,12 +203,19 @@ impl Record {
     #[must_use]
     pub fn comes_back(&self) -> bool {
         let Some(closed) = &self.closed else { return false };
-        let is_since = |stamp: &Stamp| stamp.accepted_at > closed.at && stamp.at >= closed.at;
+        let is_since = |stamp: &Stamp| closed.is_before(stamp);
         let in_scope = self.scope.counting().filter(|word| word.state == Scope::In).max_by_key(|word| word.stamp);
         let hired = self.newest_hire().map(|word| word.stamp).filter(is_since);
         let is_said = hired.is_some() || in_scope.is_some_and(|word| is_since(&word.stamp));
-        let has_own_address = self.email.as_ref().is_some_and(|email| is_since(&email.stamp));
+        let is_own = |email: &Fact<Email>| {
+            email.stamp.accepted_at > closed.at || closed.address_hash != Some(AddressHash::of(email.value.key()))
+        };
+        let has_own_address = self.email.as_ref().is_some_and(|email| is_since(&email.stamp) && is_own(email));
         let is_another = (closed.is_another && has_own_address) || closed.owner_has_moved();
+        // It would not have been handed over, had this arrived in HR's order.
+        if self.works_here() && self.had_moved_away(closed) {
+            return true;
+        }
         let is_newer = closed.owner_left_at().is_some_and(|left| hired.is_some_and(|hired| hired.at > left));
         self.works_here() && ((is_said && is_another) || is_newer)
     }
@@ -222,6 +246,21 @@ impl Record {
             self.family_name.as_ref().map(|fact| &fact.value),
             further,
         ))
+    }
+
+    /// Whether HR had given them another address before it gave theirs to the new owner, and that arrived afterwards.
+    fn had_moved_away(&self, closed: &Closed) -> bool {
+        let (Some(email), Some(handed), Some(said_at)) = (&self.email, closed.address_hash, closed.said_at) else {
+            return false;
+        };
+        let is_late = email.stamp.accepted_at > closed.at && email.stamp.at <= said_at;
+        is_late && AddressHash::of(email.value.key()) != handed
+    }
+
+    /// HR's newest statement about where they work and under which address, by HR's clock.
+    #[must_use]
+    pub fn said_at(&self) -> Option<UnixMs> {
+        self.employment.said_at().max(self.email.as_ref().map(|email| email.stamp.at))
     }
 
     /// HR's newest statement that they are employed, in effect or not.
@@ -280,8 +319,8 @@ impl Record {
         let facts = &event.facts;
         let day_ends = facts.day_ends.filter(|_| event.at.is_some() && !is_ahead);
         // A statement dated only with the day of the hand-over counts as made after it if it arrived after it.
-        let closed_at = self.closed.as_ref().map(|closed| closed.at);
-        let closed = closed_at.map(|at| Stamp { at, accepted_at: at, seq: 0 });
+        let closed = self.closed.as_ref();
+        let closed = closed.map(|closed| Stamp { at: closed.said_at(), accepted_at: closed.at, seq: 0 });
         let told = Told { stamp, day_ends }.after(&closed);
         let (stamp, at) = (told.stamp, told.stamp.at);
         let (mut news, mut is_otherwise) = (Vec::new(), false);

@@ -342,7 +342,8 @@ fn a_row_of_a_closed_record_is_blocked_or_reopens_it() {
             staged.event.facts.employment = Some((state, None));
         }
         let to = samples::ada("E-2", None, "King", EmploymentState::Employed).person;
-        former.record.closed = Some(Closed { to, is_another: false, at: UnixMs(500), address_hash: None, owner });
+        former.record.closed =
+            Some(Closed { to, is_another: false, at: UnixMs(500), said_at: None, address_hash: None, owner });
         former
     };
     let selection = Selection::default();
