@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::aspect::UnshownWrite;
 use super::email::{self, AddressHash, Email};
 use super::employment::Timeline;
 use super::event::{Event, EventKind};
@@ -543,7 +544,6 @@ impl Document {
         let progress = &mut self.progress;
         let done = [
             progress.create_unknown.as_mut().map(|unknown| &mut unknown.at),
-            progress.unconfirmed.as_mut().map(|unconfirmed| &mut unconfirmed.at),
             progress.standstill.as_mut().map(|standstill| &mut standstill.since),
             progress.failing_since.as_mut(),
             progress.woken_at.as_mut(),
@@ -554,7 +554,8 @@ impl Document {
             self.groups_wait.as_mut().map(|wait| &mut wait.since),
             self.trouble.as_mut().and_then(|trouble| trouble.tried_at.as_mut()),
         ];
-        for at in member.chain(done.into_iter().flatten()) {
+        let unshown = progress.unshown.iter_mut().map(|write| &mut write.at);
+        for at in member.chain(done.into_iter().flatten()).chain(unshown) {
             *at = at.set_right(now);
         }
         let again_at = &mut self.progress.again_at;
@@ -871,8 +872,9 @@ pub struct Progress {
     /// Look-ups for a leaver in which the target did not show all members.
     #[serde(skip_serializing_if = "is_zero")]
     pub looks_in_part: u32,
-    /// A write that was answered with a success but is not shown yet.
-    pub unconfirmed: Option<Unconfirmed>,
+    /// Writes that were answered with a success but are not shown yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unshown: Vec<UnshownWrite>,
     /// They wait for somebody to give something up, but that person is not due for any work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standstill: Option<Standstill>,
@@ -946,21 +948,13 @@ impl Standstill {
     }
 }
 
-/// A write that is not shown yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unconfirmed {
-    /// When it was last written.
-    pub at: UnixMs,
-    /// How often it was written.
-    pub writes: u32,
-}
-
 impl Progress {
     /// HR has said something else: it may have removed what blocked them, and a write that no read has shown may not be
     /// wanted any more.
     pub fn heed_news(&mut self) {
         (self.suspicions, self.suspicions_alone, self.refused_at) = (0, 0, None);
-        (self.username_refused, self.unconfirmed) = (0, None);
+        self.username_refused = 0;
+        self.unshown.clear();
     }
 
     /// Until when news does not end another pause: a target in trouble is not called at every word of a talkative HR

@@ -5,6 +5,7 @@
 //! it, the document that a store keeps for a person. Not here: what to do at the target
 //! (`super::reconcile`), and where any of it is stored.
 
+pub use self::aspect::{Aspect, UnshownWrite};
 pub use self::document::{Document, KnownMember, OpenJob, Trouble};
 pub use self::email::{AddressHash, Email};
 pub use self::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
@@ -17,6 +18,7 @@ pub use self::name::{Locale, Name};
 pub use self::record::{Closed, Folded, OwnerNow, Record};
 pub use self::text::{InvalidField, Problem};
 
+mod aspect;
 pub mod document;
 pub mod email;
 pub mod employment;

@@ -10,7 +10,7 @@ use super::request::{Member, Operation};
 use super::rules::address_to_look_for;
 use super::search::Search;
 use crate::core::code::Code;
-use crate::core::person::document::{Unconfirmed, UnknownCreate};
+use crate::core::person::document::UnknownCreate;
 use crate::core::person::job::Finished;
 use crate::core::person::{Document, Email, KnownMember};
 use crate::core::time::UnixMs;
@@ -53,6 +53,8 @@ pub struct AttemptState {
     pub(super) wrote: Vec<Operation>,
     /// A write whose effect the reply did not show, so that a read must.
     pub(super) unshown: Option<Operation>,
+    /// Aspects of which a write is not shown yet: this attempt leaves them alone.
+    pub(super) awaited: Vec<Aspect>,
     pub(super) created: bool,
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
@@ -95,6 +97,7 @@ impl AttemptState {
             looked_at: BTreeSet::new(),
             wrote: Vec::new(),
             unshown: None,
+            awaited: Vec::new(),
             created: false,
             adopted: false,
             refused: Vec::new(),
@@ -214,17 +217,11 @@ impl AttemptState {
     }
 
     pub(super) fn is_refused(&self, aspect: Aspect) -> bool {
-        self.refused.iter().any(|(refused, _, _)| *refused == aspect)
+        self.awaited.contains(&aspect) || self.refused.iter().any(|(refused, _, _)| *refused == aspect)
     }
 
     pub(super) fn has_claim(&self, key: &str) -> bool {
         self.claims.iter().any(|claim| claim == key)
-    }
-
-    /// Notes that a write was answered with a success, but a read does not show it.
-    pub(super) fn note_unconfirmed(&mut self, now: UnixMs) {
-        let writes = self.document.progress.unconfirmed.map_or(0, |unconfirmed| unconfirmed.writes);
-        self.document.progress.unconfirmed = Some(Unconfirmed { at: now, writes: writes + 1 });
     }
 
     /// The names that the member should have: what HR says, or else what they have.

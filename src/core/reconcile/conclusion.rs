@@ -1,5 +1,7 @@
 //! How an attempt ends.
 
+pub use crate::core::person::Aspect;
+
 use super::request::Operation;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -54,19 +56,6 @@ pub enum Conclusion {
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
     },
-}
-
-/// Aspects of a member that are reconciled one by one; each may be refused on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aspect {
-    /// Whether they are in the team and switched on.
-    Membership,
-    /// The address.
-    Address,
-    /// The names.
-    Names,
-    /// The groups.
-    Groups,
 }
 
 impl Aspect {

@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod claimed;
 pub mod claims;
 pub mod conclusion;
+mod confirm;
 pub mod group;
 pub mod groups;
 mod json;

@@ -225,3 +225,33 @@ fn a_write_that_was_answered_but_never_done_does_not_stop_a_newer_statement() {
         assert!(is_left || member["name"]["familyName"] == family, "{member}");
     }
 }
+
+#[test]
+fn a_write_that_is_answered_and_not_made_keeps_the_others_from_nothing() {
+    for ignored in ["userName", "active"] {
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
+        world.team.ignores = Some(ignored);
+        if ignored == "active" {
+            world.team.users[0]["active"] = serde_json::json!(false);
+            world.tell(&[leave(15)]);
+        }
+        let back = Event { kind: EventKind::Hire, ..hire(20, "ada.king@example.com", "Ada", "King") };
+        let ending = world.tell(&[back]);
+        assert_eq!(ending.document.trouble.unwrap().code, Code::ScimNotApplied, "{ignored}");
+        let member = &world.team.users[0];
+        assert_eq!(member["name"]["familyName"], "King", "{ignored}: {:?}", world.calls());
+        let is_applied = |attribute: &str| attribute != ignored;
+        assert_eq!(member["userName"] == "ada.king@example.com", is_applied("userName"), "{ignored}");
+        assert_eq!(member["active"] == true, is_applied("active"), "{ignored}");
+        world.team.ignores = None;
+        let ending = world.tell(&[update(30, "-", "Ada", "Stone")]);
+        assert_eq!(ending.document.trouble, None, "{ignored}");
+        let member = &world.team.users[0];
+        assert_eq!(
+            (member["userName"].as_str(), member["active"].as_bool()),
+            (Some("ada.king@example.com"), Some(true))
+        );
+        assert_eq!(member["name"]["familyName"], "Stone");
+    }
+}

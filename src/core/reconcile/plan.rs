@@ -10,14 +10,15 @@ pub use super::step::Step;
 use super::attempt::AttemptState;
 use super::capabilities::Capabilities;
 use super::conclusion::{Aspect, Conclusion, try_again};
+use super::confirm::confirm;
 use super::groups::{self, Next};
 use super::owner::{address_key, folded, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
-use super::rules::{Standing, address_to_look_for, is_new_word, standing, wanted_address, within};
+use super::rules::{Standing, address_to_look_for, is_new_word, standing, within};
 use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look};
 use super::shown::Shown;
 use super::step::{blocked, finish};
-use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
+use super::write::{Seen, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
 use crate::core::person::document::{Looked, UnknownCreate};
 use crate::core::person::email::compare_key;
@@ -38,8 +39,6 @@ const PAGED_AGAIN_MS: u64 = 86_400_000;
 /// A hire that comes sooner than this after an invitation makes no second one.
 const INVITED_AGAIN_MS: u64 = 86_400_000;
 const INVITED_BEFORE: &str = "invited under an earlier address, and no look-up shows them";
-/// How often a write is repeated that was answered with a success but that no read shows.
-const UNCONFIRMED_WRITES_MAX: u32 = 4;
 
 /// The most calls that an attempt makes, not counting the pages of a look-up. Far above what one person needs: it
 /// stops an attempt whose replies contradict one another.
@@ -506,9 +505,7 @@ fn reconcile_shown(
     if may_lag(state, member, standing, rules, now) {
         return finish(try_again(Code::ScimLag, None, true));
     }
-    if let Some(step) = confirm(state, &seen, standing, rules, now) {
-        return step;
-    }
+    confirm(state, &seen, standing, rules, now);
     let write = switch_off(state, &seen, member, standing, rules)
         .or_else(|| readdress(state, &seen, member, standing, rules, now))
         .or_else(|| switch_on(state, &seen, member, standing, rules, now))
@@ -569,44 +566,6 @@ fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &Pl
     }
 }
 
-/// A write that no reply has shown yet: either this read shows it, or we wait, or write again.
-fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &PlanRules, now: UnixMs) -> Option<Step> {
-    let differs = differs(state, seen, standing);
-    if let Some(operation) = state.unshown.take() {
-        if differs {
-            state.note_unconfirmed(now);
-            return Some(finish(try_again(Code::ScimNotApplied, None, true)));
-        }
-        state.wrote.push(operation);
-        state.note_written(operation, now);
-        return None;
-    }
-    let unconfirmed = state.document.progress.unconfirmed?;
-    if !differs {
-        state.wrote.push(Operation::Replace);
-        state.document.progress.unconfirmed = None;
-        return None;
-    }
-    if unconfirmed.writes >= UNCONFIRMED_WRITES_MAX {
-        return Some(blocked(Code::ScimNotApplied, "reads still show the old value"));
-    }
-    // Longer each time, up to the lag of reads.
-    let pause_ms = rules.read_lag_ms.min(2_500 << unconfirmed.writes);
-    (now.ms_since(unconfirmed.at) < pause_ms).then(|| finish(try_again(Code::ScimNotApplied, None, true)))
-}
-
-/// Whether anything must be written.
-fn differs(state: &AttemptState, seen: &Seen, standing: Standing) -> bool {
-    let membership = match (standing, seen.active) {
-        (Standing::Left, Active::On) | (Standing::Employed, Active::Off) => true,
-        (Standing::Left, Active::Off | Active::Unknown)
-        | (Standing::Employed, Active::On | Active::Unknown)
-        | (Standing::Unsaid, _) => false,
-    };
-    let address = wanted_address(&state.document).is_some_and(|email| !email.is(&seen.user_name));
-    membership || address || names_differ(state, seen)
-}
-
 /// The next call for the groups, once the member is otherwise up to date.
 fn regroup(
     state: &mut AttemptState,
@@ -665,6 +624,9 @@ fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, now: UnixMs) 
     let is_to_be_on = standing == Standing::Employed && seen.active != Active::On && is_new_word(&state.document, now);
     if is_to_be_on && state.document.record.waits_for_email() {
         return finish(Conclusion::Incomplete(vec!["email"]));
+    }
+    if !state.awaited.is_empty() {
+        return finish(try_again(Code::ScimNotApplied, None, true));
     }
     if let Some((_, code, detail)) = state.refused.first().cloned() {
         return finish(Conclusion::Blocked { code, detail, wants: None });

@@ -65,7 +65,9 @@ impl AttemptState {
 
     /// Notes that a write has been shown to be in effect.
     pub(super) fn note_written(&mut self, operation: Operation, now: UnixMs) {
-        self.document.progress.unconfirmed = None;
+        if let Some(aspect) = Aspect::written_by(operation) {
+            self.document.progress.note_shown(aspect);
+        }
         let Some(known) = &mut self.document.member else { return };
         match Aspect::written_by(operation) {
             Some(Aspect::Membership) => known.active_written_at = Some(now),

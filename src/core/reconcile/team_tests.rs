@@ -63,6 +63,8 @@ pub(crate) struct Team {
     pub(super) shows_another: Vec<Operation>,
     /// It answers writes to members as if they were done, and changes nothing.
     pub(super) ignores_writes: bool,
+    /// Writes of this attribute alone are answered like that.
+    pub(super) ignores: Option<&'static str>,
     /// It shows the first page of groups whatever page is asked for.
     pub(super) repeats_groups: bool,
     /// SCIM ids that no group takes yet.
@@ -123,6 +125,12 @@ impl Team {
         }
         let before = self.users.clone();
         let (status, mut body) = self.serve(request);
+        if let Some(attribute) = self.ignores.filter(|_| self.users.len() == before.len()) {
+            for (user, was) in self.users.iter_mut().zip(&before) {
+                user[attribute] = was[attribute].clone();
+            }
+            body = self.users.iter().find(|user| user["id"] == body["id"]).cloned().unwrap_or(body);
+        }
         if self.ignores_writes && self.users.len() == before.len() {
             self.users.clone_from(&before);
             body = self.users.iter().find(|user| user["id"] == body["id"]).cloned().unwrap_or(body);

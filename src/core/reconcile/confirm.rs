@@ -1,0 +1,68 @@
+//! Writes that were answered with a success, and that no reply has shown.
+
+use super::attempt::AttemptState;
+use super::conclusion::Aspect;
+use super::request::{Active, Operation};
+use super::rules::{PlanRules, Standing, wanted_address};
+use super::write::{Seen, names_differ};
+use crate::core::code::Code;
+use crate::core::time::UnixMs;
+
+/// How often a write is repeated that no read shows.
+const WRITES_MAX: u32 = 4;
+
+/// Looks whether this read shows what was written. If it does not, that aspect waits, or is written again, or is given up
+/// after some tries; the others go on.
+pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &PlanRules, now: UnixMs) {
+    if let Some(operation) = state.unshown.take() {
+        match Aspect::written_by(operation).filter(|aspect| differs(state, seen, standing, *aspect)) {
+            Some(aspect) => {
+                state.document.progress.note_unshown(aspect, now);
+                state.awaited.push(aspect);
+            }
+            None => {
+                state.wrote.push(operation);
+                state.note_written(operation, now);
+            }
+        }
+    }
+    for write in state.document.progress.unshown.clone() {
+        let aspect = write.aspect;
+        if state.is_refused(aspect) {
+            continue;
+        }
+        if !differs(state, seen, standing, aspect) {
+            state.wrote.extend(operation_of(aspect));
+            state.document.progress.note_shown(aspect);
+        } else if write.writes >= WRITES_MAX {
+            state.refused.push((aspect, Code::ScimNotApplied, "reads still show the old value".to_owned()));
+        } else if now.ms_since(write.at) < rules.read_lag_ms.min(2_500 << write.writes) {
+            // Longer each time, up to the lag of reads.
+            state.awaited.push(aspect);
+        }
+    }
+}
+
+fn operation_of(aspect: Aspect) -> Option<Operation> {
+    match aspect {
+        Aspect::Membership => Some(Operation::SetActive),
+        Aspect::Address => Some(Operation::SetUserName),
+        Aspect::Names => Some(Operation::Replace),
+        Aspect::Groups => None,
+    }
+}
+
+/// Whether this aspect of the member is not as HR says.
+fn differs(state: &AttemptState, seen: &Seen, standing: Standing, aspect: Aspect) -> bool {
+    match aspect {
+        Aspect::Membership => match (standing, seen.active) {
+            (Standing::Left, Active::On) | (Standing::Employed, Active::Off) => true,
+            (Standing::Left, Active::Off | Active::Unknown)
+            | (Standing::Employed, Active::On | Active::Unknown)
+            | (Standing::Unsaid, _) => false,
+        },
+        Aspect::Address => wanted_address(&state.document).is_some_and(|email| !email.is(&seen.user_name)),
+        Aspect::Names => names_differ(state, seen),
+        Aspect::Groups => false,
+    }
+}
