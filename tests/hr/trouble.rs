@@ -428,3 +428,36 @@ async fn a_notice_is_read_during_a_pause_of_the_target_and_ends_it_only_with_new
     rig.work().await;
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
 }
+
+/// As for a transfer to another contract, if the webhook about it is lost.
+#[tokio::test]
+async fn an_announced_end_is_read_before_it_is_carried_out() {
+    let last_day = Some("2026-11-22".to_owned());
+    for (withdrawn, is_away, has_left) in [(true, false, false), (false, false, true), (false, true, true)] {
+        let rig = Rig::new("bamboohr");
+        let ada = rig.put("E-1", "Ada", "Byron");
+        rig.hr.put(HrPerson { last_day: last_day.clone(), ..ada.clone() });
+        rig.deliver(&about("E-1")).await;
+        rig.work().await;
+        assert_eq!(rig.member("E-1").map(|(_, active)| active), Some(true));
+        let reads = rig.hr.reads();
+        if withdrawn {
+            rig.hr.put(ada);
+        }
+        if is_away {
+            rig.hr.order(HrFault::Status(503, Vec::new()), 1_000);
+        }
+        // Past the end of the day.
+        rig.clock.advance_ms(15 * 3_600_000);
+        rig.work().await;
+        assert!(rig.hr.reads() > reads, "it is read first");
+        if is_away {
+            assert_eq!(rig.member("E-1").map(|(_, active)| active), Some(true), "for an hour");
+            for _ in 0..40 {
+                rig.clock.advance_ms(120_000);
+                rig.work().await;
+            }
+        }
+        assert_eq!(rig.member("E-1").map(|(_, active)| active), Some(!has_left), "{withdrawn} {is_away}");
+    }
+}

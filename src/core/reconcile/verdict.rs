@@ -318,6 +318,17 @@ impl Ending {
         }
     }
 
+    /// They are due by then, whatever they wait for.
+    pub fn due_by(&mut self, until: UnixMs) {
+        match &mut self.standing {
+            Standing::Retry { at, .. } | Standing::Read { at } | Standing::Scheduled { at } => *at = until.min(*at),
+            Standing::Held { at, .. } | Standing::Blocked { at, .. } | Standing::Incomplete { at } => {
+                *at = Some(at.map_or(until, |at| at.min(until)));
+            }
+            Standing::Idle => self.standing = Standing::Scheduled { at: until },
+        }
+    }
+
     /// Given back unfinished and uncounted, due at once. The first claims are those on groups, which are given up so
     /// that nobody waits for them; the others stay if the person needs them.
     #[must_use]

@@ -32,6 +32,8 @@ pub(in crate::worker) struct Fetched {
     pub(super) has_told: bool,
     /// The read is still owed.
     pub(super) wait: Option<ReadWait>,
+    /// An announced end that is due waits for the read until then.
+    pub(super) end_waits_until: Option<UnixMs>,
     /// Jobs that end only with the read: the notices that asked for it, and a leave that waits for an address.
     pub(super) notices: Vec<OpenJob>,
 }
@@ -67,6 +69,9 @@ impl Fetched {
 
     /// Whether nothing can be reconciled before the read.
     pub(in crate::worker) fn is_all(&self, document: &Document, now: UnixMs) -> bool {
+        if self.wait.is_some() && self.end_waits_until.is_some() {
+            return true;
+        }
         let word_is_new = document.has_new_word(now) == Some(true);
         let leaves_unfound = lacks_address(document) && self.notices.iter().any(|job| job.kind == EventKind::Leave);
         self.wait.is_some() && !self.has_told && document.open.is_empty() && (!word_is_new || leaves_unfound)
@@ -90,6 +95,9 @@ impl Fetched {
                 ending.wait_for_hold(scope, code, not_before, now);
             }
             ReadWait::Blocked { code, detail } => ending.block_for_read(code, detail, now),
+        }
+        if let Some(until) = self.end_waits_until {
+            ending.due_by(until);
         }
     }
 }

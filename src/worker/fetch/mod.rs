@@ -46,6 +46,8 @@ const TURN_MS: u64 = 600_000;
 /// A refusal may concern one person alone if somebody else was served within this time before it. If it is not the
 /// first one, somebody served since the first one counts, too.
 const SERVED_LATELY_MS: u64 = 60_000;
+/// How long an announced end that is due waits for a read.
+const END_WAITS_MS: u64 = 3_600_000;
 /// How many entries from a list are stored in one step.
 const LISTED_AT_ONCE: usize = 1_000;
 /// When to read a list again after the store was full.
@@ -89,9 +91,23 @@ enum Gate<'r> {
 }
 
 impl Worker {
-    /// Makes the read that a person's notices ask for, if its time has come, and folds the result into the document;
-    /// `seq` is the place of the last entry that was folded.
+    /// Makes the read that a person's notices ask for, or an announced end that is due, if its time has come, and folds the
+    /// result into the document; `seq` is the place of the last entry that was folded.
     pub(super) async fn complete(
+        &self,
+        document: &mut Document,
+        seq: u64,
+        guard: &mut LeaseGuard<'_>,
+        trial_of: Option<&HoldScope>,
+        traced: &Span,
+    ) -> Result<Fetched, Interrupted> {
+        let end_waits_until = self.owe_end(document);
+        let mut fetched = self.complete_read(document, seq, guard, trial_of, traced).await?;
+        fetched.end_waits_until = end_waits_until.filter(|_| fetched.waits());
+        Ok(fetched)
+    }
+
+    async fn complete_read(
         &self,
         document: &mut Document,
         seq: u64,
@@ -121,6 +137,26 @@ impl Worker {
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
+    }
+
+    /// An announced end that comes due is read first: the employment may go on under another contract, or the word that
+    /// withdrew it was lost. Returns until when it waits for that; then HR's last word counts.
+    fn owe_end(&self, document: &mut Document) -> Option<UnixMs> {
+        let now = self.clock.now();
+        let word = document.record.employment.at(now)?;
+        let until = word.from.plus_ms(END_WAITS_MS);
+        let is_due = word.state == EmploymentState::Left && word.is_announced() && now < until;
+        let is_read = document.read_at.is_some_and(|read| read >= word.from);
+        let is_open = document.record.closed.is_none() && document.not_followed_since.is_none();
+        if !is_due || is_read || !is_open || document.has_new_word(now) != Some(true) {
+            return None;
+        }
+        self.readers.0.get(&document.person.source).filter(|reader| !reader.system.api().is_list())?;
+        if document.owed_read.as_ref().is_none_or(|owed| owed.last_at < word.from) {
+            // Somebody who is not there any more has left as announced.
+            OwedRead::note(&mut document.owed_read, now, true);
+        }
+        Some(until)
     }
 
     /// A person who leaves, and whose address is not known yet (they were hired before there was a bridge, say), is
