@@ -12,13 +12,13 @@ use super::proof::Proof;
 use super::request::{self, Wanted};
 use super::send::source_named;
 use super::{Context, block_on, capture, payload};
-use crate::admin::api::shapes::{PersonBody, StatusBody};
+use crate::admin::api::shapes::{PersonBody, RecordBody, StatusBody};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, SourceConfig, process_env};
 use crate::core::json::Charset;
 use crate::core::mapping::{Explanation, FieldExplanation, RecordExplanation, RecordResult, Show, explain};
-use crate::core::person::{Document, Event, KnownMember};
+use crate::core::person::{Document, Email, EmploymentState, Event, EventKind, Facts, KnownMember, Name, Stated};
 use crate::core::reconcile::preview::{Claims, as_listed, preview};
 use crate::core::time::UnixMs;
 
@@ -247,13 +247,17 @@ impl RunningBridge {
         })
     }
 
-    /// What the event would do for a person in the state that the bridge knows. Only their member is known here, and not
-    /// their record, so everything that the event states counts as new.
+    /// What the event would do for a person in the state that the bridge knows.
     fn effect(&self, config: &Config, event: &Event) -> Effect {
         let now = Clock::System.now();
         let mut document = Document::new(event.person.clone());
         let (known, unasked) = match self.person(event) {
-            Ok(person) => (person.and_then(|person| person.member), None),
+            Ok(person) => {
+                if let Some(person) = &person {
+                    remember(&mut document, &person.record);
+                }
+                (person.and_then(|person| person.member), None)
+            }
             Err(why) => (None, Some(why)),
         };
         document.member = known.as_ref().map(|member| KnownMember {
@@ -283,6 +287,34 @@ impl RunningBridge {
             calls: preview.operations.iter().map(|operation| operation.as_http()).collect(),
             blocked: preview.blocked.map(|(code, detail)| format!("{code} {} {detail}", code.title())),
         }
+    }
+}
+
+/// Takes in what HR has said of them so far: the event may be older.
+fn remember(document: &mut Document, record: &RecordBody) {
+    let person = document.person.clone();
+    let mut told = |kind, at: &str, accepted_at: &str, facts: Facts| {
+        let event = Event { person: person.clone(), kind, at: UnixMs::parse_rfc3339(at), facts };
+        if let Some(accepted_at) = UnixMs::parse_rfc3339(accepted_at) {
+            document.record.fold(&event, accepted_at, 0);
+        }
+    };
+    for word in &record.employment {
+        let state = if word.state == "left" { EmploymentState::Left } else { EmploymentState::Employed };
+        let employment = Some((state, UnixMs::parse_rfc3339(&word.from)));
+        let kind = if state == EmploymentState::Left { EventKind::Leave } else { EventKind::Hire };
+        told(kind, &word.at, &word.accepted_at, Facts { employment, ..Facts::default() });
+    }
+    let name = |field, value: &str| Name::parse(field, value).ok().map(|name| name.map_or(Stated::None, Stated::Is));
+    let facts = [(&record.email, "email"), (&record.given_name, "given_name"), (&record.family_name, "family_name")];
+    for (fact, field) in facts {
+        let Some(fact) = fact else { continue };
+        let facts = match field {
+            "email" => Facts { email: Email::parse(&fact.value).ok(), ..Facts::default() },
+            "given_name" => Facts { given_name: name("given_name", &fact.value), ..Facts::default() },
+            _ => Facts { family_name: name("family_name", &fact.value), ..Facts::default() },
+        };
+        told(EventKind::Update, &fact.at, &fact.accepted_at, facts);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::core::outdated::{self, Outdated};
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, Entry, SourceName};
+use crate::core::person::{Aspect, Document, Entry, SourceName};
 use crate::core::reconcile::attempt::AttemptState;
 use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
 use crate::core::reconcile::conclusion::Conclusion;
@@ -307,9 +307,15 @@ impl Worker {
         trial_of: Option<&HoldScope>,
         traced: &Span,
     ) -> Result<Conclusion, Interrupted> {
+        // An address that the guard keeps back keeps nothing else back.
+        let mut kept_address = None;
         loop {
             match plan(state, &self.options.plan, self.clock.now()) {
                 Step::Finish(conclusion) => {
+                    let waits = matches!(conclusion, Conclusion::TryAgain { code: Code::ScimNotApplied, .. });
+                    if let Some(kept_back) = kept_address.filter(|_| waits) {
+                        return Ok(kept_back);
+                    }
                     return self.compared(state, guard, run, conclusion, trial_of, traced).await;
                 }
                 Step::Own(keys) => {
@@ -332,7 +338,12 @@ impl Worker {
                     }
                     if let Some(kept_back) = self.kept_back(&request, state.document.person.id()).await? {
                         run.behind_a_hold = !matches!(kept_back, Conclusion::Hold { code: Code::HoldGuard, .. });
-                        return Ok(kept_back);
+                        if request.operation() != Operation::SetUserName {
+                            return Ok(kept_back);
+                        }
+                        state.leave_alone(Aspect::Address);
+                        kept_address = Some(kept_back);
+                        continue;
                     }
                     self.send(state, guard, run, &request, traced).await?;
                 }
@@ -568,7 +579,7 @@ fn rest(
         return Some(Ending::still_paused(document.clone(), at));
     }
     let is_blocked = document.trouble.as_ref().is_some_and(|trouble| !trouble.code.is_of_fetch());
-    let is_notice = !folding.ends_pause && folding.told_news == 0 && fetched.was_served;
+    let is_notice = !folding.ends_pause && folding.told_news == 0 && fetched.was_served && !fetched.waits();
     (is_blocked && is_notice && !is_rested(document, now)).then(|| Ending::of_folding(document.clone(), now))
 }
 

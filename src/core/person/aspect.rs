@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::document::Progress;
 use crate::core::time::UnixMs;
 
 /// Aspects of a member that are reconciled one by one; each may be refused on its own.
@@ -28,18 +27,4 @@ pub struct UnshownWrite {
     pub at: UnixMs,
     /// How often it was made.
     pub writes: u32,
-}
-
-impl Progress {
-    /// Notes that a read does not show what was written.
-    pub fn note_unshown(&mut self, aspect: Aspect, now: UnixMs) {
-        let before = self.unshown.iter().find(|write| write.aspect == aspect).map_or(0, |write| write.writes);
-        self.note_shown(aspect);
-        self.unshown.push(UnshownWrite { aspect, at: now, writes: before + 1 });
-    }
-
-    /// Notes that what was written is in effect.
-    pub fn note_shown(&mut self, aspect: Aspect) {
-        self.unshown.retain(|write| write.aspect != aspect);
-    }
 }

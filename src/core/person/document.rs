@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::aspect::UnshownWrite;
+use super::aspect::{Aspect, UnshownWrite};
 use super::email::{self, AddressHash, Email};
 use super::employment::Timeline;
 use super::event::{Event, EventKind};
@@ -949,6 +949,18 @@ impl Standstill {
 }
 
 impl Progress {
+    /// Notes that a read does not show what was written.
+    pub fn note_unshown(&mut self, aspect: Aspect, now: UnixMs) {
+        let before = self.unshown.iter().find(|write| write.aspect == aspect).map_or(0, |write| write.writes);
+        self.note_shown(aspect);
+        self.unshown.push(UnshownWrite { aspect, at: now, writes: before + 1 });
+    }
+
+    /// Notes that what was written is in effect.
+    pub fn note_shown(&mut self, aspect: Aspect) {
+        self.unshown.retain(|write| write.aspect != aspect);
+    }
+
     /// HR has said something else: it may have removed what blocked them, and a write that no read has shown may not be
     /// wanted any more.
     pub fn heed_news(&mut self) {

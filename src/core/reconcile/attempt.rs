@@ -53,8 +53,8 @@ pub struct AttemptState {
     pub(super) wrote: Vec<Operation>,
     /// A write whose effect the reply did not show, so that a read must.
     pub(super) unshown: Option<Operation>,
-    /// Aspects of which a write is not shown yet: this attempt leaves them alone.
-    pub(super) awaited: Vec<Aspect>,
+    /// Aspects that this attempt leaves alone, most of them because a write of theirs is not shown yet.
+    pub(super) set_aside: Vec<Aspect>,
     pub(super) created: bool,
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
@@ -97,7 +97,7 @@ impl AttemptState {
             looked_at: BTreeSet::new(),
             wrote: Vec::new(),
             unshown: None,
-            awaited: Vec::new(),
+            set_aside: Vec::new(),
             created: false,
             adopted: false,
             refused: Vec::new(),
@@ -216,8 +216,13 @@ impl AttemptState {
         }
     }
 
+    /// Leaves an aspect alone in this attempt: something else keeps it back.
+    pub fn leave_alone(&mut self, aspect: Aspect) {
+        self.set_aside.push(aspect);
+    }
+
     pub(super) fn is_refused(&self, aspect: Aspect) -> bool {
-        self.awaited.contains(&aspect) || self.refused.iter().any(|(refused, _, _)| *refused == aspect)
+        self.set_aside.contains(&aspect) || self.refused.iter().any(|(refused, _, _)| *refused == aspect)
     }
 
     pub(super) fn has_claim(&self, key: &str) -> bool {

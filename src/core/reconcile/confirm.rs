@@ -18,7 +18,7 @@ pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing,
         match Aspect::written_by(operation).filter(|aspect| differs(state, seen, standing, *aspect)) {
             Some(aspect) => {
                 state.document.progress.note_unshown(aspect, now);
-                state.awaited.push(aspect);
+                state.set_aside.push(aspect);
             }
             None => {
                 state.wrote.push(operation);
@@ -38,7 +38,7 @@ pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing,
             state.refused.push((aspect, Code::ScimNotApplied, "reads still show the old value".to_owned()));
         } else if now.ms_since(write.at) < rules.read_lag_ms.min(2_500 << write.writes) {
             // Longer each time, up to the lag of reads.
-            state.awaited.push(aspect);
+            state.set_aside.push(aspect);
         }
     }
 }

@@ -625,7 +625,7 @@ fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, now: UnixMs) 
     if is_to_be_on && state.document.record.waits_for_email() {
         return finish(Conclusion::Incomplete(vec!["email"]));
     }
-    if !state.awaited.is_empty() {
+    if !state.set_aside.is_empty() {
         return finish(try_again(Code::ScimNotApplied, None, true));
     }
     if let Some((_, code, detail)) = state.refused.first().cloned() {
