@@ -453,7 +453,7 @@ async fn an_announced_end_is_read_before_it_is_carried_out() {
             rig.hr.order(HrFault::Status(503, Vec::new()), 1_000);
         }
         // Past the end of the day.
-        rig.clock.advance_ms(15 * 3_600_000);
+        rig.clock.advance_ms(14 * 3_600_000 + 60_000);
         for _ in 0..20 {
             rig.work().await;
             rig.clock.advance_ms(15_000);

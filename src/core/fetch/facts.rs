@@ -69,7 +69,7 @@ pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
     text
 }
 
-/// What the answers say about the requested person.
+/// What the answers say about the requested person. `due_end`: an announced end that is due, if that is why they are read.
 ///
 /// # Errors
 /// Another person's record, no record, or fields that cannot be used.
@@ -77,7 +77,7 @@ pub(super) fn of_person(
     mapping: &Mapping,
     person: &Person,
     document: &str,
-    at: UnixMs,
+    (at, due_end): (UnixMs, Option<UnixMs>),
 ) -> Result<Told, (Code, String)> {
     let other_person =
         || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
@@ -109,7 +109,8 @@ pub(super) fn of_person(
         Some(lost) if events.is_empty() => Err(lost),
         lost => {
             let lacks_employment = records > 0 && without == records && !mapping.status.is_empty();
-            Ok(Told { events: by_end(events, at, mapping.past_end), lost, outdone, lacks_employment })
+            let events = by_end(by_due_end(events, due_end), at, mapping.past_end);
+            Ok(Told { events, lost, outdone, lacks_employment })
         }
     }
 }
@@ -150,6 +151,20 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
         _ => later.iter().any(is_employed),
     };
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
+}
+
+/// An end that was announced, is due, and still stands in the answer: the status beside it may not have followed yet. Only if
+/// no other record of the answer says that they work here, it is no former employment's.
+fn by_due_end(mut events: Vec<Event>, due_end: Option<UnixMs>) -> Vec<Event> {
+    let stands = |event: &Event| {
+        due_end.is_some() && matches!(event.facts.employment, Some((EmploymentState::Left, from)) if from == due_end)
+    };
+    let Some(own) = events.iter().position(stands).and_then(|place| place.checked_sub(1)) else { return events };
+    let works_on = events.iter().enumerate().any(|(place, event)| place != own && is_employed(event));
+    if let Some(event) = events.get_mut(own).filter(|event| !works_on && is_employed(event)) {
+        event.facts.employment = None;
+    }
+    events
 }
 
 /// Applies `past_end`: for a person who works here, a past end either belongs to an earlier employment, or means that
