@@ -240,6 +240,10 @@ fn settled(whole: &WholePerson) -> String {
         return format!("{how} They are out of scope, by `in_scope_if` of their source's mapping.");
     }
     match document.record.employment.newest().map(|word| word.state) {
+        Some(EmploymentState::Left) if ended.is_some_and(|(_, outcome)| outcome == Finished::NotAMember) => {
+            "They are not in the team, and HR says that they have left; if they are back, its next hire invites them."
+                .to_owned()
+        }
         Some(EmploymentState::Left) if document.member.is_some() => {
             format!("{how} HR says that they have left; if they are back, its next hire switches them on.")
         }

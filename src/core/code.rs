@@ -86,7 +86,7 @@ codes! {
         "Several workers in a row stopped while working on this person.",
         "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";
     ScimOwned = "SCIM-OWNED",
-        "The member belongs to another employee with another name.",
+        "The member belongs to another employee.",
         "See both employees in the dead letter. If the other one has left, rename or remove their account in Postman's team settings, then replay; else correct the address of one of them in the HR system, whose next event heals this.";
     ScimAddress = "SCIM-ADDRESS",
         "Postman does not accept the new address for this member; names are still applied.",

@@ -54,6 +54,21 @@ fn a_member_of_another_employee_is_a_dead_letter_that_names_both() {
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
 }
 
+/// A worker died while it had somebody who has left, and whose address another employee has by now.
+#[test]
+fn a_create_that_is_only_assumed_is_not_another_employees_member() {
+    let mut world = World::new();
+    let mut adam = hire(20, "ada@example.com", "Adam", "Smith");
+    adam.person = person("E-2");
+    world.tell(&[adam]);
+    let cut_off = Entry { accepted_at: world.now, word: Word::CutOff, trace: None };
+    world.work(&person("E-1"), &[(50, cut_off)]);
+    let ending = world.tell(&[hire(5, "ada@example.com", "Ada", "Lovelace"), leave(10)]);
+    assert_eq!((ending.document.trouble, ending.ended.last().unwrap().1), (None, Finished::NotAMember));
+    assert_eq!(ending.document.progress.create_unknown, None);
+    assert_eq!(shown(&world.team.users[0]), ada("Adam", "Smith", true));
+}
+
 #[test]
 fn a_leave_ends_the_dead_letter_of_a_hire_that_met_another_employees_account() {
     let mut world = World::new();

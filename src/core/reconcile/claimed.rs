@@ -66,6 +66,7 @@ impl AttemptState {
             Claimed::Others(owner)
                 if self.leaves_with_nothing(now) && owner.keeps_it() && !owner.may_be_left_by(&self.document, now) =>
             {
+                self.forget_guess();
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
             // This is another record of the same human being. HR does not report them as employed under this id, so
@@ -76,6 +77,7 @@ impl AttemptState {
                     && owner.keeps_it()
                     && owner.may_be_one_with(&self.document) =>
             {
+                self.forget_guess();
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
             Claimed::Others(owner) => match owner.account_in_the_way(&self.document) {
@@ -121,7 +123,20 @@ impl AttemptState {
 
     /// Whether there has never been a member, and no create of ours may have made one.
     fn has_nothing(&self) -> bool {
-        self.document.member.is_none() && !self.may_have_created
+        self.document.member.is_none() && (!self.may_have_created || self.is_only_guessed())
+    }
+
+    /// Whether a create of ours is only assumed, because a worker died. None went out under an address whose claim is
+    /// somebody else's, nor under an earlier one that was not claimed.
+    fn is_only_guessed(&self) -> bool {
+        let is_guess = self.document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
+        is_guess && self.former_addresses.is_empty() && !self.document.progress.made_unshown
+    }
+
+    fn forget_guess(&mut self) {
+        if self.is_only_guessed() {
+            self.document.progress.create_unknown = None;
+        }
     }
 
     /// How the attempt ends if somebody else has the claim.
