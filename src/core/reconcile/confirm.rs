@@ -15,15 +15,13 @@ const WRITES_MAX: u32 = 4;
 /// after some tries; the others go on.
 pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &PlanRules, now: UnixMs) {
     if let Some(operation) = state.unshown.take() {
-        match Aspect::written_by(operation).filter(|aspect| differs(state, seen, standing, *aspect)) {
-            Some(aspect) => {
-                state.document.progress.note_unshown(aspect, now);
-                state.set_aside.push(aspect);
-            }
-            None => {
-                state.wrote.push(operation);
-                state.note_written(operation, now);
-            }
+        let aspect = Aspect::written_by(operation);
+        if let Some(aspect) = aspect.filter(|aspect| differs(state, seen, standing, *aspect)) {
+            state.document.progress.note_unshown(aspect, now);
+            state.set_aside.push(aspect);
+        } else {
+            state.wrote.push(operation);
+            state.note_written(operation, now);
         }
     }
     for write in state.document.progress.unshown.clone() {
