@@ -117,7 +117,7 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         };
     };
     match standing {
-        Standing::Employed if !must_look_first(state, &email, now) => create(state, &email),
+        Standing::Employed if !must_look_first(state, &email, now) => create(state, rules, &email),
         Standing::Employed | Standing::Left | Standing::Unsaid => search(state, rules, standing, &email, now),
     }
 }
@@ -157,7 +157,7 @@ fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
         || state.last_known_address().is_some_and(|known| known.key() != email.key())
 }
 
-fn create(state: &AttemptState, email: &Email) -> Step {
+fn create(state: &AttemptState, rules: &PlanRules, email: &Email) -> Step {
     if state.document.record.waits_for_email() {
         return finish(Conclusion::Incomplete(vec!["email"]));
     }
@@ -171,7 +171,7 @@ fn create(state: &AttemptState, email: &Email) -> Step {
         user_name: email.lower().to_owned(),
         given_name: text(record.given_name()),
         family_name: text(record.family_name()),
-        external_id: state.document.person.employee_id.clone(),
+        external_id: rules.target.external_id(&state.document.person),
         locale: record.locale().map(str::to_owned),
     }))
 }
@@ -388,7 +388,7 @@ fn nobody(
         Standing::Employed if is_invited(&state.document) && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimInvited, INVITED_BEFORE)
         }
-        Standing::Employed => create_or_say_why_not(state, email, now),
+        Standing::Employed => create_or_say_why_not(state, rules, email, now),
     }
 }
 
@@ -449,7 +449,7 @@ fn is_of_another_address(document: &Document, email: &Email) -> bool {
 }
 
 /// There is no member, and HR says employed.
-fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -> Step {
+fn create_or_say_why_not(state: &mut AttemptState, rules: &PlanRules, email: &Email, now: UnixMs) -> Step {
     let record = &state.document.record;
     let nameless =
         record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
@@ -462,7 +462,7 @@ fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -
     if nameless {
         return finish(Conclusion::Incomplete(vec!["given_name", "family_name"]));
     }
-    create(state, email)
+    create(state, rules, email)
 }
 
 /// The member is shown: make the next change, or finish.

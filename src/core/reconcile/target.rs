@@ -9,6 +9,7 @@ use super::reply::{Outcome, Reply};
 use super::request::{Carrier, Request};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
+use crate::core::person::Person;
 use crate::core::person::email::compare_key;
 use crate::core::time::UnixMs;
 
@@ -39,6 +40,16 @@ impl TargetRules {
         match self.kind {
             TargetKind::Postman => Some(Capabilities::POSTMAN),
             TargetKind::GenericScim => None,
+        }
+    }
+
+    /// The `externalId` of a person: the employee id; `source/id` at a provider for several HR systems, since two of them
+    /// may have an employee `1001`, and many providers want an `externalId` to be unique.
+    #[must_use]
+    pub(super) fn external_id(self, person: &Person) -> String {
+        match self.kind {
+            TargetKind::GenericScim if !self.finds_by_external_id => person.to_string(),
+            TargetKind::GenericScim | TargetKind::Postman => person.employee_id.clone(),
         }
     }
 
@@ -100,6 +111,7 @@ fn by_the_rfc(asked: &Request, status: Option<u16>, outcome: Outcome) -> Outcome
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::person::SourceName;
     use crate::core::reconcile::reply::HttpReply;
 
     const GENERIC: TargetRules = TargetRules { kind: TargetKind::GenericScim, finds_by_external_id: true };
@@ -124,6 +136,18 @@ mod tests {
             let outcome = POSTMAN.classify(&Request::Discover, &[], &http(silent, ""), UnixMs(0));
             assert!(matches!(outcome, Outcome::Hold(HoldScope::All, Code::HoldRefused, _)), "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn two_hr_systems_may_number_their_employees_alike() {
+        let person = |source| Person { source: SourceName::parse(source).unwrap(), employee_id: "1001".to_owned() };
+        let of_several = TargetRules { finds_by_external_id: false, ..GENERIC };
+        let both = |rules: TargetRules| ["hr", "ats"].map(|source| rules.external_id(&person(source)));
+        assert_eq!(both(of_several), ["hr/1001", "ats/1001"]);
+        assert_eq!(
+            (both(GENERIC), both(POSTMAN)),
+            (["1001", "1001"].map(str::to_owned), ["1001", "1001"].map(str::to_owned))
+        );
     }
 
     #[test]

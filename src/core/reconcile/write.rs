@@ -192,7 +192,7 @@ fn put(state: &AttemptState, rules: &PlanRules, member: &Member, seen: &Seen, ch
         family: changes.family.or(family.as_deref()),
         user_name: changes.user_name.or(user_name),
         active: changes.active.or(active),
-        external_id: &document.person.employee_id,
+        external_id: &rules.target.external_id(&document.person),
         locale,
     };
     replacement(member, &changes)
