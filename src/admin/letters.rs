@@ -305,7 +305,7 @@ fn unmapped(row: &DeadRow, still: StillUnmapped) -> NewUnmapped {
         id: clock::new_job_id(person),
         source: row.source.clone(),
         person: still.person,
-        event: None,
+        event: row.event,
         died_at: row.died_at,
         code: still.code.as_str().to_owned(),
         detail: still.detail,

@@ -49,7 +49,7 @@ pub struct FilterArgs {
     /// Only of this source.
     #[arg(long)]
     source: Option<String>,
-    /// Only those whose newest stopped event was of this kind: hire, update, leave or notice.
+    /// Only those whose newest stopped event was of this kind, or whose record would be: hire, update, leave or notice.
     #[arg(long, value_parser = ["hire", "update", "leave", "notice"])]
     event: Option<String>,
     /// Only those older than this: 90s, 15m, 12h, 7d.

@@ -501,7 +501,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 listed.reason = Some(ignored.why.as_str());
                 ignored.dropped
             }
-            Record::Unmapped { person, code, detail, fields, is_beside_event, payload } => {
+            Record::Unmapped { person, code, detail, fields, kind, is_beside_event, payload } => {
                 says_something = true;
                 // Of thousands of records that fail alike, only the first few are logged; all become dead letters.
                 if unmapped.len() < LOGGED_MAX {
@@ -516,7 +516,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                     id,
                     source: source.clone(),
                     person,
-                    event: None,
+                    event: kind,
                     died_at: now,
                     code,
                     detail,

@@ -24,7 +24,7 @@ pub struct DeadRow {
     pub source: SourceName,
     /// Whose it is, if known.
     pub person: Option<Person>,
-    /// The kind of the newest job that it stopped; none for an unmapped record.
+    /// The kind of the newest job that it stopped, or of what an unmapped record would be; none if the record does not say.
     pub event: Option<EventKind>,
     /// When it died.
     pub died_at: UnixMs,
@@ -43,7 +43,7 @@ pub struct DeadFilter {
     pub code: Option<String>,
     /// Only of this source.
     pub source: Option<SourceName>,
-    /// Only those whose newest stopped job was of this kind.
+    /// Only those whose newest stopped job was of this kind, or whose record would be.
     pub event: Option<EventKind>,
     /// Only those that died before.
     pub died_before: Option<UnixMs>,

@@ -181,6 +181,15 @@ fn bulk(session: &Session, query: &Query, matched: Matched, table: &Markup) -> M
 }
 
 /// Dead letters as a table.
+/// What a dead letter would have been.
+fn was(letter: &DeadRow) -> String {
+    match (letter.event, letter.unmapped) {
+        (Some(kind), false) => kind.as_str().to_owned(),
+        (Some(kind), true) => format!("{}, unmapped", kind.as_str()),
+        (None, _) => "unmapped".to_owned(),
+    }
+}
+
 fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
     html! {
         div .scroll {
@@ -192,7 +201,7 @@ fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
                             @if may_tick { td { input type="checkbox" name={ "id-" (letter.id) } aria-label={ "Select " (letter.id) }; } }
                             td data-name="Dead letter" { a href={ "/dead/" (letter.id) } { (layout::id(letter.id)) } }
                             td data-name="Person" { @match &letter.person { Some(person) => (layout::person(person)), None => { (letter.source) " (person unknown)" } } }
-                            td data-name="Was" { (letter.event.map_or("unmapped", |kind| kind.as_str())) }
+                            td data-name="Was" { (was(letter)) }
                             td data-name="Why" { (layout::code(&letter.code)) " " span .quiet { (layout::prose(&letter.detail)) } }
                             td data-name="Since" { (layout::time(now, letter.died_at)) }
                         }

@@ -79,7 +79,14 @@ pub(super) fn with_json<R>(
     }
     // These messages name a syntax error and its place, and contain no values.
     let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
-    then(Err(Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new(), is_beside_event: false }))
+    then(Err(Trouble {
+        person: None,
+        code: Code::MapNotJson,
+        detail,
+        fields: Vec::new(),
+        kind: None,
+        is_beside_event: false,
+    }))
 }
 
 /// The records of a body, each with its name there.
@@ -91,7 +98,14 @@ pub(super) fn records<'v>(
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
     let trouble = |detail: String| {
-        Err(Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new(), is_beside_event: false })
+        Err(Trouble {
+            person: None,
+            code: Code::MapShape,
+            detail,
+            fields: Vec::new(),
+            kind: None,
+            is_beside_event: false,
+        })
     };
     // A delivery that is not followed may have any shape: it is recognised by the body's own type.
     let shape = |detail: String| match not_followed(mapping, place(root)) {
@@ -131,8 +145,14 @@ pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
 pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Fate {
     if !matches!(place.record, Json::Object(_)) {
         let detail = format!("expected an object, found {}", place.record.type_word());
-        let trouble =
-            Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new(), is_beside_event: false };
+        let trouble = Trouble {
+            person: None,
+            code: Code::MapShape,
+            detail,
+            fields: Vec::new(),
+            kind: None,
+            is_beside_event: false,
+        };
         return not_followed(mapping, place).map_or(Fate::Unmapped(trouble), Fate::Ignored);
     }
     let reader = Reader::new(mapping, place);
@@ -141,17 +161,17 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     match all_and_none(&mapping.only_if, &mapping.except_if, place) {
         Ok(true) => {}
         Ok(false) => return ignored(IgnoredWhy::Condition),
-        Err(problem) => return bad(mapping, None, &[problem.of("only_if")]),
+        Err(problem) => return bad(mapping, None, None, &[problem.of("only_if")]),
     }
     let meaning = match reader.meaning() {
         Ok(Some(meaning)) => meaning,
         Ok(None) => return ignored(IgnoredWhy::NotNamed),
-        Err(problem) => return bad(mapping, None, &[problem]),
+        Err(problem) => return bad(mapping, None, None, &[problem]),
     };
     let Some(kind) = meaning.kind() else { return ignored(IgnoredWhy::Listed) };
     let person = match reader.person(source) {
         Ok(person) => person,
-        Err(problem) => return bad(mapping, None, &[problem]),
+        Err(problem) => return bad(mapping, Some(kind), None, &[problem]),
     };
     // Without the data there is no judgement: a record without a department moves nobody out of scope.
     let in_scope: Result<Vec<_>, _> = mapping.in_scope_if.iter().map(|condition| condition.judge(place)).collect();
@@ -159,14 +179,14 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         Ok(judged) if judged.contains(&Some(false)) => Some(Scope::Out),
         Ok(judged) if judged.is_empty() || judged.contains(&None) => None,
         Ok(_) => Some(Scope::In),
-        Err(problem) => return bad(mapping, Some(person), &[problem.of("in_scope_if")]),
+        Err(problem) => return bad(mapping, Some(kind), Some(person), &[problem.of("in_scope_if")]),
     };
     // People who were in scope stay until they leave: the other records of people out of scope are ignored.
     let is_left_out = mapping.out_of_scope == OutOfScope::Ignore && scope == Some(Scope::Out);
     let scope = scope.filter(|_| mapping.out_of_scope == OutOfScope::Leave);
     let Stating { mut facts, ends_at, at, is_zoneless, dropped } = match reader.state(kind, scope) {
         Ok(stating) => stating,
-        Err(problem) => return bad(mapping, Some(person), &[problem]),
+        Err(problem) => return bad(mapping, Some(kind), Some(person), &[problem]),
     };
     if meaning == Meaning::Deleted && kind == EventKind::Notice {
         facts.employment = Some((EmploymentState::Left, None));
@@ -190,7 +210,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
             let type_value = type_of(&Reader::new(mapping, place));
             return Fate::Ignored(Ignored { why: IgnoredWhy::StatesNothing, type_value, dropped });
         }
-        return bad(mapping, Some(person), &lost);
+        return bad(mapping, Some(kind), Some(person), &lost);
     }
     let end = ends_at.map(|end| Event {
         person: person.clone(),
@@ -239,15 +259,15 @@ fn is_kept(mapping: &Mapping, problem: &InvalidField) -> bool {
         && problem.problem != crate::core::person::Problem::OtherDomain
 }
 
-fn bad(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField]) -> Fate {
-    Fate::Unmapped(trouble_with(mapping, person, problems, ""))
+fn bad(mapping: &Mapping, kind: Option<EventKind>, person: Option<Person>, problems: &[InvalidField]) -> Fate {
+    Fate::Unmapped(Trouble { kind, ..trouble_with(mapping, person, problems, "") })
 }
 
 fn trouble_with(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField], note: &str) -> Trouble {
     let details = problems.iter().map(|problem| with_paths(mapping, problem));
     let details: Vec<String> = details.chain((!note.is_empty()).then(|| note.to_owned())).collect();
     let fields = problems.iter().map(|problem| problem.field).collect();
-    Trouble { person, code: Code::MapField, detail: details.join("; "), fields, is_beside_event: false }
+    Trouble { person, code: Code::MapField, detail: details.join("; "), fields, kind: None, is_beside_event: false }
 }
 
 /// The type, cut short and without control characters.
@@ -278,8 +298,14 @@ fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, 
 fn read_with_loss(mapping: &Mapping, source: &SourceName, body: &Bytes, text: &str, records_max: usize) -> Vec<Record> {
     let kept = |what: String| {
         let detail = format!("{what} not in the declared charset of the body (UTF-8 if none is declared)");
-        let trouble =
-            Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new(), is_beside_event: false };
+        let trouble = Trouble {
+            person: None,
+            code: Code::MapNotJson,
+            detail,
+            fields: Vec::new(),
+            kind: None,
+            is_beside_event: false,
+        };
         unmapped(trouble, body.clone())
     };
     with_json(mapping, text, |read| {
@@ -326,13 +352,13 @@ fn read_records(
         match fate(mapping, source, place) {
             Fate::Event { event, dropped, end, is_zoneless } => {
                 let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
-                let person = event.person.clone();
+                let (person, kind) = (event.person.clone(), Some(event.kind));
                 read.push(Record::Event { event, dropped, is_zoneless });
                 read.extend(end.map(|event| Record::Event { event, dropped: Vec::new(), is_zoneless }));
                 if !lost.is_empty() {
                     let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
                     let trouble = trouble_with(mapping, Some(person), &lost, "the rest of it is in effect");
-                    read.extend(kept.keep(n, count, Trouble { is_beside_event: true, ..trouble }));
+                    read.extend(kept.keep(n, count, Trouble { kind, is_beside_event: true, ..trouble }));
                 }
             }
             Fate::Ignored(ignored) => read.push(Record::Ignored(ignored)),

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::core::code::Code;
-use crate::core::person::{Event, InvalidField, Person};
+use crate::core::person::{Event, EventKind, InvalidField, Person};
 
 /// The result for one record of a delivery.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Record {
         detail: String,
         /// The fields that cannot be used; none if it is the record as a whole.
         fields: Vec<&'static str>,
+        /// The kind of event that it would be, if the record says at least that.
+        kind: Option<EventKind>,
         /// Whether the rest of the record is in effect: the event just before says it.
         is_beside_event: bool,
         /// The body as received; of a batch, the body with this record alone in its place.
@@ -85,6 +87,7 @@ pub(super) struct Trouble {
     pub(super) code: Code,
     pub(super) detail: String,
     pub(super) fields: Vec<&'static str>,
+    pub(super) kind: Option<EventKind>,
     /// The rest of the record is in effect: the event just before says it.
     pub(super) is_beside_event: bool,
 }
@@ -106,6 +109,6 @@ impl fmt::Debug for Record {
 }
 
 pub(super) fn unmapped(trouble: Trouble, payload: Bytes) -> Record {
-    let Trouble { person, code, detail, fields, is_beside_event } = trouble;
-    Record::Unmapped { person, code, detail, fields, is_beside_event, payload }
+    let Trouble { person, code, detail, fields, kind, is_beside_event } = trouble;
+    Record::Unmapped { person, code, detail, fields, kind, is_beside_event, payload }
 }

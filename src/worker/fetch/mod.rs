@@ -432,8 +432,8 @@ impl Worker {
                         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
                         delivery.entries.push(NewEntry { job, person, bytes });
                     }
-                    Record::Unmapped { person, code, detail, payload, .. } => {
-                        let row = unmapped_row(source, person, code, detail, now);
+                    Record::Unmapped { person, kind, code, detail, payload, .. } => {
+                        let row = DeadRow { event: kind, ..unmapped_row(source, person, code, detail, now) };
                         delivery.unmapped.push(NewUnmapped { row, payload });
                     }
                     Record::Ignored(_) => {}

@@ -31,7 +31,7 @@ pub struct DeadRowBody {
     pub source: String,
     /// Who it is about, if known.
     pub person: Option<PersonRef>,
-    /// `hire`, `update`, `leave` or `notice`; null for a record that could not be mapped.
+    /// `hire`, `update`, `leave` or `notice`; null for a record that could not be mapped and does not say.
     pub event: Option<String>,
     /// When it died.
     pub died_at: String,
