@@ -86,6 +86,7 @@ impl Cut {
 #[derive(Default)]
 struct Peer {
     count: usize,
+    closing: usize,
     waiting: BTreeSet<Turn>,
 }
 
@@ -117,12 +118,12 @@ impl Connections {
                 let mut open = self.open();
                 // A proxy brings many peers, distinguished by the addresses it names.
                 let bounded = !self.0.proxies.is_proxy(address);
-                if bounded && open.count_of(peer) >= self.0.per_peer_max && !open.cut_longest_of(peer) {
+                if bounded && open.staying_of(peer) >= self.0.per_peer_max && !open.cut_longest_of(peer) {
                     return None;
                 }
                 let room = open.count < self.0.max;
                 if room {
-                    open.enter(peer);
+                    open.enter(peer, false);
                 } else if open.count - open.closing >= self.0.max {
                     open.cut_longest();
                 }
@@ -149,19 +150,25 @@ impl Connections {
 }
 
 impl Open {
-    fn count_of(&self, peer: IpAddr) -> usize {
-        self.peers.get(&peer).map_or(0, |peer| peer.count)
+    /// How many of a peer's connections have not been cut.
+    fn staying_of(&self, peer: IpAddr) -> usize {
+        self.peers.get(&peer).map_or(0, |peer| peer.count - peer.closing)
     }
 
-    fn enter(&mut self, peer: IpAddr) {
+    fn enter(&mut self, peer: IpAddr, is_cut: bool) {
         self.count += 1;
-        self.peers.entry(peer).or_default().count += 1;
+        self.closing += usize::from(is_cut);
+        let entry = self.peers.entry(peer).or_default();
+        entry.count += 1;
+        entry.closing += usize::from(is_cut);
     }
 
-    fn leave(&mut self, peer: IpAddr) {
+    fn leave(&mut self, peer: IpAddr, is_cut: bool) {
         self.count -= 1;
+        self.closing -= usize::from(is_cut);
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.count -= 1;
+            entry.closing -= usize::from(is_cut);
             if entry.count == 0 {
                 self.peers.remove(&peer);
             }
@@ -196,6 +203,9 @@ impl Open {
         metrics::counter!(CONNECTIONS_CUT_TOTAL).increment(1);
         if waiting.cut.cut(bound) {
             self.closing += 1;
+            if let Some(peer) = self.peers.get_mut(&waiting.peer) {
+                peer.closing += 1;
+            }
         }
         true
     }
@@ -253,12 +263,12 @@ impl ConnectionPermit {
         }
         let mut open = self.connections.open();
         let bounded = !inner.proxies.trusts(client);
-        if bounded && open.count_of(peer) >= inner.per_peer_max && !open.cut_longest_of(peer) {
+        if bounded && open.staying_of(peer) >= inner.per_peer_max && !open.cut_longest_of(peer) {
             return false;
         }
         let waiting = self.turn.and_then(|turn| open.forget(turn));
-        open.leave(self.peer);
-        open.enter(peer);
+        open.leave(self.peer, self.cut.is_cut());
+        open.enter(peer, self.cut.is_cut());
         if let (Some(turn), Some(waiting)) = (self.turn, waiting) {
             open.waits(turn, peer, waiting.cut);
         }
@@ -288,10 +298,7 @@ impl Drop for ConnectionPermit {
         if let Some(turn) = self.turn {
             open.forget(turn);
         }
-        open.leave(self.peer);
-        if self.cut.is_cut() {
-            open.closing -= 1;
-        }
+        open.leave(self.peer, self.cut.is_cut());
         drop(open);
         metrics::gauge!(CONNECTIONS).decrement(1.0);
         self.connections.0.freed.notify_one();
@@ -374,17 +381,20 @@ mod tests {
 
     #[test]
     fn one_newcomer_displaces_one_connection() {
-        let connections = connections(3, 3);
-        let mut places = [ANN, ANN, BOB].map(|peer| admitted(&connections, peer));
-        let coming = connections.clone();
-        let mut coming = std::pin::pin!(coming.admit(BOB));
-        for _ in 0..3 {
-            assert!(coming.as_mut().now_or_never().is_none());
-            // Each next request wakes whoever waits for a place.
-            places[2].works();
-            places[2].receives();
+        for (per_peer_max, whose) in [(3, ANN), (2, BOB)] {
+            let connections = connections(3, per_peer_max);
+            let mut places = [ANN, BOB, BOB].map(|peer| admitted(&connections, peer));
+            let coming = connections.clone();
+            let mut coming = std::pin::pin!(coming.admit(BOB));
+            for _ in 0..3 {
+                assert!(coming.as_mut().now_or_never().is_none());
+                // Each next request wakes whoever waits for a place.
+                places[2].works();
+                places[2].receives();
+            }
+            let cut: Vec<_> = places.iter().filter(|place| is_cut(place)).map(|place| place.peer).collect();
+            assert_eq!(cut, [whose]);
         }
-        assert_eq!(places.iter().filter(|place| is_cut(place)).count(), 1);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::seldom::Seldom;
 use crate::telemetry::traces::Traces;
 
+mod again;
 mod answer;
 mod body;
 mod capture;

@@ -17,6 +17,7 @@ use crate::config::SourceSecret;
 use crate::core::delivery::is_taken;
 use crate::core::mapping::Mapping;
 use crate::core::person::SourceName;
+use crate::core::signature::scheme::Auth;
 use crate::core::signature::{Scheme, Verifier};
 use crate::core::tally::{OTHERS, SourceTally, UNKNOWN_SOURCE, UNKNOWN_SOURCES_MAX};
 use crate::core::time::UnixMs;
@@ -185,7 +186,9 @@ impl Sources {
         };
         let named = head.path().rsplit('/').find(|part| !part.is_empty()).map(str::to_ascii_lowercase);
         let named = named.and_then(|name| self.find(&name)).filter(signs_so);
-        named.or_else(|| self.endpoints.values().filter(signs_so).min_by_key(|endpoint| endpoint.name.as_str()))
+        // A scanner sends credentials, too, but no signature.
+        let signed = self.endpoints.values().filter(|endpoint| endpoint.verifier.scheme().auth == Auth::Hmac);
+        named.or_else(|| signed.filter(signs_so).min_by_key(|endpoint| endpoint.name.as_str()))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {

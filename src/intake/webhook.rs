@@ -9,6 +9,7 @@ use http::Method;
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
+use super::again;
 use super::answer::{self, Refusal, Response};
 use super::body::{Body, BodyError};
 use super::connections::ConnectionPermit;
@@ -29,12 +30,12 @@ use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
 use crate::core::person::letter::Letter;
 use crate::core::person::record::AHEAD_MS_MAX;
-use crate::core::person::{Document, Entry, EventKind, Person, PersonId, SourceName, Word};
+use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
 use crate::core::signature::{self, Genuine};
 use crate::core::tally::GenuineResult;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
-use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped, Store, StoreError};
+use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped, StoreError};
 use crate::telemetry::metrics::DeliveryResult;
 use crate::telemetry::traces::Span;
 
@@ -375,26 +376,8 @@ async fn take_in(
     listed.reason = None;
     // In a task of its own, so that it is stored even if the sender hangs up.
     let store = shared.services.store.clone();
-    let accepted = tokio::spawn(async move { accept(&*store, now, new).await }).await;
+    let accepted = tokio::spawn(async move { again::accept(&*store, now, new).await }).await;
     stored(endpoint, Stored { status, ids, is_whole, listed, at: now }, accepted, shared)
-}
-
-/// Stores a delivery. Sent again about a person of whom an operator discarded what HR said before, it is HR's next word,
-/// which counts.
-async fn accept(store: &dyn Store, now: UnixMs, new: NewDelivery) -> Result<Accepted, StoreError> {
-    let again = NewDelivery { dedupe: None, ..new.clone() };
-    let accepted = store.accept(now, new).await?;
-    if !matches!(accepted, Accepted::Duplicate { .. }) || !again.unmapped.is_empty() || again.entries.is_empty() {
-        return Ok(accepted);
-    }
-    for entry in &again.entries {
-        let row = store.person(entry.person.id()).await?;
-        let document = row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok());
-        if document.is_none_or(|document| document.not_followed_since.is_none()) {
-            return Ok(accepted);
-        }
-    }
-    store.accept(now, again).await
 }
 
 /// The result of mapping a genuine delivery.
@@ -460,7 +443,6 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     let mut unmapped = Vec::new();
     let (mut says_something, mut is_whole, mut listed) = (false, true, DeliveryEntry::default());
     let (mut in_time, mut says) = (None, Says::default());
-    // A hire without an address makes nobody: the mapping may look for it in the wrong place.
     let mut is_understood = true;
     for record in map(&endpoint.mapping, source, &genuine.delivery) {
         let dropped = match record {
@@ -482,7 +464,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 if event.kind != EventKind::Notice && !is_dropped {
                     endpoint.note(|seen| seen.note_event(now, event.kind, event.at.is_some()));
                 }
-                is_understood &= event.kind != EventKind::Hire || event.facts.email.is_some();
+                is_understood &= again::is_understood(&event, &dropped);
                 event.hash(&mut says);
                 let person = event.person.clone();
                 let job = new_job_id(person.id());
@@ -540,7 +522,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     // Jobs, then dead letters: the order in which the store returns them for a duplicate.
     let ids = entries.iter().map(|entry| entry.job).chain(unmapped.iter().map(|record| record.row.id)).collect();
     let status = if entries.is_empty() { DeliveryResult::Unmapped } else { DeliveryResult::Accepted };
-    let not_understood = (!is_understood || !is_whole || !unmapped.is_empty()).then_some(&endpoint.fingerprint);
+    let not_understood = (!is_understood || !unmapped.is_empty()).then_some(&endpoint.fingerprint);
     let dedupe = genuine.dedupe_key(source, says_something, not_understood).map(|known| Dedupe {
         key: known.key,
         only_while_newest: known.only_while_newest,

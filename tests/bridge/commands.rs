@@ -333,7 +333,10 @@ async fn an_unmapped_record_heals_by_a_corrected_mapping() {
         home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
     };
     let hires = json(&run(&bridge, &["dead", "list", "--event", "hire", "--json"]));
-    assert_eq!((&hires["dead"][0]["id"], &hires["dead"][0]["event"]), (&Value::from(id.as_str()), &Value::from("hire")));
+    assert_eq!(
+        (&hires["dead"][0]["id"], &hires["dead"][0]["event"]),
+        (&Value::from(id.as_str()), &Value::from("hire"))
+    );
     let still = run(&bridge, &["dead", "replay", &id]);
     assert_eq!(still.status.code(), Some(1), "{}", text(&still));
     assert_eq!(bridge.jobs(&["dead"]).await, 1);
