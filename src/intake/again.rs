@@ -19,20 +19,30 @@ pub(super) fn is_understood(event: &Event, dropped: &[InvalidField]) -> bool {
 }
 
 /// Stores a delivery. If it is known, what an operator discarded of it is stored again: it is HR's next word about a
-/// person whom nobody follows.
-pub(super) async fn accept(store: &dyn Store, now: UnixMs, new: NewDelivery) -> Result<Accepted, StoreError> {
+/// person whom nobody follows. Returns the ids of what is stored, too.
+pub(super) async fn accept(
+    store: &dyn Store,
+    now: UnixMs,
+    new: NewDelivery,
+) -> Result<(Accepted, Vec<JobId>), StoreError> {
+    let ids = |stored: &NewDelivery| stored.ids().collect();
+    let all = ids(&new);
     let mut again = NewDelivery { dedupe: None, unmapped: Vec::new(), ..new.clone() };
     let accepted = store.accept(now, new).await?;
-    let Accepted::Duplicate { ids } = &accepted else { return Ok(accepted) };
+    let Accepted::Duplicate { ids: known } = &accepted else { return Ok((accepted, all)) };
     let mut discarded = Vec::new();
     for entry in &again.entries {
         let person = entry.person.id();
-        if !discarded.contains(&person) && is_discarded(store, person, ids).await? {
+        if !discarded.contains(&person) && is_discarded(store, person, known).await? {
             discarded.push(person);
         }
     }
     again.entries.retain(|entry| discarded.contains(&entry.person.id()));
-    if again.entries.is_empty() { Ok(accepted) } else { store.accept(now, again).await }
+    if again.entries.is_empty() {
+        return Ok((accepted, all));
+    }
+    let stored = ids(&again);
+    Ok((store.accept(now, again).await?, stored))
 }
 
 /// Whether nobody follows what HR says of this person, since one of these jobs of theirs was discarded, and nothing has come

@@ -377,6 +377,11 @@ async fn take_in(
     // In a task of its own, so that it is stored even if the sender hangs up.
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { again::accept(&*store, now, new).await }).await;
+    let (accepted, ids) = match accepted {
+        Ok(Ok((accepted, ids))) => (Ok(Ok(accepted)), ids),
+        Ok(Err(error)) => (Ok(Err(error)), ids),
+        Err(error) => (Err(error), ids),
+    };
     stored(endpoint, Stored { status, ids, is_whole, listed, at: now }, accepted, shared)
 }
 

@@ -23,6 +23,7 @@ mod owners;
 mod rough_store;
 #[cfg(test)]
 mod rough_weather;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod scope;
