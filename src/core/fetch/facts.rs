@@ -11,6 +11,8 @@ use crate::core::time::UnixMs;
 
 /// Without a usable status, nobody is invited or switched off.
 const STATUS: &str = "status";
+/// A status may say "active" for this long after the last day: until the night, or after a weekend.
+const LATE_STATUS_MS: u64 = 2 * 86_400_000;
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
     text
 }
 
-/// What the answers say about the requested person. `due_end`: an announced end that is due, if that is why they are read.
+/// What the answers say about the requested person.
 ///
 /// # Errors
 /// Another person's record, no record, or fields that cannot be used.
@@ -77,7 +79,7 @@ pub(super) fn of_person(
     mapping: &Mapping,
     person: &Person,
     document: &str,
-    (at, due_end): (UnixMs, Option<UnixMs>),
+    at: UnixMs,
 ) -> Result<Told, (Code, String)> {
     let other_person =
         || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
@@ -109,7 +111,7 @@ pub(super) fn of_person(
         Some(lost) if events.is_empty() => Err(lost),
         lost => {
             let lacks_employment = records > 0 && without == records && !mapping.status.is_empty();
-            let events = by_end(by_due_end(events, due_end), at, mapping.past_end);
+            let events = by_end(by_late_status(events, at), at, mapping.past_end);
             Ok(Told { events, lost, outdone, lacks_employment })
         }
     }
@@ -153,18 +155,33 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
 }
 
-/// An end that was announced, is due, and still stands in the answer: the status beside it may not have followed yet. Only if
-/// no other record of the answer says that they work here, it is no former employment's.
-fn by_due_end(mut events: Vec<Event>, due_end: Option<UnixMs>) -> Vec<Event> {
-    let stands = |event: &Event| {
-        due_end.is_some() && matches!(event.facts.employment, Some((EmploymentState::Left, from)) if from == due_end)
-    };
-    let Some(own) = events.iter().position(stands).and_then(|place| place.checked_sub(1)) else { return events };
-    let works_on = events.iter().enumerate().any(|(place, event)| place != own && is_employed(event));
-    if let Some(event) = events.get_mut(own).filter(|event| !works_on && is_employed(event)) {
-        event.facts.employment = None;
+/// An end of the last two days beside a status that says "active" is the end of this employment: many systems change the
+/// status in the night after it, or later. Unless a start after it is stated, or another record says that they work here.
+fn by_late_status(mut events: Vec<Event>, at: UnixMs) -> Vec<Event> {
+    for place in 1..events.len() {
+        let Some([own, end]) = events.get(place - 1..=place) else { continue };
+        let ends_own = is_employed(own) && just_ended(end, at).is_some_and(|end| !starts_after(own, end));
+        let works_on = events.iter().enumerate().any(|(other, event)| other + 1 != place && is_employed(event));
+        if let Some(own) = events.get_mut(place - 1).filter(|_| ends_own && !works_on) {
+            own.facts.employment = None;
+        }
     }
     events
+}
+
+/// When the employment ended, if that was in the last two days.
+fn just_ended(event: &Event, at: UnixMs) -> Option<UnixMs> {
+    match event.facts.employment {
+        Some((EmploymentState::Left, Some(from))) => {
+            Some(from).filter(|from| *from <= at && at.ms_since(*from) <= LATE_STATUS_MS)
+        }
+        Some(_) | None => None,
+    }
+}
+
+fn starts_after(event: &Event, end: UnixMs) -> bool {
+    let from = event.facts.employment.and_then(|(_, from)| from);
+    from.or(event.facts.starts).is_some_and(|starts| starts >= end)
 }
 
 /// Applies `past_end`: for a person who works here, a past end either belongs to an earlier employment, or means that
@@ -214,8 +231,9 @@ pub(super) fn of_page(
             Record::Event { event, .. }
                 if is_over(&event, at) && records.last().is_some_and(|last| employs(last, &event.person)) =>
             {
-                if let (PastEnd::Left, Some(Record::Event { event: beside, .. })) =
-                    (mapping.past_end, records.last_mut())
+                if let Some(Record::Event { event: beside, .. }) = records.last_mut()
+                    && (mapping.past_end == PastEnd::Left
+                        || just_ended(&event, at).is_some_and(|end| !starts_after(beside, end)))
                 {
                     beside.facts.employment = event.facts.employment;
                 }

@@ -155,8 +155,6 @@ pub struct ReadState {
     is_renewed: bool,
     wants_token: bool,
     end: Option<ReadEnd>,
-    /// An announced end that is due, if that is why the person is read.
-    pub due_end: Option<UnixMs>,
 }
 
 impl ReadState {
@@ -175,7 +173,6 @@ impl ReadState {
             is_renewed: false,
             wants_token: false,
             end: None,
-            due_end: None,
         }
     }
 
@@ -293,7 +290,7 @@ impl ReadState {
                     return None;
                 }
                 let document = facts::document(&person.employee_id, &self.answers);
-                Some(match facts::of_person(&api.rules().mapping, &person, &document, (self.began_at, self.due_end)) {
+                Some(match facts::of_person(&api.rules().mapping, &person, &document, self.began_at) {
                     Ok(answered) => ReadEnd::Told(answered),
                     Err((code, detail)) => ReadEnd::Refused { code, detail },
                 })

@@ -101,9 +101,9 @@ impl Worker {
         trial_of: Option<&HoldScope>,
         traced: &Span,
     ) -> Result<Fetched, Interrupted> {
-        let due_end = self.owe_end(document);
-        let mut fetched = self.complete_read(document, seq, guard, trial_of, (traced, due_end)).await?;
-        fetched.end_waits_until = due_end.filter(|_| fetched.waits()).map(|end| end.plus_ms(END_WAITS_MS));
+        let end_waits_until = self.owe_end(document);
+        let mut fetched = self.complete_read(document, seq, guard, trial_of, traced).await?;
+        fetched.end_waits_until = end_waits_until.filter(|_| fetched.waits());
         Ok(fetched)
     }
 
@@ -113,7 +113,7 @@ impl Worker {
         seq: u64,
         guard: &mut LeaseGuard<'_>,
         trial_of: Option<&HoldScope>,
-        (traced, due_end): (&Span, Option<UnixMs>),
+        traced: &Span,
     ) -> Result<Fetched, Interrupted> {
         self.owe_address(document);
         let Some(mut owed) = document.owed_read.clone() else { return Ok(Fetched::default()) };
@@ -133,19 +133,18 @@ impl Worker {
         let began = Instant::now();
         let began_at = self.clock.now();
         let is_trial = trial_of.is_some_and(|scope| *scope == HoldScope::Fetch(document.person.source.clone()));
-        let (end, status) = self.read(reader, &document.person, began_at, guard, (is_trial, traced, due_end)).await?;
+        let (end, status) = self.read(reader, &document.person, began_at, guard, (is_trial, traced)).await?;
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
     }
 
     /// An announced end that comes due is read first: the employment may go on under another contract, or the word that
-    /// withdrew it was lost. Returns that end; it waits for the read for a while, and then HR's last word counts.
+    /// withdrew it was lost. Returns until when it waits for that, from when it was first owed; then HR's last word counts.
     fn owe_end(&self, document: &mut Document) -> Option<UnixMs> {
         let now = self.clock.now();
         let word = document.record.employment.at(now)?;
-        let waits = now < word.from.plus_ms(END_WAITS_MS);
-        let is_due = word.state == EmploymentState::Left && word.is_announced() && waits;
+        let is_due = word.state == EmploymentState::Left && word.is_announced();
         let is_read = document.read_at.is_some_and(|read| read >= word.from);
         let is_open = document.record.closed.is_none() && document.not_followed_since.is_none();
         if !is_due || is_read || !is_open || document.has_new_word(now) != Some(true) {
@@ -156,7 +155,9 @@ impl Worker {
             // Somebody who is not there any more has left as announced.
             OwedRead::note(&mut document.owed_read, now, true);
         }
-        Some(word.from)
+        let owed = document.owed_read.as_ref()?;
+        let since = if owed.first_at >= word.from { owed.first_at } else { owed.last_at };
+        Some(since.plus_ms(END_WAITS_MS)).filter(|until| now < *until)
     }
 
     /// A person who leaves, and whose address is not known yet (they were hired before there was a bridge, say), is
@@ -241,7 +242,7 @@ impl Worker {
         person: &Person,
         began_at: UnixMs,
         guard: &mut LeaseGuard<'_>,
-        (is_trial, traced, due_end): (bool, &Span, Option<UnixMs>),
+        (is_trial, traced): (bool, &Span),
     ) -> Result<(ReadEnd, Option<u16>), Interrupted> {
         let (system, api) = (&reader.system, reader.system.api());
         let asked = if api.is_list() {
@@ -252,7 +253,6 @@ impl Worker {
             Asked::Person { person: person.clone() }
         };
         let mut state = ReadState::new(person.source.clone(), asked, began_at);
-        state.due_end = due_end;
         let mut token = match self.token(reader, &person.source, None, guard).await? {
             Ok(token) => token,
             Err(end) => return Ok((end, None)),
