@@ -539,8 +539,7 @@ fn still_paused_until(document: &mut Document, folding: &Folding, was_woken: boo
     };
     if at <= now {
         document.progress.woken_at = Some(now);
-        // A try that news asked for makes the next pause no longer.
-        document.progress.failures = document.progress.failures.saturating_sub(1);
+        document.progress.woken = document.progress.woken.saturating_add(1);
         return None;
     }
     document.progress.again_at = Some(at);

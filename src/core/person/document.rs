@@ -844,6 +844,9 @@ pub struct Progress {
     /// When the pause before the next attempt ends, if news from HR may end it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_at: Option<UnixMs>,
+    /// How many of the attempts news asked for: they make the next pause no longer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub woken: u32,
     /// When news last ended a pause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub woken_at: Option<UnixMs>,
