@@ -1,6 +1,7 @@
 //! Writes that were answered with a success, and that no reply has shown.
 
 use super::attempt::AttemptState;
+use super::capabilities::Capabilities;
 use super::conclusion::Aspect;
 use super::request::{Active, Operation};
 use super::rules::{PlanRules, Standing, wanted_address};
@@ -36,6 +37,18 @@ pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing,
             state.refused.push((aspect, Code::ScimNotApplied, "reads still show the old value".to_owned()));
         } else if now.ms_since(write.at) < rules.read_lag_ms.min(2_500 << write.writes) {
             // Longer each time, up to the lag of reads.
+            state.set_aside.push(aspect);
+        }
+    }
+    // Whatever goes out as a PUT is made of what was read, and would undo what the read does not show yet.
+    let is_fresh = state.document.progress.unshown.iter().any(|write| now.ms_since(write.at) < rules.read_lag_ms);
+    let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
+    for (aspect, is_patched) in [
+        (Aspect::Membership, capabilities.patch),
+        (Aspect::Address, capabilities.patch),
+        (Aspect::Names, rules.target.patches_names(capabilities)),
+    ] {
+        if is_fresh && !is_patched && !state.is_refused(aspect) && differs(state, seen, standing, aspect) {
             state.set_aside.push(aspect);
         }
     }

@@ -255,3 +255,22 @@ fn a_write_that_is_answered_and_not_made_keeps_the_others_from_nothing() {
         assert_eq!(member["name"]["familyName"], "Stone");
     }
 }
+
+/// The reply and the reads come from a replica that lags behind.
+#[test]
+fn a_change_of_name_undoes_no_switch_that_is_not_shown_yet() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Byron")]);
+    world.now = world.now.plus_ms(600_000);
+    world.team.now = world.now;
+    (world.team.replies_late, world.team.lag_ms) = (true, 10_000);
+    world.tell(&[update(20, "-", "Ada", "King"), leave(30)]);
+    world.team.lag_ms = 0;
+    let states = world.team.past.iter().map(|(_, users)| users).chain([&world.team.users]);
+    let states: Vec<_> =
+        states.map(|users| (users[0]["active"] == true, users[0]["name"]["familyName"].clone())).collect();
+    let mut switched = states.iter().map(|(active, _)| *active).collect::<Vec<_>>();
+    switched.dedup();
+    assert_eq!(switched, [true, false], "{:?}", world.calls());
+    assert_eq!(states.last().unwrap().1, "King");
+}

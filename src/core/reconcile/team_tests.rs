@@ -65,6 +65,8 @@ pub(crate) struct Team {
     pub(super) ignores_writes: bool,
     /// Writes of this attribute alone are answered like that.
     pub(super) ignores: Option<&'static str>,
+    /// Its replies to writes show the member as before.
+    pub(super) replies_late: bool,
     /// It shows the first page of groups whatever page is asked for.
     pub(super) repeats_groups: bool,
     /// SCIM ids that no group takes yet.
@@ -134,6 +136,9 @@ impl Team {
         if self.ignores_writes && self.users.len() == before.len() {
             self.users.clone_from(&before);
             body = self.users.iter().find(|user| user["id"] == body["id"]).cloned().unwrap_or(body);
+        }
+        if self.replies_late && self.users.len() == before.len() {
+            body = before.iter().find(|user| user["id"] == body["id"]).cloned().unwrap_or(body);
         }
         if self.shows_another.contains(&request.operation())
             && let Some(other) = self.users.iter().find(|user| user["id"] != body["id"])

@@ -458,7 +458,7 @@ impl Ending {
     ) {
         let progress = &mut self.document.progress;
         let failing_since = *progress.failing_since.get_or_insert(now);
-        let pause_ms = rules.pause_ms(progress.failures, jitter);
+        let pause_ms = rules.pause_ms(progress.failures.saturating_sub(progress.woken), jitter);
         progress.failures = progress.failures.saturating_add(1);
         let long = now.ms_since(failing_since) >= rules.give_up_after_ms && progress.failures >= FAILURES_MIN;
         // Only if others are served: an outage of the target, however long, makes nobody a dead letter.
