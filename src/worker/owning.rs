@@ -20,6 +20,9 @@ use crate::store::{Former, LaneState, NewEntry, Own, Owned, PersonRow, StoreErro
 /// last one's trouble is reported.
 const RING_MAX: usize = 64;
 
+/// Nobody waits for longer than this for somebody who comes first in a plan, and whose attempts end in vain.
+const YIELDS_MS_MAX: u64 = 600_000;
+
 /// A person as others see them.
 enum Found {
     /// A person whose document can be read.
@@ -111,14 +114,17 @@ impl Worker {
         Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups }))
     }
 
-    /// Somebody to whom an applied plan gave one of these keys before this person, and who is not done yet and has not
-    /// claimed it either.
+    /// Somebody to whom an applied plan gave one of these keys before this person, and who has not claimed it yet, but still
+    /// needs it.
     async fn comes_first(&self, state: &mut AttemptState, keys: &[String]) -> Result<Option<Person>, StoreError> {
         if keys.iter().any(|key| groups::is_claim(key)) {
             return Ok(None);
         }
+        let now = self.clock.now();
+        let has_waited = state.document.waiting_since.is_some_and(|since| now.ms_since(since) > YIELDS_MS_MAX);
         while let Some(first) = state.document.yields_to.first() {
-            if self.is_at_work(first.id()).await? && self.keys_of(keys, first.id()).await?.is_empty() {
+            let needs_it = self.is_about_to_claim(first.id(), keys, &state.document, has_waited).await?;
+            if needs_it && self.keys_of(keys, first.id()).await?.is_empty() {
                 return Ok(Some(first.clone()));
             }
             state.document.yields_to.remove(0);
@@ -126,11 +132,25 @@ impl Worker {
         Ok(None)
     }
 
-    /// Whether somebody's attempt is under way, or about to begin.
-    async fn is_at_work(&self, whose: PersonId) -> Result<bool, StoreError> {
+    /// Whether somebody's attempt is under way, or about to begin, and needs one of these keys, but nothing that the person
+    /// has who asks.
+    async fn is_about_to_claim(
+        &self,
+        whose: PersonId,
+        keys: &[String],
+        by: &Document,
+        has_waited: bool,
+    ) -> Result<bool, StoreError> {
         let Some(row) = self.store.person(whose).await? else { return Ok(false) };
+        if row.inbox_entries > 0 {
+            return Ok(true);
+        }
         let is_at_work = matches!(row.lane.state, LaneState::Waiting | LaneState::Running | LaneState::Held);
-        Ok(row.inbox_entries > 0 || is_at_work)
+        let document = row.document.as_ref().and_then(|bytes| Document::from_bytes(bytes).ok());
+        let needs = document.as_ref().map(needed).unwrap_or_default();
+        let has = by.member.as_ref().map(owner::claims_on).unwrap_or_default();
+        let is_mutual = has.iter().any(|key| needs.contains(key));
+        Ok(is_at_work && !has_waited && !is_mutual && keys.iter().any(|key| needs.contains(key)))
     }
 
     /// Whether an owner hands over those of the wanted keys that they have: what to take over, or why they keep it.
@@ -288,6 +308,12 @@ impl Worker {
             Owned::Stale => Err(Interrupted::LeaseLost),
         }
     }
+}
+
+/// The claims that a person needs now: on their member, and on the address that HR gives them.
+fn needed(document: &Document) -> Vec<String> {
+    let address = document.record.email().map(|email| owner::address_key(email.as_received()));
+    document.member.iter().flat_map(owner::claims_on).chain(address).collect()
 }
 
 /// Whether nothing is about to be done about a person: they are in no queue, behind no hold, and not due.

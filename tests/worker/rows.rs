@@ -84,6 +84,28 @@ fn roster(mapping: &Mapping) -> (Roster, Arc<dyn Store>) {
     (Roster::new(store.clone(), None, Clock::default(), options), store)
 }
 
+/// HR moves the first one away before their row is worked on: nobody waits for an address that nobody wants.
+#[tokio::test]
+async fn a_plan_that_hr_has_overtaken_keeps_nobody_waiting() {
+    let bench = Bench::new();
+    let row = |id: &str, given: &str| {
+        let event = Event { at: None, ..hire_as(id, "ada@example.com", given, "Lovelace", 0) };
+        let (job, event) = (new_job_id(person(id).id()), Box::new(event));
+        Word::Staged { import: "i".to_owned(), job, event, leaves_at: None }
+    };
+    let apply = |after| Word::Apply { import: "i".to_owned(), member: None, after };
+    bench.accept_words("E-1", vec![row("E-1", "Ada"), apply(Vec::new())]).await;
+    bench.clock.advance_ms(1);
+    let moved = Event { at: Some(bench.clock.now()), ..hire_as("E-1", "other@example.com", "Ada", "Lovelace", 0) };
+    bench.accept(moved).await;
+    bench.sim.order("create:500:forever".parse().unwrap()).unwrap();
+    assert!(matches!(bench.attempt().await, Retry(_)), "the first one waits for the target");
+    bench.sim.clear_faults();
+    bench.accept_words("E-2", vec![row("E-2", "Bob"), apply(vec![person("E-1")])]).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Created));
+    assert!(bench.document("E-2").await.yields_to.is_empty());
+}
+
 /// What is kept of the addresses of people whom the mapping leaves out.
 async fn left_out(store: &dyn Store) -> serde_json::Value {
     let kept = store.shared("left-out:hr").await.unwrap();

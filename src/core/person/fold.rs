@@ -61,6 +61,10 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 let folded =
                     fold_facts(document, &event, |record| fold_said(record, &event, accepted_at, seq), accepted_at);
                 folding.told_news += u64::from(!folded.news.is_empty());
+                if !folded.news.is_empty() {
+                    // What a plan decided was about what HR had said until then.
+                    document.yields_to.clear();
+                }
                 folding.outdated += u64::from(folded.is_outdated);
                 let counts = !folded.is_outdated;
                 take_in(document, &mut folding, (job, trace), &event, accepted_at, (&folded, counts));
