@@ -312,7 +312,9 @@ impl Worker {
         loop {
             match plan(state, &self.options.plan, self.clock.now()) {
                 Step::Finish(conclusion) => {
-                    let waits = matches!(conclusion, Conclusion::TryAgain { code: Code::ScimNotApplied, .. });
+                    // What is not shown yet has its own time.
+                    let waits = matches!(conclusion, Conclusion::TryAgain { code: Code::ScimNotApplied, .. })
+                        && state.document.progress.unshown.is_empty();
                     if let Some(kept_back) = kept_address.filter(|_| waits) {
                         return Ok(kept_back);
                     }

@@ -365,6 +365,9 @@ async fn an_announced_leave_takes_effect_on_its_day_while_the_source_is_held() {
     assert_eq!((lane.state, lane.due.unwrap().to_string()), (LaneState::Held, "2026-11-25T00:00:00Z".to_owned()));
     rig.clock.advance_ms(3 * 86_400_000);
     rig.work().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)), "the end waits for a read");
+    rig.clock.advance_ms(3_600_000);
+    rig.work().await;
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
     assert_eq!(rig.state("E-1").await, LaneState::Held, "the read is still pending");
 }

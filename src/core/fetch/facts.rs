@@ -11,8 +11,10 @@ use crate::core::time::UnixMs;
 
 /// Without a usable status, nobody is invited or switched off.
 const STATUS: &str = "status";
-/// A status may say "active" for this long after the last day: until the night, or after a weekend.
-const LATE_STATUS_MS: u64 = 2 * 86_400_000;
+/// A status may say "active" for this long after the last day.
+const LATE_STATUS_MS: u64 = 7 * 86_400_000;
+/// An end may have been moved by this much since it was announced.
+const MOVED_END_MS: u64 = 2 * 86_400_000;
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Told {
     pub outdone: Option<String>,
     /// The mapping looks for a status, and there is none: perhaps the key may not see it.
     pub lacks_employment: bool,
+    /// The end that stands although the status beside it has not followed.
+    pub late_end: Option<UnixMs>,
 }
 
 /// A record of an answer, or some of its fields, that cannot be used.
@@ -71,7 +75,8 @@ pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
     text
 }
 
-/// What the answers say about the requested person.
+/// What the answers say about the requested person. `announced`: the end of their employment, if the record has one and no
+/// answer has shown another status since.
 ///
 /// # Errors
 /// Another person's record, no record, or fields that cannot be used.
@@ -79,7 +84,7 @@ pub(super) fn of_person(
     mapping: &Mapping,
     person: &Person,
     document: &str,
-    at: UnixMs,
+    (at, announced): (UnixMs, Option<UnixMs>),
 ) -> Result<Told, (Code, String)> {
     let other_person =
         || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
@@ -111,8 +116,9 @@ pub(super) fn of_person(
         Some(lost) if events.is_empty() => Err(lost),
         lost => {
             let lacks_employment = records > 0 && without == records && !mapping.status.is_empty();
-            let events = by_end(by_late_status(events, at), at, mapping.past_end);
-            Ok(Told { events, lost, outdone, lacks_employment })
+            let late_end = late_status(&mut events, at, announced);
+            let events = by_end(events, at, mapping.past_end);
+            Ok(Told { events, lost, outdone, lacks_employment, late_end })
         }
     }
 }
@@ -155,28 +161,27 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
 }
 
-/// An end of the last two days beside a status that says "active" is the end of this employment: many systems change the
+/// The end that was announced for the present employment stands beside a status that says "active": many systems change the
 /// status in the night after it, or later. Unless a start after it is stated, or another record says that they work here.
-fn by_late_status(mut events: Vec<Event>, at: UnixMs) -> Vec<Event> {
+/// Returns it.
+fn late_status(events: &mut [Event], at: UnixMs, announced: Option<UnixMs>) -> Option<UnixMs> {
     for place in 1..events.len() {
-        let Some([own, end]) = events.get(place - 1..=place) else { continue };
-        let ends_own = is_employed(own) && just_ended(end, at).is_some_and(|end| !starts_after(own, end));
+        let [own, end] = events.get(place - 1..=place)? else { continue };
+        let end = just_ended(end, at, announced).filter(|end| is_employed(own) && !starts_after(own, *end));
         let works_on = events.iter().enumerate().any(|(other, event)| other + 1 != place && is_employed(event));
-        if let Some(own) = events.get_mut(place - 1).filter(|_| ends_own && !works_on) {
-            own.facts.employment = None;
+        if let (Some(end), false) = (end, works_on) {
+            events.get_mut(place - 1)?.facts.employment = None;
+            return Some(end);
         }
     }
-    events
+    None
 }
 
-/// When the employment ended, if that was in the last two days.
-fn just_ended(event: &Event, at: UnixMs) -> Option<UnixMs> {
-    match event.facts.employment {
-        Some((EmploymentState::Left, Some(from))) => {
-            Some(from).filter(|from| *from <= at && at.ms_since(*from) <= LATE_STATUS_MS)
-        }
-        Some(_) | None => None,
-    }
+/// When the employment ended, if that is the announced end, or one that was moved since, and not long ago.
+fn just_ended(event: &Event, at: UnixMs, announced: Option<UnixMs>) -> Option<UnixMs> {
+    let Some((EmploymentState::Left, Some(from))) = event.facts.employment else { return None };
+    let is_announced = announced.is_some_and(|end| end.ms_since(from).max(from.ms_since(end)) <= MOVED_END_MS);
+    (is_announced && from <= at && at.ms_since(from) <= LATE_STATUS_MS).then_some(from)
 }
 
 fn starts_after(event: &Event, end: UnixMs) -> bool {
@@ -231,9 +236,8 @@ pub(super) fn of_page(
             Record::Event { event, .. }
                 if is_over(&event, at) && records.last().is_some_and(|last| employs(last, &event.person)) =>
             {
-                if let Some(Record::Event { event: beside, .. }) = records.last_mut()
-                    && (mapping.past_end == PastEnd::Left
-                        || just_ended(&event, at).is_some_and(|end| !starts_after(beside, end)))
+                if let (PastEnd::Left, Some(Record::Event { event: beside, .. })) =
+                    (mapping.past_end, records.last_mut())
                 {
                     beside.facts.employment = event.facts.employment;
                 }

@@ -212,6 +212,7 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
             lost: None,
             outdone: None,
             lacks_employment: false,
+            late_end: None,
         }),
         ReadEnd::NotFound => {
             let detail = "the HR system has nobody with this id, after several tries".to_owned();

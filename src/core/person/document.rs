@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aspect::{Aspect, UnshownWrite};
 use super::email::{self, AddressHash, Email};
-use super::employment::Timeline;
+use super::employment::{EmploymentState, Timeline};
 use super::event::{Event, EventKind};
 use super::fact::{self, Stamp};
 use super::identity::Person;
@@ -72,6 +72,9 @@ pub struct Document {
     /// The last read said nothing about their employment, and neither has anything else so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_without_employment: bool,
+    /// The end of the employment, if the last read showed it beside a status that has not followed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_end: Option<UnixMs>,
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -292,6 +295,7 @@ impl Document {
             owed_read: None,
             read_at: None,
             read_without_employment: false,
+            late_end: None,
             trouble: None,
             progress: Progress::default(),
             employment_done: None,
@@ -332,6 +336,14 @@ impl Document {
         self.formers.push(FormerRecord { person, address_hash, told, until_handed_on });
         let dropped = (self.formers.len() > FORMERS_MAX).then(|| self.formers.remove(0));
         dropped.map(|former| (former.person, OwnerNow { is_out_of_sight: true, ..former.told }))
+    }
+
+    /// The end that was announced for the present employment, in effect or not, as long as no answer has shown another status.
+    #[must_use]
+    pub fn announced_end(&self) -> Option<UnixMs> {
+        let newest = self.record.employment.words().iter().max_by_key(|word| word.stamp)?;
+        let is_left = newest.state == EmploymentState::Left;
+        if newest.is_announced() { Some(newest.from) } else { self.late_end }.filter(|_| is_left)
     }
 
     /// Notes a dead letter about fields of a record that was stated then.

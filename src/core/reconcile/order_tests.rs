@@ -267,8 +267,8 @@ fn a_change_of_name_undoes_no_switch_that_is_not_shown_yet() {
     world.tell(&[update(20, "-", "Ada", "King"), leave(30)]);
     world.team.lag_ms = 0;
     let states = world.team.past.iter().map(|(_, users)| users).chain([&world.team.users]);
-    let states: Vec<_> =
-        states.map(|users| (users[0]["active"] == true, users[0]["name"]["familyName"].clone())).collect();
+    let states = states.filter_map(|users| users.first());
+    let states: Vec<_> = states.map(|user| (user["active"] == true, user["name"]["familyName"].clone())).collect();
     let mut switched = states.iter().map(|(active, _)| *active).collect::<Vec<_>>();
     switched.dedup();
     assert_eq!(switched, [true, false], "{:?}", world.calls());

@@ -133,7 +133,9 @@ impl Worker {
         let began = Instant::now();
         let began_at = self.clock.now();
         let is_trial = trial_of.is_some_and(|scope| *scope == HoldScope::Fetch(document.person.source.clone()));
-        let (end, status) = self.read(reader, &document.person, began_at, guard, (is_trial, traced)).await?;
+        let announced_end = document.announced_end();
+        let (end, status) =
+            self.read(reader, &document.person, began_at, guard, (is_trial, traced, announced_end)).await?;
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
@@ -242,7 +244,7 @@ impl Worker {
         person: &Person,
         began_at: UnixMs,
         guard: &mut LeaseGuard<'_>,
-        (is_trial, traced): (bool, &Span),
+        (is_trial, traced, announced_end): (bool, &Span, Option<UnixMs>),
     ) -> Result<(ReadEnd, Option<u16>), Interrupted> {
         let (system, api) = (&reader.system, reader.system.api());
         let asked = if api.is_list() {
@@ -253,6 +255,7 @@ impl Worker {
             Asked::Person { person: person.clone() }
         };
         let mut state = ReadState::new(person.source.clone(), asked, began_at);
+        state.announced_end = announced_end;
         let mut token = match self.token(reader, &person.source, None, guard).await? {
             Ok(token) => token,
             Err(end) => return Ok((end, None)),
@@ -354,6 +357,7 @@ impl Worker {
                     info!(%person, left_out, "a record of the HR system's answer cannot be mapped: a later one takes its place");
                 }
                 fold_read(document, told.events, now, seq);
+                document.late_end = told.late_end;
                 document.read_without_employment = told.lacks_employment && document.record.employment.is_empty();
                 has_told = true;
                 let still_owed = owed.clone().after_read(began_at, lag_ms);
