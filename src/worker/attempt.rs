@@ -111,7 +111,7 @@ impl Worker {
         document.set_right(now);
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
-        let before = Before::of(&document);
+        let before = Before::of(&document, claimed.document.is_none());
         let folding = self.fold_inbox(&mut document, entries, now).await?;
         let leaving = |folding| Leaving { folding, consumed_to, before: &before };
         let mut run = Run::default();

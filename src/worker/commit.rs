@@ -47,8 +47,10 @@ pub(super) struct Before {
 }
 
 impl Before {
-    pub(super) fn of(document: &Document) -> Self {
-        Self { terms: document.search_terms(), claims: owner::claims(document) }
+    /// Nobody finds a new person yet, not even by the id that their empty document has.
+    pub(super) fn of(document: &Document, is_new: bool) -> Self {
+        let terms = if is_new { Vec::new() } else { document.search_terms() };
+        Self { terms, claims: owner::claims(document) }
     }
 }
 

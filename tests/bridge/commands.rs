@@ -318,6 +318,12 @@ async fn dead_letters_are_listed_shown_replayed_and_discarded() {
     bridge.settled().await;
     let list = json(&run(&["dead", "list", "--json"]));
     assert_eq!(list["dead"][0]["code"], "SCIM-409-ELSEWHERE", "{list}");
+    for text in ["e-2", "E-", "grac", "e-2@example.com"] {
+        let found = json(&run(&["people", "search", text, "--json"]));
+        let ids =
+            found["people"].as_array().unwrap().iter().map(|found| found["person"]["employee_id"].as_str().unwrap());
+        assert!(ids.into_iter().any(|id| id == "E-2"), "{text}: {found}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -82,7 +82,7 @@ impl Hand {
     /// `owner`: who owns a claimed key.
     pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
         let (mut document, entries) = read(claimed)?;
-        let before = Arc::new(Before::of(&document));
+        let before = Arc::new(Before::of(&document, claimed.document.is_none()));
         let folding = fold(&mut document, entries, now);
         document.progress.take_overs += u32::from(claimed.taken_over);
         let inbox: Vec<_> = claimed.inbox.iter().map(|entry| (entry.seq, &entry.bytes)).collect();
