@@ -57,7 +57,9 @@ async fn a_leave_with_an_impossible_time_takes_effect_and_is_reported() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_about_one_record_of_a_batch_is_not_ended_by_what_another_one_says() {
     let sim = sim();
-    let home = Home::new(&sim, "[source.mapping]\nrecords = \"/all\"\n");
+    let mapping = "[[source]]\nname = 'hr'\npreset = 'standard-webhooks'\n\
+                   secrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']\n[source.mapping]\nrecords = '/all'\n";
+    let home = Home::new(&sim, mapping);
     let bridge = home.serve();
     let record = |kind: &str, at: u32, data: Value| {
         let mut record = json!({"type": kind, "timestamp": format!("2026-03-02T09:00:{at}Z"), "data": data});
