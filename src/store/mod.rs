@@ -92,8 +92,8 @@ pub trait Store: Send + Sync + 'static {
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError>;
 
     /// Gives out people, each with a lease and a fence: first those whose lease ran out, then those who have been due
-    /// the longest (at the same instant, by number). A person who cannot be read does not hold up the others: their
-    /// lane is skipped for a while, and logged.
+    /// the longest (at the same instant, by number, as far as not thousands share it). A person who cannot be read does
+    /// not hold up the others: their lane is skipped for a while, and logged.
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
     /// Extends a lease to `now + lease_ms`; none if it is lost.

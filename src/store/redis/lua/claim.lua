@@ -34,7 +34,7 @@ local function next_people(most)
   local found = try('ZRANGE', LEASES, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most) or {}
   most = most - #found
   if most == 0 then return found end
-  local rows = fresh_rows(0, most)
+  local rows = fresh_rows(0, most, 64)
   local due = try('ZRANGE', DUE, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES') or {}
   for n = 1, #due, 2 do rows[#rows + 1] = row_of(tonumber(due[n + 1]), due[n]) end
   table.sort(rows, comes_before)

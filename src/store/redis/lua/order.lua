@@ -10,18 +10,18 @@ local function comes_before(a, b)
   return a[3] < b[3]
 end
 
--- At least this many rows of FRESH, starting at this index: rows of the same time stay together.
-local function fresh_rows(from, most)
-  local rows, last = {}, nil
+-- At least this many rows of FRESH, starting at this index: rows of the same time stay together, unless they are more than
+-- `bound`. A batch puts thousands at one instant.
+local function fresh_rows(from, most, bound)
+  local rows, last, piece = {}, nil, math.max(most, 128)
   repeat
-    local texts = try('LRANGE', FRESH, from, from + most - 1) or {}
+    local texts = try('LRANGE', FRESH, from, from + piece - 1) or {}
     for _, text in ipairs(texts) do
       local since = struct.unpack('>I6', text)
-      if #rows >= most and since ~= last then return rows end
-      last = since
-      rows[#rows + 1] = row_of(since, string.sub(text, 7))
+      if #rows >= most and (since ~= last or bound and #rows >= bound) then return rows end
+      last, rows[#rows + 1] = since, row_of(since, string.sub(text, 7))
     end
-    from = from + most
-  until #texts < most
+    from = from + piece
+  until #texts < piece
   return rows
 end
