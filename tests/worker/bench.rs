@@ -330,3 +330,32 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// A time of the tests.
+#[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
+pub(crate) fn at(ms: i64) -> Option<UnixMs> {
+    Some(UnixMs(1_795_341_500_000 + ms))
+}
+
+/// A hire with somebody else's address.
+pub(crate) fn hire_as(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
+    let mut event = Event { at: at(ms), ..hire(id, given, family) };
+    event.facts.email = Some(Email::parse(address).unwrap());
+    event
+}
+
+/// An update with a name and another address.
+pub(crate) fn moved(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
+    let mut event = Event { at: at(ms), ..rename(id, given, family) };
+    event.facts.email = Some(Email::parse(address).unwrap());
+    event
+}
+
+/// Steps until nobody is due, and a few more later.
+pub(crate) async fn settle(bench: &Bench) {
+    for _ in 0..8 {
+        if matches!(bench.worker().step().await.unwrap(), Stepped::Nothing { .. }) {
+            bench.clock.advance_ms(61_000);
+        }
+    }
+}

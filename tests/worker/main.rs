@@ -8,6 +8,8 @@ mod engines;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod handovers;
+#[cfg(test)]
 mod holds;
 #[cfg(test)]
 mod journeys;

@@ -17,8 +17,7 @@ use scim_bridge::store::Store;
 use scim_bridge::store::memory::Memory;
 use scim_bridge::worker::Attempted::{Folded, InLine, Retry};
 
-use crate::bench::{Bench, person, store_options, worker_options};
-use crate::owners::{hire_as, settle};
+use crate::bench::{Bench, hire_as, person, settle, store_options, worker_options};
 
 #[tokio::test]
 async fn a_roster_row_under_a_new_id_takes_the_member_over_although_the_owner_is_busy() {
