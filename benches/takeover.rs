@@ -95,7 +95,7 @@ fn round(engine: Engine, kill_after: Duration) -> Result<Vec<TakenOver>, Failed>
     let (killed, other) = (serve("worker", &url, folder.path(), &sim)?, serve("worker", &url, folder.path(), &sim)?);
     // Stopped until the kill, so that all open calls are the doomed worker's.
     other.signal(Signal::STOP)?;
-    sim.order(format!("create:hang:{PEOPLE}").parse::<Fault>()?)?;
+    sim.inject(format!("create:hang:{PEOPLE}").parse::<Fault>()?)?;
     hire(intake.listen)?;
     until(|| sim.journal().len() == PEOPLE)?;
     std::thread::sleep(kill_after);

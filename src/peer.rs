@@ -75,7 +75,7 @@ pub fn is_on_this_machine(url: &Url) -> bool {
     url.host_str().is_some_and(is_this_machine)
 }
 
-/// The same for the host of a URL: loopback addresses, and their names (RFC 6761 §6.3).
+/// Whether the host of a URL is this machine's own: loopback addresses, and their names (RFC 6761 §6.3).
 #[must_use]
 pub fn is_this_machine(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -26,12 +26,12 @@ pub(crate) struct Round {
     pub(crate) cpu: Duration,
     /// Per request, of the generator.
     pub(crate) generator_cpu: Duration,
-    /// Per request, of the store's server; none if there is no such server.
+    /// Per request, of the store's server. The caller fills it in; none if there is no such server.
     pub(crate) server_cpu: Option<Duration>,
 }
 
 /// The requests of one connection, in order.
-struct Script {
+struct Requests {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -43,30 +43,30 @@ pub(crate) fn round(
     secret: &SecretString,
     first: usize,
 ) -> Result<Round, Failed> {
-    let scripts = (0..CONNECTIONS)
-        .map(|connection| Script::signed(scheme, secret, first + connection * REQUESTS_EACH))
+    let batches = (0..CONNECTIONS)
+        .map(|connection| Requests::signed(scheme, secret, first + connection * REQUESTS_EACH))
         .collect::<Result<Vec<_>, Failed>>()?;
     let generator = std::thread::Builder::new().name("generator".to_owned());
     let thread = generator.spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        runtime.block_on(run(address, scripts))
+        runtime.block_on(run(address, batches))
     })?;
     thread.join().map_err(|_| "the generator panicked")?
 }
 
-async fn run(address: SocketAddr, scripts: Vec<Script>) -> Result<Round, Failed> {
-    let mut connections = Vec::with_capacity(scripts.len());
-    for script in scripts {
+async fn run(address: SocketAddr, batches: Vec<Requests>) -> Result<Round, Failed> {
+    let mut connections = Vec::with_capacity(batches.len());
+    for batch in batches {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        connections.push((socket, script));
+        connections.push((socket, batch));
     }
     let requests = connections.len() * REQUESTS_EACH;
     let (process, generator) = (cpu::of_process(), cpu::of_thread());
     let began = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for (socket, script) in connections {
-        tasks.spawn(talk(socket, script));
+    for (socket, batch) in connections {
+        tasks.spawn(talk(socket, batch));
     }
     let mut latencies = Vec::with_capacity(requests);
     while let Some(ended) = tasks.join_next().await {
@@ -87,13 +87,13 @@ async fn run(address: SocketAddr, scripts: Vec<Script>) -> Result<Round, Failed>
 }
 
 /// Sends one connection's requests, one after the other; returns how long each took.
-async fn talk(mut socket: TcpStream, script: Script) -> Result<Vec<Duration>, Failed> {
-    let mut latencies = Vec::with_capacity(script.ends.len());
+async fn talk(mut socket: TcpStream, batch: Requests) -> Result<Vec<Duration>, Failed> {
+    let mut latencies = Vec::with_capacity(batch.ends.len());
     let mut answer = [0; 4096];
     let mut from = 0;
-    for to in script.ends {
+    for to in batch.ends {
         let began = Instant::now();
-        socket.write_all(&script.bytes[from..to]).await?;
+        socket.write_all(&batch.bytes[from..to]).await?;
         let mut read = 0;
         while !deliveries::is_whole(&answer[..read])? {
             match socket.read(&mut answer[read..]).await? {
@@ -107,13 +107,13 @@ async fn talk(mut socket: TcpStream, script: Script) -> Result<Vec<Duration>, Fa
     Ok(latencies)
 }
 
-impl Script {
+impl Requests {
     fn signed(scheme: &Scheme, secret: &SecretString, first: usize) -> Result<Self, Failed> {
-        let mut script = Self { bytes: Vec::with_capacity(REQUESTS_EACH * (BODY_BYTES + 400)), ends: Vec::new() };
+        let mut batch = Self { bytes: Vec::with_capacity(REQUESTS_EACH * (BODY_BYTES + 400)), ends: Vec::new() };
         for n in first..first + REQUESTS_EACH {
-            script.bytes.extend(deliveries::request(scheme, secret, n)?);
-            script.ends.push(script.bytes.len());
+            batch.bytes.extend(deliveries::request(scheme, secret, n)?);
+            batch.ends.push(batch.bytes.len());
         }
-        Ok(script)
+        Ok(batch)
     }
 }

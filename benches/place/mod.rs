@@ -74,7 +74,7 @@ impl Place {
         let store = Config::of_text(&format!("[store]\nurl = '{}'\nresponse_timeout_ms = 10_000", self.url()))?.store;
         let StoreUrl::Redis(url) = &store.url else { return Err("a server has the URL of a Redis".into()) };
         let link = app::redis_link(url, &store.redis);
-        Ok(Arc::new(Redis::open(&RedisOptions { link, clock, makes: true }, options)?))
+        Ok(Arc::new(Redis::open(&RedisOptions { link, clock, creates: true }, options)?))
     }
 
     /// Its address as `[store] url`.

@@ -47,7 +47,7 @@ impl Serving {
         Self::start_logging(start, sim, Stdio::null())
     }
 
-    /// The same, with its log in this file, as JSON.
+    /// Starts it with its log in this file, as JSON.
     pub(crate) fn start_logging(start: &Start<'_>, sim: &PostmanSim, log: Stdio) -> Result<Self, Failed> {
         let (listen, admin) = (free_port()?, free_port()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));

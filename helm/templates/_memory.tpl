@@ -8,7 +8,7 @@ are named; docs/deploy.md shows the sum for the defaults.
 32
 {{- end -}}
 
-{{/* What the server keeps for an open connection beside its share of the bounds below, in KiB: 5 were measured, and a small head comes on top (docs/security.md). */}}
+{{/* What the server keeps for an open connection in addition to its share of the bounds below, in KiB: 5 were measured, and a small head comes on top (docs/security.md). */}}
 {{- define "scim-bridge.memory.connection" -}}
 8
 {{- end -}}

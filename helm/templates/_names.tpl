@@ -45,7 +45,7 @@ a Service's may not.
 {{- ternary "all" "worker" (eq .Values.mode "all") -}}
 {{- end -}}
 
-{{/* What the Service for webhooks selects, beside the release: pods of either mode, so that a change of mode changes no selector. */}}
+{{/* What the Service for webhooks selects, besides the release: pods of either mode, so that a change of mode changes no selector. */}}
 {{- define "scim-bridge.webhooksLabel" -}}
 scim-bridge/takes-webhooks
 {{- end -}}
@@ -76,7 +76,7 @@ app.kubernetes.io/name,app.kubernetes.io/instance,app.kubernetes.io/component,{{
 {{- end -}}
 
 {{/*
-dict root, own, pod: on every object, beside what selects it. The user's replace the chart's. A pod does
+dict root, own, pod: on every object, in addition to what selects it. The user's replace the chart's. A pod does
 not carry the chart's version: a chart that changes nothing else would restart it.
 */}}
 {{- define "scim-bridge.labelsBeside" -}}

@@ -70,7 +70,7 @@ in the environment. The URL holds no login (the chart refuses one).
 
 {{/*
 dict root, args, mounts, volumes: the spec of a pod that runs one command of the bridge and ends, for a Job of yours
-(docs/deploy.md). It has every secret; what it mounts beside is yours to say.
+(docs/deploy.md). It has every secret; what else it mounts is yours to say.
 */}}
 {{- define "scim-bridge.commandPod" -}}
 {{- include "scim-bridge.podBasics" .root }}

@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use super::nobody::Clue;
 use crate::core::code::Code;
 use crate::store::StoreError;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::rate_limited_log::RateLimitedLog;
 
 /// While the store is away, every request fails in the same way.
-static LOGGED: Seldom = Seldom::new();
+static LOGGED: RateLimitedLog = RateLimitedLog::new();
 
 /// After how many seconds to try an unavailable store again.
 const RETRY_AFTER_S: &str = "5";
@@ -213,7 +213,7 @@ impl AdminError {
         Cow::Borrowed(self.fixed_action())
     }
 
-    /// The same, where it is not about one case.
+    /// What to do about errors of this kind, whatever the case.
     pub(super) fn fixed_action(&self) -> &'static str {
         match self {
             Self::Nobody(_) => not_found("person"),

@@ -1,8 +1,8 @@
 //! How often a peer may try a token for API and console.
 //!
 //! Wrong tokens of one peer are rate-limited: the first are checked at once, the next ones after a wait, and if the
-//! wait would be too long, the token is refused unchecked. A right token never waits, and nobody waits because of
-//! another peer.
+//! wait would be too long, the token is refused unchecked. A valid token takes no place in that queue, and nobody waits
+//! because of another peer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -58,7 +58,7 @@ impl AdminState {
         self.lift_by(by, |holds| holds.lift(scope.as_ref())).await
     }
 
-    /// Lifts the hold of this scope and code, whatever stands beside it.
+    /// Lifts the hold of this scope and code, and no other one of that scope.
     pub async fn lift_one_hold(&self, by: &Actor, scope: &HoldScope, code: Code) -> Result<Vec<Hold>, AdminError> {
         self.lift_by(by, |holds| holds.lift_one(scope, code)).await
     }

@@ -244,7 +244,7 @@ impl AdminState {
         self.put_mapped(row, &payload).await
     }
 
-    /// The same, with this payload instead of the kept one.
+    /// Puts what the current mapping reads in this payload into inboxes, instead of the kept one.
     pub(super) async fn put_mapped(&self, row: &DeadRow, payload: &[u8]) -> Result<(), AdminError> {
         let remapped =
             (self.remap)(&row.source, payload).ok_or_else(|| AdminError::SourceGone(row.source.to_string()))?;

@@ -13,7 +13,7 @@ pub type Remap = Arc<dyn Fn(&SourceName, &[u8]) -> Option<Remapped> + Send + Syn
 /// What the current mapping makes of a payload.
 #[derive(Debug, Clone, Default)]
 pub struct Remapped {
-    /// What it says.
+    /// The events that it states.
     pub events: Vec<Event>,
     /// Records of it that still cannot be mapped.
     pub unmapped: Vec<StillUnmapped>,

@@ -26,9 +26,9 @@ use super::certificates::Certificates;
 use super::error::AdminError;
 use super::log_outs::LogOuts;
 use super::planning::{Explain, Live};
-use super::readiness::StoreHealth;
 use super::remap::Remap;
 use super::shared;
+use super::store_check::StoreCheck;
 use super::tokens::{Actor, Tokens};
 
 /// The public listener has a heartbeat every second.
@@ -40,7 +40,7 @@ pub struct AdminState {
     /// The store.
     pub store: Arc<dyn Store>,
     /// Whether it can be written.
-    pub health: StoreHealth,
+    pub health: StoreCheck,
     /// Where `now` comes from.
     pub clock: Clock,
     /// The tokens for API and console.

@@ -278,7 +278,7 @@ fn ended_so(at: UnixMs, outcome: Finished) -> String {
         }
         Finished::HandedOver => format!("At {at} their member was handed over to another record."),
         Finished::Discarded => {
-            format!("An operator discarded what blocked them at {at}: HR's next event is applied again.")
+            format!("An operator discarded what blocked them at {at}: HR's next event takes effect again.")
         }
     }
 }

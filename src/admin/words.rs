@@ -31,7 +31,7 @@ pub(super) fn note_text(note: &Note) -> String {
         Note::Received { kind, told_at, facts, news, .. } => {
             let facts = if facts.is_empty() { "nothing".to_owned() } else { facts.join(", ") };
             let news =
-                if news.is_empty() { "none of it is news".to_owned() } else { format!("news: {}", news.join(", ")) };
+                if news.is_empty() { "none of it is news".to_owned() } else { format!("new: {}", news.join(", ")) };
             let told = told_at.map(|at| format!(", as of {at}")).unwrap_or_default();
             format!("HR sent an event ({kind}{told}) that states {facts}; {news}")
         }

@@ -1,4 +1,4 @@
-//! Background tasks beside intake and worker: changed secrets, expired data, corrected mappings.
+//! Background tasks, in addition to intake and worker: changed secrets, expired data, corrected mappings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

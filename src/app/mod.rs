@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin::log_outs::LogOuts;
-use crate::admin::readiness::StoreHealth;
 use crate::admin::service::AdminState;
+use crate::admin::store_check::StoreCheck;
 use crate::admin::{self, Admin};
 use crate::alert::{AlertError, Alerting};
 use crate::clock::{self, Clock};
@@ -155,7 +155,7 @@ pub struct Bridge {
     secret_files: SecretFiles,
     grace: Duration,
     token: LiveSecret,
-    /// The same, if it is kept beside the store.
+    /// The admin token's file, if it is kept beside the store.
     kept_token: Option<KeptToken>,
     traces: Traces,
 }
@@ -196,7 +196,7 @@ impl Bridge {
         }
         let admin_state = AdminState {
             store: store.clone(),
-            health: StoreHealth::new(store.clone(), store_log, open::patience(&config.store)),
+            health: StoreCheck::new(store.clone(), store_log, open::patience(&config.store)),
             clock: clock.clone(),
             tokens: options::tokens(&config, &token),
             lifecycle: life.clone(),

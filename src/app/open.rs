@@ -78,14 +78,14 @@ pub async fn check_target<S: Store + ?Sized>(config: &Config, store: &S) -> Resu
     target::check_target(store, &options::target(config)).await
 }
 
-/// Opens the store at `url`, to be copied from, or to, in which case it may be made. The rest of `[store]` is as
+/// Opens the store at `url`, to be copied from, or to, in which case it may be created. The rest of `[store]` is as
 /// configured. A user or a password in the URL is used instead of the configured ones; so is a prefix. Must be called
 /// within a tokio runtime.
 pub fn open_other_store(
     config: &Config,
     url: &StoreUrl,
     key_prefix: Option<&str>,
-    makes: bool,
+    creates: bool,
 ) -> Result<Arc<dyn Transfer>, StoreError> {
     let mut redis = config.store.redis.clone();
     if let StoreUrl::Redis(url) = url
@@ -95,18 +95,20 @@ pub fn open_other_store(
         redis.password = url.password.clone().map(LiveSecret::new);
     }
     let key_prefix = key_prefix.unwrap_or(&redis.key_prefix);
-    open_at(url, &redis, key_prefix, (makes, options::store(config)))
+    open_at(url, &redis, key_prefix, (creates, options::store(config)))
 }
 
 fn open_at(
     url: &StoreUrl,
     redis: &RedisConfig,
     key_prefix: &str,
-    (makes, options): (bool, StoreOptions),
+    (creates, options): (bool, StoreOptions),
 ) -> Result<Arc<dyn Transfer>, StoreError> {
     match url {
         StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, options)?)),
-        StoreUrl::Redis(url) => Ok(Arc::new(open_redis(url, redis, key_prefix, (makes, options), &Loops::default())?)),
+        StoreUrl::Redis(url) => {
+            Ok(Arc::new(open_redis(url, redis, key_prefix, (creates, options), &Loops::default())?))
+        }
     }
 }
 
@@ -114,11 +116,11 @@ fn open_redis(
     url: &RedisUrl,
     redis: &RedisConfig,
     key_prefix: &str,
-    (makes, options): (bool, StoreOptions),
+    (creates, options): (bool, StoreOptions),
     loops: &Loops,
 ) -> Result<Redis, StoreError> {
     let link = LinkOptions { key_prefix: key_prefix.to_owned(), ..options::link(url, redis) };
-    Redis::open_for(&RedisOptions { link, clock: StoreClock::Server, makes }, options, loops)
+    Redis::open_for(&RedisOptions { link, clock: StoreClock::Server, creates }, options, loops)
 }
 
 /// How long the store may take to prove that it can be written to: with Redis, the time for an answer, and for its

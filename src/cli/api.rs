@@ -39,7 +39,7 @@ impl Api {
         Self::of_config(&Config::load_without_secrets(context.config.as_deref(), process_env())?)
     }
 
-    /// The same, of a configuration that is loaded already.
+    /// The API of the process that this configuration describes.
     pub fn of_config(config: &Config) -> Result<Self, Failure> {
         crate::app::name_target(config);
         let token_file = token_file(&config.store.url);
@@ -56,13 +56,13 @@ impl Api {
         Ok(Self { http, base_url: format!("http://{}", reachable(listen)), token, token_file })
     }
 
-    /// The same API, for requests that take long.
+    /// Sets a timeout, for requests that take long.
     pub fn patient(mut self, timeout: Duration) -> Result<Self, Failure> {
         self.http = crate::scim::plain_http(timeout).map_err(|error| Failure::failed(error.to_string()))?;
         Ok(self)
     }
 
-    /// The same API at another URL, such as one behind a proxy, opened by the same token.
+    /// Sends requests to this URL instead, such as that of a proxy, with the same token.
     #[must_use]
     pub fn instead_at(mut self, url: &url::Url) -> Self {
         url.as_str().trim_end_matches('/').clone_into(&mut self.base_url);

@@ -160,8 +160,10 @@ fn store_file(config: &Config) -> Option<Checked> {
         return None;
     }
     Some(match Embedded::examine(dir, EXAMINED_MAX) {
-        Ok(true) => well(WHAT, "read whole, and nothing is damaged"),
-        Ok(false) => well(WHAT, format!("not read whole within {} s; nothing was damaged", EXAMINED_MAX.as_secs())),
+        Ok(true) => well(WHAT, "read completely, and nothing is damaged"),
+        Ok(false) => {
+            well(WHAT, format!("not completely read within {} s; nothing was damaged", EXAMINED_MAX.as_secs()))
+        }
         Err(error) => {
             let action = store_advice(&error, error.told_as().advice());
             Checked { what: WHAT, ok: false, found: error.to_string(), action: action.to_owned() }

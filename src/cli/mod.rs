@@ -127,7 +127,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Refuses `--csv` beside `--json`.
+    /// Refuses `--csv` together with `--json`.
     pub fn is_one_format(&self, csv: bool) -> Result<(), Failure> {
         if csv && self.json {
             return Err(Failure::Usage("`--csv` and `--json` exclude each other: leave one of them out".to_owned()));

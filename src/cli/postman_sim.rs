@@ -92,7 +92,7 @@ pub fn run(context: &Context, args: &PostmanSimArgs) -> Result<(), Failure> {
         sim.add_member(member);
     }
     for fault in &args.fault {
-        sim.order(fault.clone()).map_err(|error| Failure::failed(error.to_string()))?;
+        sim.inject(fault.clone()).map_err(|error| Failure::failed(error.to_string()))?;
     }
     let (base_url, control_url) = (sim.base_url(), sim.control_url());
     block_on(async {

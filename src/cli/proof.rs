@@ -21,7 +21,7 @@ pub(super) struct Proof {
     /// The reason why it would be refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<&'static str>,
-    /// The same, in words.
+    /// Why it would be refused, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// Where the signature is looked for.

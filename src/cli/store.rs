@@ -75,7 +75,7 @@ pub struct CopyArgs {
     /// The prefix of the source's keys, if it is a Redis and not `[store] key_prefix`.
     #[arg(long, value_name = "PREFIX")]
     from_prefix: Option<String>,
-    /// The same for the target.
+    /// The prefix of the target's keys, if it is a Redis and not `[store] key_prefix`.
     #[arg(long, value_name = "PREFIX")]
     to_prefix: Option<String>,
     /// Only count what is there and what is missing.

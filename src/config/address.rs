@@ -12,7 +12,7 @@ pub(super) fn web_address(text: &str) -> Option<Url> {
     })
 }
 
-/// The same, for an address to which paths are added.
+/// A web address to which paths are added.
 pub(super) fn base_address(text: &str) -> Option<Url> {
     web_address(text).filter(|url| url.query().is_none() && url.fragment().is_none())
 }

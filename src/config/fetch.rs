@@ -140,7 +140,7 @@ fn login_of(
         findings.when(
             given.contains(&one) && !given.contains(&other),
             &format!("{at}.{other}"),
-            &format!("is missing beside `{one}`"),
+            &format!("is needed with `{one}`"),
             "Give both, as PEM, such as { file = \"/run/secrets/hr-client.pem\" }.",
         );
     }

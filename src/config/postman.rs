@@ -42,7 +42,7 @@ pub struct PostmanConfig {
     pub connect_timeout_s: u64,
     /// Most pages of members read in one look-up that pages through the list.
     pub look_up_pages_max: u32,
-    /// A file of PEM certificates to trust beside the built-in ones.
+    /// A file of PEM certificates to trust in addition to the built-in ones.
     pub ca_file: Option<PathBuf>,
     /// How long a read may lag behind what was written, in seconds.
     pub read_lag_s: u64,
@@ -149,7 +149,7 @@ impl Raw {
             && language.bytes().all(|b| b.is_ascii_alphabetic())
             && self.locale.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         findings.when(!locale_ok, "postman.locale", "is not a locale", "Give a language tag such as `en-US`.");
-        // 10 s: what claiming, planning and committing may take beside the call.
+        // 10 s: what claiming, planning and committing may take on top of the call.
         let lease_min_s = self.timeout_s.saturating_add(10);
         if lease_s < lease_min_s && (1..=300).contains(&self.timeout_s) {
             let problem = format!("{lease_s} is less than `postman.timeout_s` and 10 s more: a call could outlast it");

@@ -103,7 +103,7 @@ pub struct Line {
 pub struct Audit {
     /// The acts.
     pub lines: Vec<Line>,
-    /// How many older ones are gone.
+    /// How many older ones were dropped.
     pub dropped: u64,
 }
 

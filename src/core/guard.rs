@@ -26,7 +26,7 @@ const AHEAD_MS: u64 = 600_000;
 pub struct GuardOptions {
     /// People switched off in a window.
     pub leaves_max: u64,
-    /// The same as a share of the people known, in percent; the larger of the two counts.
+    /// People switched off in a window, in percent of the people known; the larger of the two counts.
     pub leaves_percent: u64,
     /// Addresses changed in a window.
     pub address_changes_max: u64,

@@ -20,7 +20,8 @@ const DAMAGE_MS: u64 = 15 * 60_000;
 /// Damage that no operation meets again is reported for this long: lanes are tried again, and HR systems send again,
 /// sooner than that.
 const DAMAGE_DAY_MS: u64 = 24 * 3_600_000;
-/// The same for damage that only a person's look-up meets: it may have been repaired without anybody looking again.
+/// Damage that only a person's look-up meets is reported for this long: it may have been repaired without anybody
+/// looking again.
 const DAMAGE_LOOKED_MS: u64 = 3_600_000;
 /// Temporary trouble is reported when it came back this often within [`LATELY_MS`]…
 const RELAPSES_MAX: usize = 3;

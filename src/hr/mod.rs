@@ -122,7 +122,7 @@ impl HrSystem {
         Self::with_timeout(api, credentials, TIMEOUT)
     }
 
-    /// The same with its own limit for a whole exchange.
+    /// Makes a client with a limit of its own for a whole exchange.
     pub fn with_timeout(api: Api, credentials: Credentials, timeout: Duration) -> Result<Self, HrClientError> {
         let base = Url::parse(api.base()).map_err(|_| HrClientError::BaseUrl)?;
         if !matches!(base.scheme(), "http" | "https") {

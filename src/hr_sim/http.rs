@@ -64,7 +64,7 @@ async fn serve(mut socket: TcpStream, world: Arc<Mutex<World>>) -> io::Result<()
 async fn send(socket: &mut TcpStream, response: &Response) -> io::Result<()> {
     let headers: String = response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let (status, length) = (response.status, response.body.len());
-    let head = format!("HTTP/1.1 {status} As-Ordered\r\n{headers}content-length: {length}\r\n\r\n");
+    let head = format!("HTTP/1.1 {status} Injected\r\n{headers}content-length: {length}\r\n\r\n");
     socket.write_all(head.as_bytes()).await?;
     socket.write_all(response.body.as_bytes()).await
 }

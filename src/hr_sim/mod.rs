@@ -85,7 +85,7 @@ impl HrSim {
     }
 
     /// Injects a fault into the next requests for data.
-    pub fn order(&self, fault: HrFault, times: usize) {
+    pub fn inject(&self, fault: HrFault, times: usize) {
         self.world().faults.extend(std::iter::repeat_n(fault, times));
     }
 

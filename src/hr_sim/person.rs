@@ -46,7 +46,7 @@ impl HrPerson {
         }
     }
 
-    /// The same person after their last day.
+    /// This person after their last day.
     #[must_use]
     pub fn gone(self, last_day: &str) -> Self {
         Self { status: HrStatus::Gone, last_day: Some(last_day.to_owned()), ..self }

@@ -111,7 +111,7 @@ impl World {
             None | Some(HrFault::Served) => Outgoing::Reply(self.data(&asked, request)),
             Some(HrFault::Slow(ms)) => Outgoing::Late(self.data(&asked, request), ms),
             Some(HrFault::Status(status, headers)) => {
-                let mut response = Response::json(status, r#"{"error":"as ordered"}"#.to_owned());
+                let mut response = Response::json(status, r#"{"error":"injected"}"#.to_owned());
                 response.headers.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
                 Outgoing::Reply(response)
             }

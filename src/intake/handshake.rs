@@ -33,7 +33,7 @@ pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: P
         HandshakeAnswer::Capture { token, file } => match endpoint.keeper.keep(file, token).await {
             Ok(TokenResult::Saved) => respond::taken("ignored", &[]),
             Ok(TokenResult::Other) => {
-                if let Some(left_out) = shared.seldom.line("capture_other", source) {
+                if let Some(left_out) = shared.log.line("capture_other", source) {
                     warn!(
                         source,
                         left_out, "a token was offered, but the capture's file holds another one, which stays"
@@ -42,7 +42,7 @@ pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: P
                 return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);
             }
             Err(error) => {
-                if let Some(left_out) = shared.seldom.line("capture_unwritable", source) {
+                if let Some(left_out) = shared.log.line("capture_unwritable", source) {
                     let kind = error.kind();
                     error!(source, %kind, left_out, "a token was offered, but its file cannot be written");
                 }
@@ -55,7 +55,7 @@ pub(super) async fn answer(endpoint: &Endpoint, asked: HandshakeAnswer, proof: P
         Proof::Unsigned if kind == HandshakeAnswer::Offered.as_str() => {}
         Proof::Unsigned => endpoint.note(|seen| seen.unsigned_handshake(now)),
     }
-    if let Some(left_out) = shared.seldom.line(kind, source) {
+    if let Some(left_out) = shared.log.line(kind, source) {
         info!(source, handshake = kind, left_out, "handshake answered");
     }
     End {

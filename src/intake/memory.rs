@@ -48,7 +48,7 @@ pub(super) enum Bound {
     LargeBodies,
     /// Bodies of one source, being processed or waiting.
     Source,
-    /// The same for all sources.
+    /// Bodies of all sources, being processed or waiting.
     Parsed,
     /// The connections of one peer.
     Peer,

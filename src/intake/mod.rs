@@ -24,7 +24,7 @@ use crate::peer::TrustedProxies;
 use crate::store::Store;
 use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::rate_limited_log::RateLimitedLog;
 use crate::telemetry::traces::Traces;
 
 mod again;
@@ -154,7 +154,7 @@ struct Shared {
     /// The name under which this process publishes its tallies.
     process: String,
     /// What is logged at most once a second.
-    seldom: Seldom,
+    log: RateLimitedLog,
     recorder: recorder::Recorder,
 }
 
@@ -175,7 +175,7 @@ impl Intake {
             misnamed: recent::Recent::default(),
             memory,
             process: publish::process_name(),
-            seldom: Seldom::new(),
+            log: RateLimitedLog::new(),
             recorder: recorder::Recorder::default(),
         });
         Ok(Self { shared, listener, address })

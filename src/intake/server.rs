@@ -32,7 +32,7 @@ use crate::core::time::UnixMs;
 use crate::failpoint;
 use crate::lifecycle::PUBLIC_LISTENER;
 use crate::telemetry::metrics::CONNECTIONS_REFUSED_TOTAL;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::rate_limited_log::RateLimitedLog;
 
 /// The listener counts as hanging when it has had no turn on a thread for this long: longer than parsing the largest
 /// bodies takes on a small machine's one thread.
@@ -76,13 +76,13 @@ pub(super) async fn run(
     let accepting = async {
         loop {
             failpoint::at("intake");
-            let (stream, address) = match accepted(&listener, &connections, &shared.seldom).await {
+            let (stream, address) = match accepted(&listener, &connections, &shared.log).await {
                 Ok(accepted) => accepted,
                 Err(error) => return error,
             };
             let Some(place) = connections.admit(address.ip()).await else {
                 metrics::counter!(CONNECTIONS_REFUSED_TOTAL).increment(1);
-                if let Some(left_out) = shared.seldom.line("connections_per_peer", "") {
+                if let Some(left_out) = shared.log.line("connections_per_peer", "") {
                     let peer = address.ip().to_canonical();
                     info!(%peer, left_out, "connection refused: its peer has its maximum of connections, all of them busy");
                 }
@@ -117,7 +117,7 @@ pub(super) async fn run(
 async fn accepted(
     listener: &TcpListener,
     connections: &Connections,
-    seldom: &Seldom,
+    log: &RateLimitedLog,
 ) -> io::Result<(TcpStream, SocketAddr)> {
     let mut failing_since = None;
     loop {
@@ -132,7 +132,7 @@ async fn accepted(
         if failing_since.get_or_insert_with(Instant::now).elapsed() > ACCEPT_FAILS_MAX {
             return Err(error);
         }
-        if let Some(left_out) = seldom.line("accept", "") {
+        if let Some(left_out) = log.line("accept", "") {
             warn!(%error, left_out, "a connection could not be accepted");
         }
         connections.cut_longest();
@@ -345,12 +345,12 @@ mod tests {
         let listener = TcpListener::from_std(listener).unwrap();
         let connections = Connections::new(10, 10, TrustedProxies::default());
         let here = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (_, from) = accepted(&listener, &connections, &Seldom::new()).await.unwrap();
+        let (_, from) = accepted(&listener, &connections, &RateLimitedLog::new()).await.unwrap();
         assert_eq!(from, here.local_addr().unwrap());
         // It no longer listens.
         rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
         let began = Instant::now();
-        accepted(&listener, &connections, &Seldom::new()).await.unwrap_err();
+        accepted(&listener, &connections, &RateLimitedLog::new()).await.unwrap_err();
         let tried = began.elapsed();
         assert!(tried > ACCEPT_FAILS_MAX && tried < 2 * ACCEPT_FAILS_MAX, "{tried:?}");
     }

@@ -119,7 +119,7 @@ async fn end(
             note_refused(source, endpoint, refusal, &head.method, shared);
             let reason = reported_reason(refusal).unwrap_or(refusal.word());
             let source = endpoint.map(|endpoint| endpoint.name.as_str());
-            if let Some(left_out) = shared.seldom.line(reason, source.unwrap_or_default()) {
+            if let Some(left_out) = shared.log.line(reason, source.unwrap_or_default()) {
                 info!(source, result = result.as_str(), left_out, "delivery refused by its head");
             }
             End::refused(result, refusal, reason)
@@ -133,7 +133,7 @@ fn shut_out(endpoint: &Endpoint, method: &Method, shared: &Shared) -> End {
     if is_delivery(method) {
         endpoint.note(|seen| seen.refused(shared.services.clock.now(), REASON));
     }
-    if let Some(left_out) = shared.seldom.line(REASON, endpoint.name.as_str()) {
+    if let Some(left_out) = shared.log.line(REASON, endpoint.name.as_str()) {
         warn!(source = endpoint.name.as_str(), reason = REASON, left_out, "delivery refused: not from `allow_from`");
     }
     End::refused(DeliveryResult::ShutOut, Refusal::Unauthorised, REASON)
@@ -157,7 +157,7 @@ pub(super) fn astray(head: &Head, shared: &Shared) -> Response {
         && let Some(endpoint) = shared.sources.meant_by(head)
     {
         endpoint.note(|seen| seen.refused(shared.services.clock.now(), REASON));
-        if let Some(left_out) = shared.seldom.line(REASON, endpoint.name.as_str()) {
+        if let Some(left_out) = shared.log.line(REASON, endpoint.name.as_str()) {
             info!(
                 source = endpoint.name.as_str(),
                 reason = REASON,
@@ -422,7 +422,7 @@ fn no_body(endpoint: &Endpoint, error: BodyError, shared: &Shared) -> End {
         endpoint.note(|seen| seen.full(now, bound.as_str()));
     }
     let reason = bound.map(Bound::as_str).or(reported_reason(refusal)).unwrap_or(refusal.word());
-    if let Some(left_out) = shared.seldom.line(reason, endpoint.name.as_str()) {
+    if let Some(left_out) = shared.log.line(reason, endpoint.name.as_str()) {
         let bound = bound.map(Bound::as_str);
         info!(
             source = endpoint.name.as_str(),
@@ -585,7 +585,7 @@ fn stored(
         }
         Ok(Ok(Accepted::Full(bound))) => {
             endpoint.note(|seen| seen.full(at, answer::full_word(bound)));
-            if let Some(left_out) = shared.seldom.line(answer::full_word(bound), source) {
+            if let Some(left_out) = shared.log.line(answer::full_word(bound), source) {
                 warn!(
                     source,
                     bound = answer::full_word(bound),
@@ -598,13 +598,13 @@ fn stored(
             End { listed, ..End::new(DeliveryResult::Full, refusal.answer()) }
         }
         Ok(Err(error)) => {
-            if let Some(left_out) = shared.seldom.line("not_stored", source) {
+            if let Some(left_out) = shared.log.line("not_stored", source) {
                 error!(source, %error, left_out, "delivery not stored");
             }
             End::unavailable(shared.options.retry_after_s)
         }
         Err(error) => {
-            if let Some(left_out) = shared.seldom.line("task_ended", source) {
+            if let Some(left_out) = shared.log.line("task_ended", source) {
                 error!(source, panicked = error.is_panic(), left_out, "delivery not stored: its task ended early");
             }
             End::unavailable(shared.options.retry_after_s)
@@ -617,14 +617,14 @@ fn unproven(endpoint: &Endpoint, refusal: signature::Refusal, shared: &Shared) -
     endpoint.counters.refused(refusal);
     endpoint.note(|seen| seen.refused(shared.services.clock.now(), refusal.reason()));
     if refusal == signature::Refusal::NoUsableSecret {
-        if let Some(left_out) = shared.seldom.line(refusal.reason(), source) {
+        if let Some(left_out) = shared.log.line(refusal.reason(), source) {
             error!(source, reason = refusal.reason(), left_out, "delivery refused for now: {refusal}");
         }
         // The fault is ours: after a 4xx, the sender may never send it again.
         let unavailable = Refusal::Unavailable { retry_after_s: shared.options.retry_after_s };
         return End::refused(DeliveryResult::Unavailable, unavailable, refusal.reason());
     }
-    if let Some(left_out) = shared.seldom.line(refusal.reason(), source) {
+    if let Some(left_out) = shared.log.line(refusal.reason(), source) {
         warn!(source, reason = refusal.reason(), left_out, "delivery refused: {refusal}");
     }
     End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())

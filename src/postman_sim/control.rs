@@ -22,9 +22,9 @@ pub(super) const BASE: &str = "/sim";
 const HELP: &str = "The Postman SCIM stand-in.
 
 GET    /sim/state                    members and groups
-GET    /sim/stats                    sums; DELETE resets them
+GET    /sim/stats                    call counts; DELETE resets them
 GET    /sim/journal?since=N&limit=M  calls with a number above N; DELETE forgets them
-GET    /sim/faults                   what waits to strike
+GET    /sim/faults                   the faults that are still pending
 POST   /sim/faults                   a fault, or an array of them: \"create:no-slots:3\", or
                                      {\"on\":\"create\",\"what\":{\"reply\":\"no-slots\"},\"times\":3}
 DELETE /sim/faults[/ID]              all, or one
@@ -72,9 +72,9 @@ pub(super) fn control(world: &mut World, request: &Request, path: &str, now: Now
             ok(&json!({}))
         }
         ("GET", "/faults") => ok(&json!({"faults": world.faults.list()})),
-        ("POST", "/faults") => order(world, &request.body).unwrap_or_else(|why| text(400, &why)),
+        ("POST", "/faults") => inject_faults(world, &request.body).unwrap_or_else(|why| text(400, &why)),
         ("DELETE", "/faults") => ok(&json!({"removed": world.faults.remove(None)})),
-        ("POST", "/members") => put(world, &request.body, now).unwrap_or_else(|why| text(400, &why)),
+        ("POST", "/members") => add_members(world, &request.body, now).unwrap_or_else(|why| text(400, &why)),
         ("POST", "/accept") => accept(world, &request.body, now).unwrap_or_else(|why| text(400, &why)),
         ("PATCH", "/options") => set(world, &request.body).unwrap_or_else(|why| text(400, &why)),
         ("DELETE", one) if one.starts_with("/faults/") => match one["/faults/".len()..].parse() {
@@ -115,19 +115,19 @@ fn journal(world: &World, query: &str) -> Response {
     ok(&json!({"entries": entries, "last_seq": world.journal.last_seq()}))
 }
 
-fn order(world: &mut World, body: &[u8]) -> Result<Response, String> {
+fn inject_faults(world: &mut World, body: &[u8]) -> Result<Response, String> {
     let mut ids = Vec::new();
     for value in parse::<OneOrMany<Value>>(body)?.into_vec() {
         let fault: Fault = match value {
             Value::String(text) => text.parse().map_err(|e| format!("{e}\n"))?,
             other => serde_json::from_value(other).map_err(|e| format!("{e}\n"))?,
         };
-        ids.push(world.faults.order(fault).map_err(|e| format!("{e}\n"))?);
+        ids.push(world.faults.inject(fault).map_err(|e| format!("{e}\n"))?);
     }
     Ok(ok(&json!({"ids": ids})))
 }
 
-fn put(world: &mut World, body: &[u8], now: Now) -> Result<Response, String> {
+fn add_members(world: &mut World, body: &[u8], now: Now) -> Result<Response, String> {
     for person in parse::<OneOrMany<Person>>(body)?.into_vec() {
         world.team.put(person, now, &mut world.rng);
     }

@@ -63,7 +63,7 @@ impl Fault {
         Self { on, what, after: false, times, share: None, user: None, delay_ms: 0, by_ms: 0, hints: Vec::new() }
     }
 
-    /// The same fault, only for calls about this `userName` or id.
+    /// Restricts the fault to calls about this `userName` or id.
     #[must_use]
     pub fn about(self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), ..self }
@@ -296,7 +296,7 @@ impl fmt::Debug for Fault {
 
 /// A fault that is in force.
 #[derive(Debug, Clone, Serialize)]
-pub struct Ordered {
+pub struct InjectedFault {
     /// Its number, by which it can be removed.
     pub id: u64,
     /// How many calls it has struck so far.
@@ -315,28 +315,28 @@ fn shared<S: serde::Serializer>(fault: &Fault, to: S) -> Result<S::Ok, S::Error>
 /// All faults in force, oldest first; of those that match a call, the first one strikes.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    ordered: Vec<Ordered>,
+    pending: Vec<InjectedFault>,
     next_id: u64,
 }
 
 impl Faults {
-    pub(super) fn order(&mut self, fault: Fault) -> Result<u64, BadFault> {
+    pub(super) fn inject(&mut self, fault: Fault) -> Result<u64, BadFault> {
         fault.check()?;
         self.next_id += 1;
         let label = FaultName::new(&fault.to_string());
-        self.ordered.push(Ordered { id: self.next_id, struck: 0, fault: Arc::new(fault), label });
+        self.pending.push(InjectedFault { id: self.next_id, struck: 0, fault: Arc::new(fault), label });
         Ok(self.next_id)
     }
 
-    pub(super) fn list(&self) -> &[Ordered] {
-        &self.ordered
+    pub(super) fn list(&self) -> &[InjectedFault] {
+        &self.pending
     }
 
     /// Removes one by its id, or all; returns how many.
     pub(super) fn remove(&mut self, id: Option<u64>) -> usize {
-        let before = self.ordered.len();
-        self.ordered.retain(|o| id.is_some_and(|id| o.id != id));
-        before - self.ordered.len()
+        let before = self.pending.len();
+        self.pending.retain(|o| id.is_some_and(|id| o.id != id));
+        before - self.pending.len()
     }
 
     /// The fault that strikes this call, and its name in the journal. `is_about` says whether the call is about the
@@ -347,18 +347,18 @@ impl Faults {
         is_about: impl Fn(&str) -> bool,
         rng: &mut fastrand::Rng,
     ) -> Option<(Arc<Fault>, FaultName)> {
-        let at = self.ordered.iter().position(|o| {
+        let at = self.pending.iter().position(|o| {
             let fault = &o.fault;
             fault.times.is_none_or(|times| o.struck < times)
                 && fault.on.strikes(operation)
                 && fault.user.as_deref().is_none_or(&is_about)
                 && fault.share.is_none_or(|share| rng.f64() < share)
         })?;
-        let hit = self.ordered.get_mut(at)?;
+        let hit = self.pending.get_mut(at)?;
         hit.struck += 1;
         let found = (Arc::clone(&hit.fault), hit.label.clone());
         if hit.fault.times.is_some_and(|times| hit.struck >= times) {
-            self.ordered.remove(at);
+            self.pending.remove(at);
         }
         Some(found)
     }
@@ -377,7 +377,7 @@ mod tests {
     fn the_first_matching_fault_strikes_until_used_up() {
         let mut faults = Faults::default();
         for text in ["get:reset", "create:no-slots:2", "any:spike-503:forever"] {
-            faults.order(text.parse().unwrap()).unwrap();
+            faults.inject(text.parse().unwrap()).unwrap();
         }
         let mut next = || strikes(&mut faults, Operation::Create, "");
         assert_eq!(
@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn a_fault_about_somebody_waits_for_them() {
         let mut faults = Faults::default();
-        faults.order("write:close:user=ada".parse().unwrap()).unwrap();
+        faults.inject("write:close:user=ada".parse().unwrap()).unwrap();
         assert_eq!(strikes(&mut faults, Operation::Replace, "bob"), None);
         assert_eq!(strikes(&mut faults, Operation::Get, "ada"), None);
         assert_eq!(strikes(&mut faults, Operation::Replace, "ada").as_deref(), Some("write:close"));
@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn a_share_of_zero_never_strikes() {
         let mut faults = Faults::default();
-        faults.order("any:reset:0%".parse().unwrap()).unwrap();
+        faults.inject("any:reset:0%".parse().unwrap()).unwrap();
         assert!((0..100).all(|_| strikes(&mut faults, Operation::Get, "").is_none()));
         assert_eq!("any:reset:101%".parse::<Fault>(), Err(BadFault::Share));
     }

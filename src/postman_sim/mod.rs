@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-pub use fault::{BadFault, Custom, Fault, On, Ordered, What};
+pub use fault::{BadFault, Custom, Fault, InjectedFault, On, What};
 pub use journal::{Entry, FaultName, Operation, SchemeSeen, Stats, UnknownOperation};
 pub use member::{Attributes, Member, Name, Person, Standing};
 pub use options::{
@@ -141,13 +141,13 @@ impl PostmanSim {
     }
 
     /// Injects a fault; returns the number by which it can be removed.
-    pub fn order(&self, fault: Fault) -> Result<u64, BadFault> {
-        self.shared.world().faults.order(fault)
+    pub fn inject(&self, fault: Fault) -> Result<u64, BadFault> {
+        self.shared.world().faults.inject(fault)
     }
 
     /// The faults in force.
     #[must_use]
-    pub fn faults(&self) -> Vec<Ordered> {
+    pub fn faults(&self) -> Vec<InjectedFault> {
         self.shared.world().faults.list().to_vec()
     }
 

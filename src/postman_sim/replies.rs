@@ -90,7 +90,7 @@ replies! {
     /// Too many calls; `status` is a number in this body.
     RateLimited = "rate-limited", 429, scim_error!(
         "That’s 180 attempts in less than a minute. Wait for a minute and then try again.", "429");
-    /// The same in the format of Postman's general API, which is not SCIM.
+    /// Too many calls, in the format of Postman's general API, which is not SCIM.
     RateLimitedNonScim = "rate-limited-non-scim", 429,
         r#"{"error":{"name":"rateLimitError","message":"Rate Limit exceeded. Please retry at 1465452702843"}}"#;
     /// A create that failed at Postman; nobody knows whether it took effect.

@@ -371,7 +371,7 @@ mod tests {
     fn a_limit_comes_before_a_fault_and_leaves_it_for_later() {
         let mut world = World::new(SimOptions { reads: 1, ..SimOptions::default() });
         assert_eq!(get(&mut world, at(0)), 200);
-        world.faults.order("page:spike-503".parse().unwrap()).unwrap();
+        world.faults.inject("page:spike-503".parse().unwrap()).unwrap();
         assert_eq!(get(&mut world, at(1)), 429);
         assert_eq!(get(&mut world, at(70_000)), 503);
     }
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn a_call_without_the_key_uses_up_no_fault() {
         let mut world = World::new(SimOptions::default());
-        world.faults.order("page:spike-503".parse().unwrap()).unwrap();
+        world.faults.inject("page:spike-503".parse().unwrap()).unwrap();
         let stranger = Sender { authorization: None, x_api_key: true, if_match: None };
         let pending = world.arrive(Call::read("GET", "/Users", "", b""), stranger, at(0));
         assert!(matches!(world.carry_out(&pending, at(0)), Outgoing::Reply(r) if r.status == 401));

@@ -124,7 +124,7 @@ impl Roster {
                 _ => break,
             }
         }
-        warn!(groups = ids.len(), "the list of groups cannot be read whole: it is not compared");
+        warn!(groups = ids.len(), "the list of groups cannot be read completely: it is not compared");
         Ok(None)
     }
 

@@ -104,7 +104,7 @@ pub struct ApplyRequest {
     pub selection: Selection,
     /// The plan that was shown: if the current plan differs, nothing is applied.
     pub plan: Option<Box<PlanReport>>,
-    /// The same, by the plan's digest.
+    /// The digest of the plan that was shown, instead of the plan itself.
     pub digest: Option<String>,
 }
 

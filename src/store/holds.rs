@@ -110,7 +110,7 @@ impl SharedHolds {
         Ok(is_new)
     }
 
-    /// The same, with what was answered.
+    /// Sets a hold with what was answered.
     pub async fn set_saying(
         &self,
         scope: &HoldScope,

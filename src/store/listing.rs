@@ -11,7 +11,7 @@ pub const INBOX_SHOWN_MAX: usize = 200;
 /// A row of a listing.
 #[derive(Debug)]
 pub(super) struct Row<T> {
-    /// Where the next page begins, if this is the last of its page.
+    /// The position after this row: `after` of the next page, if this is the last row of its page.
     pub(super) cursor: String,
     /// Its size in bytes.
     pub(super) bytes: usize,
@@ -19,7 +19,8 @@ pub(super) struct Row<T> {
     pub(super) shown: T,
 }
 
-/// As many of the first rows as fit on the page.
+/// A page of the first rows that fit. Callers yield one more row than fits if there is one: only then does the page
+/// know that it is not the last.
 pub(super) fn page<T>(
     page: &Page,
     rows: impl IntoIterator<Item = Result<Row<T>, StoreError>>,
@@ -28,7 +29,7 @@ pub(super) fn page<T>(
     for row in rows {
         let row = row?;
         bytes = bytes.saturating_add(row.bytes);
-        // At least one row: an empty page that is not the last would never end.
+        // At least one row: otherwise a listing would never get past a row that is larger than a page.
         if !listed.is_empty() && (listed.len() >= page.rows_max || bytes > PAGE_BYTES_MAX) {
             return Ok(Listed { rows: listed, next: last });
         }

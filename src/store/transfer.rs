@@ -13,14 +13,14 @@ use crate::core::person::job::JobId;
 use crate::core::person::{PersonId, SourceName};
 use crate::core::time::UnixMs;
 
-/// Records on a page at most; [`super::PAGE_BYTES_MAX`] bounds its bytes.
+/// The most records on a page; [`super::PAGE_BYTES_MAX`] bounds its bytes.
 pub const RECORDS_MAX: usize = 500;
 
 /// The sections of a store's content, in the order in which they are copied: what a record needs comes before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
-    /// The store's progress: one record.
+    /// The store's counters: one record.
     Marks,
     /// Deliveries that are remembered.
     Remembered,
@@ -55,7 +55,7 @@ impl Section {
 /// One thing that a store holds.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Record {
-    /// The store's progress.
+    /// The store's counters.
     Marks(Marks),
     /// A remembered delivery.
     Remembered {
@@ -115,7 +115,7 @@ impl fmt::Debug for Record {
     }
 }
 
-/// A store's progress: every number that it gives out later is greater.
+/// A store's counters: every number that it gives out later is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
     /// The last place that an entry got; 0: nothing was ever accepted.
@@ -150,11 +150,11 @@ pub struct PersonRecord {
     pub source: SourceName,
     /// The document.
     pub document: Option<Bytes>,
-    /// Their lane, never `Running`: if their lease ran out, they are due since they were claimed.
+    /// Their lane, never `Running`: a running lane is exported as due since it was claimed.
     pub lane: Lane,
     /// Since when the lane has been in this state.
     pub since: UnixMs,
-    /// The key of their newest delivery, if it counts only while it is the newest.
+    /// The key of their newest delivery, if that delivery has no id of its own; see [`super::Dedupe::only_while_newest`].
     pub newest: Option<[u8; 16]>,
     /// Their story.
     pub story: Story,
@@ -187,7 +187,7 @@ pub struct Activity {
 /// The result of importing a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transferred {
-    /// It is there now; on a dry run: it is missing or different.
+    /// It was written; from [`Transfer::compare`]: it is missing or different, and would be written.
     Taken,
     /// It was there already, and the same.
     AlreadyThere,
@@ -203,11 +203,11 @@ pub trait Transfer: Store {
     /// record may come twice; remembered deliveries that have expired are left out.
     async fn export(&self, now: UnixMs, section: Section, after: Option<&str>) -> Result<Exported, StoreError>;
 
-    /// Writes records in one atomic and durable step, regardless of what is there and of the bounds. Progress only
-    /// grows. A person who is already the same is left alone. Any other is replaced by the record, with an empty inbox:
-    /// its entries follow later. The figures stay exact.
+    /// Writes records in one atomic and durable step, whatever the bounds. Counters never decrease. A person who is
+    /// identical already is left alone; any other is replaced by the record, with an empty inbox, whose entries follow
+    /// later. [`Store::stats`] stays exact.
     async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 
-    /// What [`Transfer::import`] would return. Changes nothing. Expired deliveries count as known.
+    /// What [`Transfer::import`] would return. Changes nothing. Expired deliveries count as already there.
     async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 }

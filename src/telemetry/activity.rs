@@ -96,7 +96,7 @@ impl Call {
         }
     }
 
-    /// The same for one that could not be sent.
+    /// Notes that it could not be sent.
     pub fn not_sent(self, why: NoReply) {
         self.log.happened(Happening::Unreachable);
         self.log.0.lock().unwrap_or_else(PoisonError::into_inner).unsent = Some(why);

@@ -7,7 +7,7 @@
 pub mod activity;
 pub mod logs;
 pub mod metrics;
+pub mod rate_limited_log;
 pub mod scim_call;
-pub mod seldom;
 pub mod store_log;
 pub mod traces;

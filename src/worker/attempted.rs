@@ -24,7 +24,7 @@ pub enum Attempted {
     GivenBack,
     /// Another worker has the lane: nothing was committed.
     LeaseLost,
-    /// The stored data about them cannot be read: nothing was changed.
+    /// The stored data about them cannot be read: it was left unchanged, and they are blocked.
     Unreadable,
 }
 

@@ -23,17 +23,17 @@ use crate::store::{
     Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, NewEntry, RELEASED_MAX, StoreError,
 };
 use crate::telemetry::metrics as metric;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::rate_limited_log::RateLimitedLog;
 
-/// While the store is away, failed commits are logged seldom.
-static LOGGED: Seldom = Seldom::new();
+/// Limits how often failed commits are logged while the store is unavailable.
+static LOGGED: RateLimitedLog = RateLimitedLog::new();
 
 /// A person whose document cannot be parsed is looked at again after this long: another version may be able to, or it
 /// may have been repaired.
 const UNREADABLE_AGAIN_MS: u64 = 60_000;
 
-/// What is committed beside the ending.
-pub(super) struct Leaving<'a> {
+/// What is committed in addition to the ending.
+pub(super) struct CommitInput<'a> {
     pub(super) folding: Folding,
     pub(super) consumed_to: Option<u64>,
     pub(super) before: &'a Before,
@@ -47,7 +47,8 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Nobody finds a new person yet, not even by the id that their empty document has.
+    /// The search terms and claims before the attempt. A new person has no terms in the index yet, although an empty
+    /// document has some.
     pub(super) fn of(document: &Document, is_new: bool) -> Self {
         let terms = if is_new { Vec::new() } else { document.search_terms() };
         Self { terms, claims: owner::claims(document) }
@@ -61,7 +62,7 @@ impl Worker {
         guard: &LeaseGuard<'_>,
         ending: Ending,
         story: Vec<StoryEntry>,
-        leaving: Leaving<'_>,
+        leaving: CommitInput<'_>,
         attempted: Attempted,
     ) -> Result<Tried, StoreError> {
         let jobs = ending.ended.len() + leaving.folding.ended.len();
@@ -71,7 +72,7 @@ impl Worker {
             waits = Some((key.clone(), ending.document.clone()));
         }
         let has_applied = matches!(attempted, Attempted::InLine(_));
-        let accepted: Vec<_> = ending.applied.clone();
+        let applied = ending.applied.clone();
         let commit = commit_of(ending, story, leaving, self.clock.now());
         if self.commit(guard, commit).await? == Committed::Stale {
             return Ok(Attempted::LeaseLost.untried());
@@ -79,7 +80,7 @@ impl Worker {
         metrics::counter!(metric::JOBS_ENDED_TOTAL).increment(u64::try_from(jobs).unwrap_or_default());
         if has_applied {
             let now = self.clock.now();
-            for (kind, at) in accepted {
+            for (kind, at) in applied {
                 metrics::counter!(metric::JOB_OUTCOMES_TOTAL, metric::EVENT => kind.as_str(), metric::OUTCOME => attempted.word())
                     .increment(1);
                 metrics::histogram!(metric::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(now.ms_since(at)));
@@ -94,7 +95,8 @@ impl Worker {
         Ok(attempted.untried())
     }
 
-    /// The claim may have become free just before this person was parked, too early to release them.
+    /// If the claim became free just before this person was parked, they were not released then: so it is looked at once
+    /// more.
     async fn release_if_free(&self, key: &str, document: &Document) -> Result<(), StoreError> {
         if self.can_be_had(key, document).await? {
             self.store.release(self.clock.now(), &owner::tag(key), RELEASED_MAX).await?;
@@ -121,8 +123,9 @@ impl Worker {
         }
     }
 
-    /// A document that cannot be parsed is left as it is, and logged: nothing else is disturbed.
-    pub(super) async fn set_aside(
+    /// Blocks a person whose document or inbox cannot be parsed: a dead letter, and another look in a minute. Document and
+    /// inbox stay as they are.
+    pub(super) async fn block_unreadable(
         &self,
         guard: &LeaseGuard<'_>,
         claimed: &Claimed,
@@ -166,8 +169,8 @@ impl Worker {
     }
 }
 
-pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving<'_>, now: UnixMs) -> Commit {
-    let Leaving { folding, consumed_to, before } = leaving;
+pub(super) fn commit_of(ending: Ending, of_attempt: Vec<StoryEntry>, leaving: CommitInput<'_>, now: UnixMs) -> Commit {
+    let CommitInput { folding, consumed_to, before } = leaving;
     let gives_up = ending.gives_up(&before.claims);
     let released = ending.releases(&gives_up, now);
     let mut document = ending.document;
@@ -178,7 +181,7 @@ pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving
     let terms = document.search_terms();
     let terms_added = terms.iter().filter(|term| !before.terms.contains(term)).cloned().collect();
     let terms_removed = before.terms.iter().filter(|term| !terms.contains(term)).cloned().collect();
-    let story = folding.story.into_iter().chain(calls).chain(ending.story);
+    let story = folding.story.into_iter().chain(of_attempt).chain(ending.story);
     Commit {
         document: Some(document.to_bytes().into()),
         person: document.person.clone(),
@@ -194,7 +197,7 @@ pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving
     }
 }
 
-/// What is sent to other records: by the fold, and to former owners of this person's member.
+/// Entries for other people's inboxes: those of the fold, and news for former owners of this person's member.
 fn outgoing(document: &mut Document, mut outgoing: Vec<(Person, Word)>, now: UnixMs) -> Vec<NewEntry> {
     for (to, owner) in document.tell_formers(now) {
         outgoing.push((to, owner_word(document, owner)));

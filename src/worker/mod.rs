@@ -158,13 +158,13 @@ impl Worker {
         Self { readers: Arc::new(Readers::new(systems)), ..self }
     }
 
-    /// The same, counting its calls here.
+    /// Counts its calls here.
     #[must_use]
     pub fn with_activity(self, activity: ActivityLog) -> Self {
         Self { activity, ..self }
     }
 
-    /// The same, with spans of what it does.
+    /// Records spans of what it does.
     #[must_use]
     pub fn with_traces(self, traces: Traces) -> Self {
         Self { traces, ..self }

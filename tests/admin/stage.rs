@@ -10,9 +10,9 @@ use futures_util::FutureExt;
 use scim_bridge::admin::certificates::Certificates;
 use scim_bridge::admin::log_outs::LogOuts;
 use scim_bridge::admin::planning::{Explain, Live};
-use scim_bridge::admin::readiness::StoreHealth;
 use scim_bridge::admin::remap::{Remap, Remapped, StillUnmapped};
 use scim_bridge::admin::service::AdminState;
+use scim_bridge::admin::store_check::StoreCheck;
 use scim_bridge::admin::tokens::{Token, TokenRole, Tokens};
 use scim_bridge::admin::{Admin, AdminOptions};
 use scim_bridge::app;
@@ -77,7 +77,7 @@ impl Stage {
         let state = AdminState {
             store: store.clone(),
             roster: roster(store.clone(), clock.clone()),
-            health: StoreHealth::new(store.clone(), StoreLog::default(), Duration::from_secs(1)),
+            health: StoreCheck::new(store.clone(), StoreLog::default(), Duration::from_secs(1)),
             clock: clock.clone(),
             tokens: tokens(token.clone()),
             lifecycle: lifecycle.clone(),
@@ -183,7 +183,7 @@ impl Stage {
         self.try_claim().await.unwrap()
     }
 
-    /// The same; none if nobody is due.
+    /// Claims the next person who is due; none if nobody is.
     pub(crate) async fn try_claim(&self) -> Option<Claimed> {
         let request = ClaimRequest {
             worker: "w".into(),

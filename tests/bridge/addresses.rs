@@ -9,7 +9,7 @@ use crate::process::{Bridge, Home, called, http, payload, post, sim};
 
 /// A hire whose create took effect but hangs, and another address in the meantime.
 async fn hired_and_moved(sim: &PostmanSim, bridge: &Bridge) {
-    sim.order("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
+    sim.inject("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
     let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
     post(&http(), &bridge.listen, "m1", &hire).await.unwrap();
     called(sim).await;

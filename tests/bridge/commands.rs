@@ -285,7 +285,7 @@ fn a_delivery_is_explained_from_every_form_in_which_it_may_be_captured() {
 async fn dead_letters_are_listed_shown_replayed_and_discarded() {
     let sim = sim();
     sim.add_member(Person::standing("e-1@example.com", Standing::OtherTeam));
-    sim.order("create:invalid-syntax:1:user=e-2@example.com".parse::<Fault>().unwrap()).unwrap();
+    sim.inject("create:invalid-syntax:1:user=e-2@example.com".parse::<Fault>().unwrap()).unwrap();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
     let client = http();
@@ -429,7 +429,7 @@ async fn matching_dead_letters_are_counted_and_then_replayed() {
     for n in 1..=3 {
         sim.add_member(Person::standing(&format!("e-{n}@example.com"), Standing::OtherTeam));
     }
-    sim.order("create:invalid-syntax:forever:user=e-4@example.com".parse::<Fault>().unwrap()).unwrap();
+    sim.inject("create:invalid-syntax:forever:user=e-4@example.com".parse::<Fault>().unwrap()).unwrap();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
     for n in 1..=4 {

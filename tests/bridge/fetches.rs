@@ -159,7 +159,7 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
     ];
     for (expected, faults) in broken {
         for fault in faults {
-            stage.hr.order(fault, 1);
+            stage.hr.inject(fault, 1);
         }
         let error = stage.refused(&[]);
         assert!(error.contains(expected) && error.contains("nothing is staged"), "{expected}: {error}");
@@ -173,9 +173,9 @@ async fn a_broken_stalled_or_empty_list_stages_nothing_and_makes_no_strangers() 
     assert_eq!(stage.team(), team);
 
     // Temporary failures and rate limits are waited for, and then the fetch succeeds.
-    stage.hr.order(HrFault::Served, 1);
-    stage.hr.order(HrFault::Status(503, Vec::new()), 1);
-    stage.hr.order(HrFault::Status(429, vec![("retry-after", "1".to_owned())]), 1);
+    stage.hr.inject(HrFault::Served, 1);
+    stage.hr.inject(HrFault::Status(503, Vec::new()), 1);
+    stage.hr.inject(HrFault::Status(429, vec![("retry-after", "1".to_owned())]), 1);
     assert_eq!(stage.fetch()["staged"], 6);
     assert_eq!(stage.problems(), Vec::<String>::new());
     let plan = stage.ran(&["plan", "--strangers", "deactivate"]);
@@ -193,12 +193,12 @@ async fn a_list_that_changes_while_it_is_read_is_read_again_and_never_staged_wit
     };
     // Somebody on the first page left in between, so the first person of the second page moved to the first.
     for fault in [page(&[0, 1], 4), page(&[3], 3)] {
-        stage.hr.order(fault, 1);
+        stage.hr.inject(fault, 1);
     }
     assert_eq!(stage.fetch()["staged"], 4);
     let again = [page(&[0, 1], 4), page(&[1, 2], 4)];
     for fault in again.iter().cycle().take(6) {
-        stage.hr.order(fault.clone(), 1);
+        stage.hr.inject(fault.clone(), 1);
     }
     let error = stage.refused(&[]);
     assert!(error.contains("FETCH-LIST: a page repeats somebody from an earlier page"), "{error}");
@@ -219,7 +219,7 @@ async fn a_hold_in_the_middle_of_a_list_is_waited_for() {
     stage.ran(&["hold", "lift", "--scope", "fetch:hr"]);
     let reads = stage.hr.reads();
     // Slow enough that the hold is set before the page arrives.
-    stage.hr.order(HrFault::Slow(3_000), 1);
+    stage.hr.inject(HrFault::Slow(3_000), 1);
     let mut command = stage.home.command(&["import", "--source", "hr", "--fetch", "--json"]);
     command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &stage.bridge.admin).stdout(std::process::Stdio::piped());
     let import = command.spawn().unwrap();
@@ -248,7 +248,7 @@ async fn bad_rows_are_named_and_only_changed_people_are_staged() {
         {"id": "E-7", "first_name": "Bad", "last_name": "Status", "employment_status": "SOMETHING"},
         {"first_name": "No", "last_name": "Id"},
     ], "next": null}});
-    stage.hr.order(HrFault::Body("application/json", changed.to_string()), 1);
+    stage.hr.inject(HrFault::Body("application/json", changed.to_string()), 1);
     let imported = stage.ran(&["import", "--source", "hr", "--fetch", "--since", "2026-11-01"]);
     assert_eq!((&imported["rows"], &imported["staged"]), (&json!(3), &json!(1)), "{imported}");
     let refused = imported["refused"].as_array().unwrap();
@@ -281,8 +281,8 @@ async fn a_listed_person_whose_record_shows_only_the_id_is_refused_and_nobody_is
         stage.postman.add_member(Person::member(&email(n), "Ada", "King"));
     }
     // The list has two pages; then each person is read.
-    stage.hr.order(HrFault::Served, 2);
-    stage.hr.order(HrFault::Body("application/json", r#"{"id":"E-1"}"#.to_owned()), 1);
+    stage.hr.inject(HrFault::Served, 2);
+    stage.hr.inject(HrFault::Body("application/json", r#"{"id":"E-1"}"#.to_owned()), 1);
     let imported = stage.fetch();
     assert_eq!((&imported["rows"], &imported["staged"]), (&json!(3), &json!(2)), "{imported}");
     assert!(imported["refused"][0]["reason"].as_str().unwrap().contains("shows nothing of them"), "{imported}");

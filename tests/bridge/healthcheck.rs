@@ -38,7 +38,7 @@ async fn a_serving_process_is_alive_and_ready_and_a_stopping_one_only_alive() {
     assert_eq!(json(&ready)["url"], format!("http://127.0.0.1:{port}/readyz"));
 
     // A call in flight keeps the process in the middle of its shutdown.
-    sim.order("create:delay:1:delay=4000".parse::<Fault>().unwrap()).unwrap();
+    sim.inject("create:delay:1:delay=4000".parse::<Fault>().unwrap()).unwrap();
     post(&http(), &bridge.listen, "m1", &payload("employee.hired", "E-1", "Ada", "Lovelace")).await.unwrap();
     while sim.journal().is_empty() {
         tokio::task::yield_now().await;

@@ -95,7 +95,7 @@ async fn load_until_gone(bridge: Bridge, senders: &mut [Sender], signal: Signal,
 async fn accepted_deliveries_take_effect_once_however_the_process_ends() {
     let sim = sim();
     for fault in ["any:create-failed:3%", "write:reset:3%:after", "any:reset:2%", "write:close:2%"] {
-        sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+        sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
     }
     let home = Home::new(&sim, "[worker]\ntake_overs_max = 100\nconcurrency = 8");
     let mut chance = fastrand::Rng::with_seed(SEED);

@@ -46,7 +46,7 @@ async fn a_live_look_uses_the_limit_respects_holds_and_sets_none() {
     );
     assert_eq!(counted(&bridge, "get").await, before + 1);
 
-    sim.order("get:rate-limited:1".parse::<Fault>().unwrap()).unwrap();
+    sim.inject("get:rate-limited:1".parse::<Fault>().unwrap()).unwrap();
     let look = bridge.api(WHO).await;
     assert_eq!((look["has"].as_str(), look["calls"][0]["status"].as_u64()), (Some("unknown"), Some(429)), "{look}");
     let began = Instant::now();

@@ -84,7 +84,7 @@ async fn a_growing_company_takes_everything_to_redis() {
     send(&bridge, &mut accepted, "DONE", 0).await;
     send(&bridge, &mut accepted, "DONE", 1).await;
     bridge.settled().await;
-    sim.order("create:invalid-syntax:forever:user=dead.0@example.com".parse::<Fault>().unwrap()).unwrap();
+    sim.inject("create:invalid-syntax:forever:user=dead.0@example.com".parse::<Fault>().unwrap()).unwrap();
     let dead = send(&bridge, &mut accepted, "DEAD", 0).await;
     send(&bridge, &mut accepted, "DEAD", 1).await;
     bridge.settled().await;

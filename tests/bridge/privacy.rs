@@ -10,7 +10,7 @@ use crate::process::{Home, KEY, SECRET, http, payload, post, sim};
 async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
     let sim = sim();
     for fault in ["create:create-failed:1", "create:invalid-syntax:1", "find:html:1", "any:bad-key:1", "any:reset:1"] {
-        sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+        sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
     }
     let home = Home::new(&sim, "[hold]\nprobe_first_s = 1");
     let bridge = home.serve_with(&[("RUST_LOG", "trace")]);

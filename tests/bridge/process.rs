@@ -134,7 +134,7 @@ impl Home {
         self.started(self.command(&["serve", "--role", role]))
     }
 
-    /// The same with another version's binary.
+    /// Starts another version's binary in this role.
     pub(crate) fn serve_version(&self, binary: &Path, role: &str) -> Bridge {
         self.started(self.command_of(binary, &["serve", "--role", role]))
     }
@@ -144,7 +144,7 @@ impl Home {
         self.started_after(command, |_| ())
     }
 
-    /// The same, for a bridge that serves only after something has been done; that is given its log.
+    /// Starts a bridge that serves only after `done` has done something; `done` is given its log.
     pub(crate) fn started_after(&self, mut command: Command, done: impl FnOnce(&Mutex<String>)) -> Bridge {
         command.stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -373,7 +373,7 @@ pub(crate) async fn post(client: &reqwest::Client, listen: &str, id: &str, body:
     post_with(client, listen, id, body, &[]).await
 }
 
-/// The same with additional header fields.
+/// Signs and posts with additional header fields.
 pub(crate) async fn post_with(
     client: &reqwest::Client,
     listen: &str,

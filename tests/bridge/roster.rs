@@ -256,7 +256,7 @@ async fn drift_now_fails_if_the_members_cannot_be_read_and_counts_people_who_are
     assert!(output.status.success() && text.contains("1 person was invited"), "{text}");
     assert!(text.contains("Of all others, HR and Postman agree."), "{text}");
 
-    sim.order("any:401:forever".parse::<Fault>().unwrap()).unwrap();
+    sim.inject("any:401:forever".parse::<Fault>().unwrap()).unwrap();
     let output = run(&home, &bridge, &["drift", "--now"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -282,7 +282,7 @@ async fn apply_waits_for_nobody_outside_it() {
     let home = Home::new(&sim, "");
     let bridge = home.serve();
     let fault = Fault { times: None, ..Fault::next(1, On::Any, What::Html) };
-    sim.order(fault.about("e-99@example.com")).unwrap();
+    sim.inject(fault.about("e-99@example.com")).unwrap();
     post(&http(), &bridge.listen, "m1", &payload("employee.hired", "E-99", "Ada", "Lovelace")).await.unwrap();
     import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
     let began = Instant::now();

@@ -12,7 +12,7 @@ use crate::process::{Bridge, Home, PATIENCE, called, http, job_id, payload, post
 
 /// The id of the job of a hire whose call hangs.
 async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> String {
-    sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+    sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
     let (status, answer) = post(&http(), &bridge.listen, "m1", &body).await.unwrap();
     assert_eq!(status, 200, "{answer}");

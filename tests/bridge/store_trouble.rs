@@ -124,7 +124,7 @@ async fn an_unreadable_index_hides_nothing_else_and_a_copy_repairs_it() {
     std::fs::rename(home.path().join("copy"), home.path().join("data")).unwrap();
     let checked = home.command(&["check"]).output().unwrap();
     let printed = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success() && printed.contains("read whole, and nothing is damaged"), "{printed}");
+    assert!(checked.status.success() && printed.contains("read completely, and nothing is damaged"), "{printed}");
     let bridge = home.serve();
     assert_eq!(hire(&bridge, "E-2").await, 200);
     bridge.settled().await;

@@ -92,7 +92,7 @@ fn stand_in(amount: &Amount) -> PostmanSim {
     for fault in
         ["create:create-failed:10%", "replace:update-failed:10%", "activate:500:5%", "write:reset:5%:after", &slow]
     {
-        sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+        sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
     }
     sim
 }

@@ -42,7 +42,7 @@ impl Stage {
         let (intake, busy, other) = (home.serve_as("intake"), home.serve_as("worker"), home.serve_as("worker"));
         other.signal(Signal::STOP);
         // Postman carries out the call, but the answer never arrives.
-        sim.order("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
+        sim.inject("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
         let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
         let (status, answer) = post(&http(), &intake.listen, "m1", &hire).await.unwrap();
         assert_eq!(status, 200, "{answer}");

@@ -62,7 +62,7 @@ async fn an_upgrade_and_a_rollback_lose_nothing_and_repeat_nothing() {
     let sim = PostmanSim::start(SimOptions { key: KEY.to_owned(), writes: 0, reads: 0, ..SimOptions::default() });
     let sim = sim.unwrap();
     for fault in ["create:create-failed:5%", "write:reset:3%:after"] {
-        sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+        sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
     }
     let home = Home::new(
         &sim,

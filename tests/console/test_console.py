@@ -67,7 +67,7 @@ def test_a_payload_is_masked_until_asked_for_and_asking_is_audited(visit, made):
     visitor = visit()
     visitor.go(f"/dead/{letter['id']}")
     assert "#example.com" not in visitor.page.inner_text("main")
-    visitor.page.get_by_role("link", name="Show them").click()
+    visitor.page.get_by_role("link", name="Show the payload").click()
     visitor.page.get_by_text("#example.com").first.wait_for()
     visitor.go("/audit")
     assert "looked at the payload" in visitor.page.inner_text("main")

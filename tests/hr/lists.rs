@@ -56,7 +56,7 @@ async fn a_broken_list_starts_again_and_loses_nobody() {
         rig.put(&format!("E-{n}"), "Ada", "Byron");
     }
     rig.deliver(CHANGED).await;
-    rig.hr.order(HrFault::Status(503, Vec::new()), 1);
+    rig.hr.inject(HrFault::Status(503, Vec::new()), 1);
     rig.work_through().await;
     for n in 0..4 {
         assert!(rig.member(&format!("E-{n}")).is_some());
@@ -67,7 +67,7 @@ async fn a_broken_list_starts_again_and_loses_nobody() {
 async fn a_list_with_a_stalled_cursor_is_given_up() {
     let rig = Rig::new("kombo");
     let page = r#"{"status":"success","data":{"results":[],"next":"same"}}"#;
-    rig.hr.order(HrFault::Body("application/json", page.to_owned()), 100);
+    rig.hr.inject(HrFault::Body("application/json", page.to_owned()), 100);
     rig.deliver(CHANGED).await;
     rig.work_through().await;
     let dead = rig
@@ -84,7 +84,7 @@ async fn a_list_with_a_stalled_cursor_is_given_up() {
 async fn one_bad_record_is_kept_and_the_others_are_reconciled() {
     let rig = Rig::new("kombo");
     let page = r#"{"data":{"results":[{"first_name":"No","last_name":"Id"},{"id":"E-2","first_name":"Ada","last_name":"Byron","work_email":"e-2@example.com","employment_status":"ACTIVE"}],"next":null}}"#;
-    rig.hr.order(HrFault::Body("application/json", page.to_owned()), 1);
+    rig.hr.inject(HrFault::Body("application/json", page.to_owned()), 1);
     rig.deliver(CHANGED).await;
     rig.work_through().await;
     assert_eq!(rig.member("E-2"), Some(("Ada Byron".to_owned(), true)));
@@ -100,7 +100,7 @@ async fn an_unlisted_status_is_kept_and_the_rest_takes_effect() {
     rig.work_through().await;
     rig.clock.advance_ms(60_000);
     let page = r#"{"data":{"results":[{"id":"E-1","last_name":"King","employment_status":"SABBATICAL"},{"id":"E-2","employment_status":"SABBATICAL"}],"next":null}}"#;
-    rig.hr.order(HrFault::Body("application/json", page.to_owned()), 1);
+    rig.hr.inject(HrFault::Body("application/json", page.to_owned()), 1);
     rig.deliver(CHANGED).await;
     rig.work_through().await;
     assert_eq!(rig.member("E-1"), Some(("Ada King".to_owned(), true)), "nobody is switched off on a guess");
@@ -123,7 +123,7 @@ async fn a_hold_set_during_a_list_is_seen_before_its_next_page() {
     let pauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
     let holds = SharedHolds::new(rig.store.clone(), rig.clock.clone(), pauses);
     let scope = HoldScope::Fetch(source());
-    rig.hr.order(HrFault::Slow(200), 1);
+    rig.hr.inject(HrFault::Slow(200), 1);
     rig.deliver(CHANGED).await;
     let hold = async {
         while rig.hr.reads() == 0 {

@@ -61,7 +61,7 @@ async fn an_html_page_and_a_redirect_hold_the_source() {
     for fault in [HrFault::Page, HrFault::Redirect] {
         let rig = Rig::new("bamboohr");
         rig.put("E-1", "Ada", "Byron");
-        rig.hr.order(fault, 1);
+        rig.hr.inject(fault, 1);
         rig.deliver(&about("E-1")).await;
         rig.work().await;
         assert!(rig.is_held().await);
@@ -108,7 +108,7 @@ async fn all_workers_respect_a_rate_limit_for_its_duration() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
     rig.put("E-2", "Bob", "Byron");
-    rig.hr.order(HrFault::Status(429, vec![("Retry-After", "60".to_owned())]), 1);
+    rig.hr.inject(HrFault::Status(429, vec![("Retry-After", "60".to_owned())]), 1);
     rig.deliver(&about("E-1")).await;
     rig.deliver(&about("E-2")).await;
     rig.work().await;
@@ -125,7 +125,7 @@ async fn a_reset_in_unix_seconds_is_a_time_too() {
     let rig = Rig::new("workable");
     rig.put("E-1", "Ada", "Byron");
     let reset = (rig.clock.now().0 / 1_000 + 90).to_string();
-    rig.hr.order(HrFault::Status(429, vec![("X-Rate-Limit-Reset", reset)]), 1);
+    rig.hr.inject(HrFault::Status(429, vec![("X-Rate-Limit-Reset", reset)]), 1);
     rig.deliver(r#"{"event_type":"employee_published","data":{"id":"E-1"}}"#).await;
     rig.work().await;
     rig.clock.advance_ms(89_000);
@@ -139,7 +139,7 @@ async fn a_reset_in_unix_seconds_is_a_time_too() {
 async fn another_persons_record_is_refused_and_nothing_of_it_is_written() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
-    rig.hr.order(HrFault::AnotherPerson, 5);
+    rig.hr.inject(HrFault::AnotherPerson, 5);
     rig.deliver(&about("E-1")).await;
     rig.work_through().await;
     assert_eq!(rig.document("E-1").await.trouble.unwrap().code, Code::FetchOtherPerson);
@@ -160,7 +160,7 @@ async fn endless_and_invalid_answers_are_bounded_and_have_codes() {
     ] {
         let rig = Rig::new("bamboohr");
         rig.put("E-1", "Ada", "Byron");
-        rig.hr.order(fault.clone(), 5);
+        rig.hr.inject(fault.clone(), 5);
         rig.deliver(&about("E-1")).await;
         rig.work_through().await;
         assert_eq!(rig.document("E-1").await.trouble.unwrap().code, Code::FetchUnreadable, "{fault:?}");
@@ -174,7 +174,7 @@ async fn a_down_or_silent_system_dead_letters_nobody() {
     for fault in [HrFault::Status(503, Vec::new()), HrFault::Hang] {
         let rig = Rig::new("bamboohr");
         rig.put("E-1", "Ada", "Byron");
-        rig.hr.order(fault, 3);
+        rig.hr.inject(fault, 3);
         rig.deliver(&about("E-1")).await;
         rig.work_through().await;
         assert!(rig.member("E-1").is_some());
@@ -192,12 +192,12 @@ async fn a_refusal_of_one_person_is_theirs_while_others_are_served() {
         rig.deliver(&about("E-2")).await;
         rig.work_through().await;
         rig.clock.advance_ms(1);
-        rig.hr.order(fault.clone(), 1);
+        rig.hr.inject(fault.clone(), 1);
         rig.deliver(&about("E-1")).await;
         assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchRefused)], "{fault:?}");
         assert!(!rig.is_held().await, "{fault:?}");
         // Refused again, and nobody was served in between: it is the source's.
-        rig.hr.order(fault.clone(), 1);
+        rig.hr.inject(fault.clone(), 1);
         rig.clock.advance_ms(60_000);
         rig.work().await;
         assert!(rig.is_held().await, "{fault:?}");
@@ -208,7 +208,7 @@ async fn a_refusal_of_one_person_is_theirs_while_others_are_served() {
 async fn a_refusal_of_everybody_is_the_sources() {
     let rig = Rig::new("bamboohr");
     rig.put("E-1", "Ada", "Byron");
-    rig.hr.order(HrFault::Status(403, Vec::new()), 2);
+    rig.hr.inject(HrFault::Status(403, Vec::new()), 2);
     rig.deliver(&about("E-1")).await;
     rig.work().await;
     assert!(rig.is_held().await);
@@ -221,7 +221,7 @@ async fn a_success_that_contains_an_error_is_a_failure() {
     let rig = Rig::new("finch");
     rig.put("E-1", "Ada", "Byron");
     let refused = r#"{"responses":[{"individual_id":"E-1","code":503,"body":{"message":"provider is down"}}]}"#;
-    rig.hr.order(HrFault::Body("application/json", refused.to_owned()), 1);
+    rig.hr.inject(HrFault::Body("application/json", refused.to_owned()), 1);
     rig.deliver(r#"{"event_type":"individual.updated","data":{"individual_id":"E-1"}}"#).await;
     assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchUnavailable)]);
     rig.work_through().await;
@@ -235,7 +235,7 @@ async fn a_field_that_is_absent_says_nothing() {
     rig.deliver(&about("E-1")).await;
     rig.work_through().await;
     let narrow = r#"{"id":"E-1","status":"Active","workEmail":null}"#;
-    rig.hr.order(HrFault::Body("application/json", narrow.to_owned()), 1);
+    rig.hr.inject(HrFault::Body("application/json", narrow.to_owned()), 1);
     rig.deliver(&about("E-1")).await;
     rig.work_through().await;
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
@@ -323,10 +323,10 @@ async fn a_single_404_switches_nobody_off_on_a_doubtful_removal() {
     rig.work_through().await;
     // The record that was reported as removed exists, though it cannot be used; later it is read too early.
     let unusable = r#"{"data":{"id":"E-1","hiring_status":"odd"}}"#;
-    rig.hr.order(HrFault::Body("application/json", unusable.to_owned()), 1);
+    rig.hr.inject(HrFault::Body("application/json", unusable.to_owned()), 1);
     rig.deliver(&about("worker.v2.deleted", 2)).await;
     rig.work_through().await;
-    rig.hr.order(not_found.clone(), 1);
+    rig.hr.inject(not_found.clone(), 1);
     rig.deliver(&about("worker.v2.updated", 3)).await;
     assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchNotFound)]);
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
@@ -344,7 +344,7 @@ async fn a_single_404_switches_nobody_off_on_a_doubtful_removal() {
     };
     rig.deliver(&notice("employee.updated")).await;
     rig.work_through().await;
-    rig.hr.order(not_found, 1);
+    rig.hr.inject(not_found, 1);
     rig.deliver(&notice("employee.left")).await;
     rig.work_through().await;
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
@@ -377,8 +377,8 @@ async fn a_refusal_at_a_steps_alternative_path_is_harmless_if_the_first_serves()
     const CREATED: &str = "event_name=employee.created&id=";
     for refused in [401, 403] {
         let refuse = |rig: &Rig| {
-            rig.hr.order(HrFault::Status(404, Vec::new()), 1);
-            rig.hr.order(HrFault::Status(refused, Vec::new()), 1);
+            rig.hr.inject(HrFault::Status(404, Vec::new()), 1);
+            rig.hr.inject(HrFault::Status(refused, Vec::new()), 1);
         };
         let rig = Rig::new("rippling");
         rig.put("E-1", "Ada", "Byron");
@@ -410,7 +410,7 @@ async fn a_notice_is_read_during_a_pause_of_the_target_and_ends_it_only_with_new
     rig.put("E-1", "Ada", "Byron");
     rig.deliver(&about("E-1")).await;
     rig.work_through().await;
-    rig.postman.order("replace:500:forever".parse().unwrap()).unwrap();
+    rig.postman.inject("replace:500:forever".parse().unwrap()).unwrap();
     rig.put("E-1", "Ada", "King");
     rig.deliver(&about("E-1")).await;
     for _ in 0..6 {
@@ -456,7 +456,7 @@ async fn an_announced_end_is_read_before_it_is_carried_out() {
             rig.hr.put(ada);
         }
         if is_away {
-            rig.hr.order(HrFault::Status(503, Vec::new()), 1_000);
+            rig.hr.inject(HrFault::Status(503, Vec::new()), 1_000);
         }
         // Past the end of the day.
         rig.clock.advance_ms((14 + late_h) * 3_600_000 + 60_000);

@@ -247,7 +247,7 @@ impl Bridge {
         }
     }
 
-    /// The same for deliveries to this name.
+    /// Waits for this in what was counted of deliveries to this name.
     fn seen_of(&self, source: &str, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
         let mut seen = SourceTally::default();
         eventually("it is listed", || {

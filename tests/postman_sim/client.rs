@@ -1,4 +1,4 @@
-//! A plain HTTP client that shares no code with the bridge.
+//! A stand-in, and a plain HTTP client of it that shares no code with the bridge's own.
 
 use reqwest::{Method, RequestBuilder};
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
@@ -89,8 +89,8 @@ impl Client {
     }
 
     /// Injects a fault, written as on a command line.
-    pub(crate) fn order(&self, fault: &str) -> u64 {
-        self.sim.order(fault.parse().unwrap()).unwrap()
+    pub(crate) fn inject(&self, fault: &str) -> u64 {
+        self.sim.inject(fault.parse().unwrap()).unwrap()
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::client::{Client, switch, user};
 
 #[tokio::test]
-async fn a_fault_strikes_as_many_calls_of_its_operation_as_ordered_and_no_others() {
+async fn a_fault_strikes_only_calls_of_its_operation_and_as_many_as_it_says() {
     let client = Client::new();
-    client.order("create:no-slots:2");
+    client.inject("create:no-slots:2");
     assert_eq!(client.get("/Users").await.status, 200);
     for want in [400, 400, 201] {
         assert_eq!(client.create("ada@example.test").await.status, want);
@@ -23,7 +23,7 @@ async fn a_fault_finds_each_operation() {
     let id = client.created("ada@example.test").await;
     let one = format!("/Users/{id}");
     for operation in ["create", "get", "find", "page", "replace", "activate", "deactivate", "discover"] {
-        client.order(&format!("{operation}:spike-503"));
+        client.inject(&format!("{operation}:spike-503"));
         let reply = match operation {
             "create" => client.create("bob@example.test").await,
             "get" => client.get(&one).await,
@@ -43,13 +43,13 @@ async fn a_fault_about_a_person_leaves_the_others_alone() {
     let client = Client::new();
     let ada = client.created("ada@example.test").await;
     let bob = client.created("bob@example.test").await;
-    client.order("any:update-failed:forever:user=ADA@example.test");
+    client.inject("any:update-failed:forever:user=ADA@example.test");
     let body = user("ada@example.test", "A", "B");
     assert_eq!(client.send("PUT", &format!("/Users/{ada}"), &body).await.status, 500);
     assert_eq!(client.get(&format!("/Users/{ada}")).await.status, 500, "the id stands for the same person");
     assert_eq!(client.get(&format!("/Users/{bob}")).await.status, 200);
     client.sim.clear_faults();
-    client.order(&format!("get:spike-503:forever:user={bob}"));
+    client.inject(&format!("get:spike-503:forever:user={bob}"));
     assert_eq!(client.get(&format!("/Users/{ada}")).await.status, 200);
     assert_eq!(client.get(&format!("/Users/{bob}")).await.status, 503);
 }
@@ -59,7 +59,7 @@ async fn a_share_of_the_calls_is_struck_and_the_same_ones_for_the_same_seed() {
     let mut runs = Vec::new();
     for seed in [7, 7, 8] {
         let client = Client::with(SimOptions { seed, reads: 0, ..SimOptions::default() });
-        client.order("read:spike-503:30%");
+        client.inject("read:spike-503:30%");
         let mut struck = Vec::new();
         for _ in 0..200 {
             struck.push(client.get("/Users").await.status == 503);
@@ -75,7 +75,7 @@ async fn a_share_of_the_calls_is_struck_and_the_same_ones_for_the_same_seed() {
 #[tokio::test]
 async fn a_reply_after_the_change_hides_that_it_was_made() {
     let client = Client::new();
-    client.order("create:create-failed:after");
+    client.inject("create:create-failed:after");
     let reply = client.create("ada@example.test").await;
     assert_eq!((reply.status, reply.text.as_str()), (500, ReplyName::CreateFailed.body()));
     assert_eq!(client.sim.members_named("ada@example.test").len(), 1);
@@ -85,15 +85,15 @@ async fn a_reply_after_the_change_hides_that_it_was_made() {
 }
 
 #[tokio::test]
-async fn any_reply_can_be_ordered_over_the_control_endpoint() {
+async fn any_reply_can_be_injected_over_the_control_endpoint() {
     let client = Client::new();
-    let order = json!({
+    let fault = json!({
         "on": "create", "times": 1,
         "what": {"custom": {"status": 418, "headers": [["X-Pot", "tea"]], "body": "<p>", "content_type": "text/html"}},
         "hints": [{"header": "retry-after", "seconds": 9}]
     });
-    let ordered = client.control("POST", "/faults", &json!([order, "get:no-slots:2"])).await;
-    assert_eq!(ordered.json(), json!({"ids": [1, 2]}));
+    let injected = client.control("POST", "/faults", &json!([fault, "get:no-slots:2"])).await;
+    assert_eq!(injected.json(), json!({"ids": [1, 2]}));
     let reply = client.create("ada@example.test").await;
     assert_eq!((reply.status, reply.text.as_str()), (418, "<p>"));
     assert_eq!((reply.header("x-pot"), reply.header("content-type")), (Some("tea"), Some("text/html")));

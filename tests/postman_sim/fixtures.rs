@@ -32,7 +32,7 @@ fn examples() -> Vec<Example> {
 }
 
 #[tokio::test]
-async fn every_published_failure_can_be_ordered_and_comes_byte_for_byte() {
+async fn every_published_failure_can_be_injected_and_comes_byte_for_byte() {
     let client = Client::with(SimOptions { writes: 0, ..SimOptions::default() });
     let id = client.created("ada@example.test").await;
     for example in examples().iter().filter(|e| e.code >= 400) {
@@ -40,7 +40,7 @@ async fn every_published_failure_can_be_ordered_and_comes_byte_for_byte() {
             ReplyName::ALL.iter().find(|r| r.status() == example.code && r.body() == example.body).unwrap_or_else(
                 || panic!("{}: src/postman_sim/replies.rs has no row with its code and body", example.file),
             );
-        client.sim.order(Fault::next(1, On::Only(example.operation), What::Reply(*name))).unwrap();
+        client.sim.inject(Fault::next(1, On::Only(example.operation), What::Reply(*name))).unwrap();
         let body = user("new@example.test", "A", "B");
         let reply = if example.operation == Operation::Create {
             client.send("POST", "/Users", &body).await
@@ -77,7 +77,7 @@ async fn every_published_success_has_the_shape_of_ours() {
     }
 }
 
-/// The same, with ids, names and digits of times replaced by placeholders.
+/// This JSON with ids, names and digits of times replaced by placeholders.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields

@@ -69,7 +69,7 @@ async fn a_limit_can_be_changed_while_it_runs() {
 }
 
 #[tokio::test]
-async fn every_ordered_hint_is_sent_with_the_429() {
+async fn every_configured_hint_is_sent_with_the_429() {
     let client = Client::with(SimOptions { reads: 1, window_ms: HOUR_MS, ..SimOptions::default() });
     let hints = [
         ("retry-after", "retry-after"),
@@ -82,8 +82,8 @@ async fn every_ordered_hint_is_sent_with_the_429() {
     ];
     client.get("/Users").await;
     for (hint, header) in hints {
-        let order = json!({"hints": [{"header": hint, "seconds": 7}]});
-        assert_eq!(client.control("PATCH", "/options", &order).await.status, 200, "{hint}");
+        let options = json!({"hints": [{"header": hint, "seconds": 7}]});
+        assert_eq!(client.control("PATCH", "/options", &options).await.status, 200, "{hint}");
         let reply = client.get("/Users").await;
         assert_eq!(reply.status, 429);
         assert!(reply.header(header).is_some_and(|v| !v.is_empty()), "{hint}");

@@ -26,7 +26,7 @@ fn raw_create(client: &Client, user_name: &str) -> (Vec<u8>, Option<ErrorKind>) 
 async fn a_reset_is_a_real_one_and_comes_before_or_after_the_change() {
     for (fault, changed) in [("create:reset", false), ("create:reset:after", true)] {
         let client = Client::new();
-        client.order(fault);
+        client.inject(fault);
         let (got, end) = raw_create(&client, "ada@example.test");
         assert_eq!((got.as_slice(), end), (&b""[..], Some(ErrorKind::ConnectionReset)), "{fault}");
         assert_eq!(client.sim.members_named("ada@example.test").len(), usize::from(changed), "{fault}");
@@ -38,7 +38,7 @@ async fn a_reset_is_a_real_one_and_comes_before_or_after_the_change() {
 #[tokio::test]
 async fn a_close_sends_no_byte() {
     let client = Client::new();
-    client.order("create:close:after");
+    client.inject("create:close:after");
     assert_eq!(raw_create(&client, "ada@example.test"), (Vec::new(), None));
     assert_eq!(client.sim.members_named("ada@example.test").len(), 1);
 }
@@ -47,7 +47,7 @@ async fn a_close_sends_no_byte() {
 async fn an_http_client_sees_resets_and_closes_as_errors_and_recovers() {
     let client = Client::new();
     for fault in ["create:reset", "create:close", "create:garbage", "create:half-body"] {
-        client.order(fault);
+        client.inject(fault);
         let request = client.request("POST", "/Users").body(user("x@example.test", "A", "B").to_string());
         assert!(client.try_send(request).await.is_err(), "{fault}");
         assert_eq!(client.get("/Users").await.status, 200, "{fault}");
@@ -57,7 +57,7 @@ async fn an_http_client_sees_resets_and_closes_as_errors_and_recovers() {
 #[tokio::test]
 async fn half_a_body_promises_more_than_it_sends_and_the_change_is_made() {
     let client = Client::new();
-    client.order("create:half-body");
+    client.inject("create:half-body");
     let (got, end) = raw_create(&client, "ada@example.test");
     let text = String::from_utf8(got).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -71,14 +71,14 @@ async fn half_a_body_promises_more_than_it_sends_and_the_change_is_made() {
 #[tokio::test]
 async fn bodies_can_be_empty_mislabelled_or_invalid_with_the_true_status() {
     let client = Client::new();
-    client.order("create:empty");
+    client.inject("create:empty");
     let reply = client.create("a@example.test").await;
     assert_eq!((reply.status, reply.text.as_str()), (201, ""));
-    client.order("create:wrong-type");
+    client.inject("create:wrong-type");
     let reply = client.create("b@example.test").await;
     assert_eq!((reply.status, reply.header("content-type")), (201, Some("text/plain")));
     assert_eq!(reply.json()["userName"], "b@example.test");
-    client.order("create:not-json");
+    client.inject("create:not-json");
     let reply = client.create("c@example.test").await;
     assert_eq!(reply.status, 201);
     assert!(serde_json::from_str::<serde_json::Value>(&reply.text).is_err());
@@ -88,13 +88,13 @@ async fn bodies_can_be_empty_mislabelled_or_invalid_with_the_true_status() {
 #[tokio::test]
 async fn gateways_and_redirects_come_before_any_change() {
     let client = Client::new();
-    client.order("create:html");
+    client.inject("create:html");
     let reply = client.create("a@example.test").await;
     assert_eq!((reply.status, reply.header("content-type")), (502, Some("text/html")));
-    client.order("create:redirect");
+    client.inject("create:redirect");
     let reply = client.create("a@example.test").await;
     assert_eq!((reply.status, reply.header("location")), (302, Some("/scim/v2/elsewhere")));
-    client.order("create:502");
+    client.inject("create:502");
     assert_eq!(client.create("a@example.test").await.status, 502);
     assert!(client.sim.members().is_empty());
 }
@@ -102,7 +102,7 @@ async fn gateways_and_redirects_come_before_any_change() {
 #[tokio::test]
 async fn garbage_is_not_http() {
     let client = Client::new();
-    client.order("create:garbage");
+    client.inject("create:garbage");
     let (got, _) = raw_create(&client, "a@example.test");
     assert!(!got.is_empty() && !got.starts_with(b"HTTP/"));
 }
@@ -110,7 +110,7 @@ async fn garbage_is_not_http() {
 #[tokio::test]
 async fn a_hang_lasts_until_the_client_leaves_and_holds_nobody_else_up() {
     let client = Client::new();
-    client.order("create:hang:after");
+    client.inject("create:hang:after");
     let request = client.request("POST", "/Users").body(user("a@example.test", "A", "B").to_string());
     let error = client.try_send(request.timeout(Duration::from_millis(100))).await.unwrap_err();
     assert!(error.is_timeout());
@@ -120,7 +120,7 @@ async fn a_hang_lasts_until_the_client_leaves_and_holds_nobody_else_up() {
 #[tokio::test]
 async fn a_delayed_change_may_land_after_the_client_gave_up() {
     let client = Client::new();
-    client.order("create:delay:delay=600");
+    client.inject("create:delay:delay=600");
     let request = client.request("POST", "/Users").body(user("a@example.test", "A", "B").to_string());
     assert!(client.try_send(request.timeout(Duration::from_millis(30))).await.unwrap_err().is_timeout());
     assert!(client.sim.members().is_empty(), "not yet");
@@ -134,7 +134,7 @@ async fn a_delayed_change_may_land_after_the_client_gave_up() {
 #[tokio::test]
 async fn a_delay_after_the_change_only_holds_back_the_answer() {
     let client = Client::new();
-    client.order("create:delay:delay=100:after");
+    client.inject("create:delay:delay=100:after");
     let started = Instant::now();
     assert_eq!(client.create("a@example.test").await.status, 201);
     assert!(started.elapsed() >= Duration::from_millis(100));

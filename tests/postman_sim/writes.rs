@@ -105,7 +105,7 @@ async fn a_stale_version_is_refused() {
 #[tokio::test]
 async fn a_lagging_read_shows_the_team_as_it_was() {
     let client = Client::new();
-    client.order("read:lag:by=600000:forever");
+    client.inject("read:lag:by=600000:forever");
     let id = client.created("ada@example.test").await;
     let path = format!("/Users/{id}");
     assert_eq!(client.get(&path).await.status, 404);

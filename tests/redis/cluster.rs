@@ -69,7 +69,7 @@ struct Part {
 impl Engine for Part {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         let link = link(&self.url, &format!("key_prefix = {:?}\nresponse_timeout_ms = 10_000", self.prefix));
-        Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Caller, makes: true }, options).unwrap())
+        Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Caller, creates: true }, options).unwrap())
     }
 }
 

@@ -33,12 +33,12 @@ pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
 
 /// The store over a connection pool.
 pub(crate) fn open_at(link: LinkOptions) -> Arc<dyn Store> {
-    Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server, makes: true }, options()).unwrap())
+    Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server, creates: true }, options()).unwrap())
 }
 
 /// The store as a command looks at it, which makes none.
 pub(crate) fn looking(url: &str) -> Arc<dyn Store> {
-    let options = RedisOptions { link: link(url, &[]), clock: StoreClock::Server, makes: false };
+    let options = RedisOptions { link: link(url, &[]), clock: StoreClock::Server, creates: false };
     Arc::new(Redis::open(&options, self::options()).unwrap())
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn arrives(steps: Vec<Step>, from: impl Engine + 'static, to: impl En
         let source = views(from).await;
         let options = CopyOptions { hold_source: false, fresh_id: [7; 16] };
         for is_again in [false, true] {
-            let copied = copy(from.s().await, to.s().await, || now, options, |_, _, _| {}).await.unwrap();
+            let copied = copy(from.store().await, to.store().await, || now, options, |_, _, _| {}).await.unwrap();
             if copied.is_empty() {
                 return;
             }

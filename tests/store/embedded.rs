@@ -208,14 +208,14 @@ async fn an_unreadable_person_is_set_aside_and_the_others_go_on() {
         assert_ne!(words(&claimed), ["x"], "{column}");
         assert_eq!(bench.claim(at(2), 9).await.len(), 1, "{column}");
         // They are left out of listings, and their neighbours are listed.
-        let listed = bench.s().await.people(&first(9)).await.unwrap();
+        let listed = bench.store().await.people(&first(9)).await.unwrap();
         assert!(listed.rows.len() >= 2, "{column}");
-        bench.s().await.end_leases(at(2)).await.unwrap();
+        bench.store().await.end_leases(at(2)).await.unwrap();
         // Once repaired, they are found again within the hour.
         let mend = "UPDATE person SET state = 'waiting', document = NULL, newest = NULL, due = 0 WHERE id = ?1";
         file(&path).execute(mend, [number]).unwrap();
         assert_eq!(words(&bench.claim_one(at(3)).await), ["x"], "{column}");
-        bench.s().await.end_leases(at(3)).await.unwrap();
+        bench.store().await.end_leases(at(3)).await.unwrap();
         file(&path).execute("UPDATE person SET due = ?2 WHERE id = ?1", [number, at(0).0]).unwrap();
     }
 }
@@ -230,10 +230,10 @@ async fn unreadable_figures_are_counted_anew() {
         bench.settled(at(0), "held", held("all")).await;
         bench.accept_unmapped(at(0), None, "payload").await;
         bench.accept(at(1), &[("1", "a"), ("1", "b")]).await;
-        let before = bench.s().await.stats().await.unwrap();
+        let before = bench.store().await.stats().await.unwrap();
         file(&path).execute_batch(damage).unwrap();
         bench.reopen().await;
-        assert_eq!(bench.s().await.stats().await.unwrap(), before, "{damage}");
+        assert_eq!(bench.store().await.stats().await.unwrap(), before, "{damage}");
         bench.accept(at(2), &[("1", "c")]).await;
         assert_eq!(words(&bench.claim_one(at(2)).await), ["a", "b", "c"]);
     }
@@ -265,10 +265,10 @@ async fn deleted_data_leaves_the_file_and_the_file_shrinks() {
     assert!(full > 20_000_000 && holds(marks[0]) && holds(marks[1]));
     for batch in 0..20 {
         for n in 0..500 {
-            assert!(bench.s().await.erase(at(1), &person(&format!("{batch}-{n}")), &[]).await.unwrap());
+            assert!(bench.store().await.erase(at(1), &person(&format!("{batch}-{n}")), &[]).await.unwrap());
         }
     }
-    while bench.s().await.tidy(at(REMEMBER_MS)).await.unwrap() > 0 {}
+    while bench.store().await.tidy(at(REMEMBER_MS)).await.unwrap() > 0 {}
     bench.reopen().await;
     let left = path.metadata().unwrap().len();
     assert!(left < full / 3, "{left} of {full} bytes");
@@ -366,9 +366,9 @@ async fn tokens_do_not_wait_for_a_clock_set_back() {
     for reopens in [false, true] {
         let mut b = Bench::new(Folder::new(), false).await;
         b.with(|options| options.writes = Rate { calls: 10, window_ms: 60_000 }).await;
-        let take = async |b: &mut Bench, ms| b.s().await.take_token(at(ms), CallKind::Write).await.unwrap();
+        let take = async |b: &mut Bench, ms| b.store().await.take_token(at(ms), CallKind::Write).await.unwrap();
         assert_eq!(take(&mut b, 2 * HOUR).await, Token::Granted);
-        b.s().await.back_off(at(2 * HOUR), at(2 * HOUR + 40_000)).await.unwrap();
+        b.store().await.back_off(at(2 * HOUR), at(2 * HOUR + 40_000)).await.unwrap();
         if reopens {
             b.reopen().await;
         }

@@ -93,7 +93,7 @@ impl Bench {
     }
 
     /// The store, for one step.
-    pub(crate) async fn s(&mut self) -> &dyn Transfer {
+    pub(crate) async fn store(&mut self) -> &dyn Transfer {
         if self.reopens {
             self.reopen().await;
         }
@@ -133,7 +133,7 @@ impl Bench {
     }
 
     pub(crate) async fn deliver(&mut self, now: UnixMs, delivery: NewDelivery) -> Accepted {
-        self.s().await.accept(now, delivery).await.unwrap()
+        self.store().await.accept(now, delivery).await.unwrap()
     }
 
     /// Keeps a record that could not be mapped.
@@ -170,7 +170,7 @@ impl Bench {
     }
 
     pub(crate) async fn ask(&mut self, now: UnixMs, request: &ClaimRequest) -> Claim {
-        self.s().await.claim(now, request).await.unwrap()
+        self.store().await.claim(now, request).await.unwrap()
     }
 
     /// Claims one person; there must be one.
@@ -189,11 +189,11 @@ impl Bench {
     }
 
     pub(crate) async fn commit(&mut self, now: UnixMs, lease: &Lease, commit: Commit) -> Committed {
-        self.s().await.commit(now, lease, commit).await.unwrap()
+        self.store().await.commit(now, lease, commit).await.unwrap()
     }
 
     /// Claims the next person, folds the whole inbox, and commits.
-    pub(crate) async fn work_off(&mut self, now: UnixMs, who: &str, commit: Commit) {
+    pub(crate) async fn process(&mut self, now: UnixMs, who: &str, commit: Commit) {
         let claimed = self.claim_one(now).await;
         assert_eq!(claimed.lease.person, person(who).id(), "somebody else is next");
         let commit = Commit { consumed_to: claimed.inbox.last().map(|entry| entry.seq), ..commit };
@@ -203,12 +203,12 @@ impl Bench {
     /// Creates a person with a document, in this lane.
     pub(crate) async fn settled(&mut self, now: UnixMs, who: &str, lane: Lane) {
         self.accept(now, &[(who, "x")]).await;
-        self.work_off(now, who, Commit { document: Some(Bytes::from(format!("doc of {who}"))), ..commit(who, lane) })
+        self.process(now, who, Commit { document: Some(Bytes::from(format!("doc of {who}"))), ..commit(who, lane) })
             .await;
     }
 
     pub(crate) async fn row(&mut self, who: &str) -> PersonRow {
-        self.s().await.person(person(who).id()).await.unwrap().expect("there is such a person")
+        self.store().await.person(person(who).id()).await.unwrap().expect("there is such a person")
     }
 
     pub(crate) async fn lane(&mut self, who: &str) -> Lane {
@@ -217,17 +217,17 @@ impl Bench {
 
     /// How many lanes are in a state.
     pub(crate) async fn count(&mut self, state: LaneState) -> u64 {
-        self.s().await.stats().await.unwrap().lanes[state.as_str()]
+        self.store().await.stats().await.unwrap().lanes[state.as_str()]
     }
 
     /// Inbox entries of all sources.
     pub(crate) async fn entries(&mut self) -> u64 {
-        self.s().await.stats().await.unwrap().entries.values().sum()
+        self.store().await.stats().await.unwrap().entries.values().sum()
     }
 
     /// The ids of all dead letters that match.
     pub(crate) async fn dead(&mut self, filter: &DeadFilter) -> Vec<JobId> {
-        let listed = self.s().await.dead(filter, &first(1_000)).await.unwrap();
+        let listed = self.store().await.dead(filter, &first(1_000)).await.unwrap();
         listed.rows.iter().map(|row| row.id).collect()
     }
 }

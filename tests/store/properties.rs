@@ -166,8 +166,8 @@ impl Pair {
         T: PartialEq + std::fmt::Debug,
         F: AsyncFn(&dyn Transfer) -> T,
     {
-        let actual = ask(self.engine.s().await).await;
-        let expected = ask(self.model.s().await).await;
+        let actual = ask(self.engine.store().await).await;
+        let expected = ask(self.model.store().await).await;
         assert_eq!(actual, expected);
         actual
     }
@@ -298,8 +298,8 @@ impl Pair {
             return;
         }
         let (actual, expected) = &self.held[which.index(self.held.len())];
-        let actual = self.engine.s().await.renew(self.now, &actual.lease, LEASE_MS).await.unwrap();
-        let expected = self.model.s().await.renew(self.now, &expected.lease, LEASE_MS).await.unwrap();
+        let actual = self.engine.store().await.renew(self.now, &actual.lease, LEASE_MS).await.unwrap();
+        let expected = self.model.store().await.renew(self.now, &expected.lease, LEASE_MS).await.unwrap();
         assert_eq!(actual.map(|lease| lease.until), expected.map(|lease| lease.until));
     }
 
@@ -350,7 +350,7 @@ impl Pair {
         let mut former = None;
         if let Some((who, is_as_read, is_notified)) = from {
             let person = nth_person(who).id();
-            let row = self.model.s().await.person(person).await.unwrap();
+            let row = self.model.store().await.person(person).await.unwrap();
             former = row.map(|row| Former {
                 person,
                 entry: is_notified.then(|| self.entry(nth_person(who))),
@@ -360,8 +360,8 @@ impl Pair {
         }
         let (actual, expected) = self.held[which.index(self.held.len())].clone();
         let own = Own { keys: keys.iter().map(|key| KEYS[*key].to_owned()).collect(), from: former };
-        let actual = self.engine.s().await.own(self.now, &actual.lease, own.clone()).await.unwrap();
-        let expected = self.model.s().await.own(self.now, &expected.lease, own).await.unwrap();
+        let actual = self.engine.store().await.own(self.now, &actual.lease, own.clone()).await.unwrap();
+        let expected = self.model.store().await.own(self.now, &expected.lease, own).await.unwrap();
         assert_eq!(actual, expected);
     }
 
@@ -408,38 +408,38 @@ fn some_lane(which: usize, due: UnixMs) -> Lane {
 /// Everything visible in a store.
 async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
     let mut seen = Vec::new();
-    let people = b.s().await.people(&first(100)).await.unwrap().rows;
+    let people = b.store().await.people(&first(100)).await.unwrap().rows;
     for row in &people {
-        let story = b.s().await.story(row.id).await.unwrap();
+        let story = b.store().await.story(row.id).await.unwrap();
         let words: Vec<_> = row.inbox.iter().map(|entry| &entry.bytes).collect();
         let lane = (row.lane.state != LaneState::Running).then_some(&row.lane);
         assert_eq!(row.inbox_entries, row.inbox.len() as u64);
         seen.push(format!("{} {:?} {lane:?} {:?} {words:?} {story:?}", row.id, row.document, row.since));
-        let alone = b.s().await.person(row.id).await.unwrap();
+        let alone = b.store().await.person(row.id).await.unwrap();
         assert_eq!(format!("{alone:?}"), format!("{:?}", Some(row)));
     }
     for state in LaneState::ALL {
-        let rows = b.s().await.lanes(state, &first(100)).await.unwrap().rows;
+        let rows = b.store().await.lanes(state, &first(100)).await.unwrap().rows;
         seen.push(format!("{state:?}: {:?}", rows.iter().map(|row| row.id).collect::<Vec<_>>()));
     }
     for prefix in ["a", "adam", "b"] {
-        let rows = b.s().await.search(prefix, &first(100)).await.unwrap().rows;
+        let rows = b.store().await.search(prefix, &first(100)).await.unwrap().rows;
         let mut ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         ids.sort_unstable();
         seen.push(format!("{prefix}: {ids:?}"));
     }
-    for row in b.s().await.dead(&DeadFilter::default(), &first(100)).await.unwrap().rows {
-        let whole = b.s().await.dead_letter(row.id).await.unwrap().unwrap();
+    for row in b.store().await.dead(&DeadFilter::default(), &first(100)).await.unwrap().rows {
+        let whole = b.store().await.dead_letter(row.id).await.unwrap().unwrap();
         assert_eq!(whole.0, row);
         seen.push(format!("{whole:?}"));
     }
     let some = DeadFilter { code: Some("SCIM-4XX".to_owned()), ..DeadFilter::default() };
     seen.push(format!("{:?}", b.dead(&some).await));
     for key in KEYS {
-        seen.push(format!("{key}: {:?}", b.s().await.owner(key).await.unwrap()));
+        seen.push(format!("{key}: {:?}", b.store().await.owner(key).await.unwrap()));
     }
-    seen.push(format!("{:?}", b.s().await.shared("audit").await.unwrap().bytes));
-    let mut stats = b.s().await.stats().await.unwrap();
+    seen.push(format!("{:?}", b.store().await.shared("audit").await.unwrap().bytes));
+    let mut stats = b.store().await.stats().await.unwrap();
     for numbers in [&mut stats.entries, &mut stats.dead, &mut stats.dead_by_source] {
         numbers.retain(|_, number| *number > 0);
     }

@@ -25,7 +25,7 @@ impl Keyspace {
     pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
         let keys = format!("key_prefix = {:?}\ninsecure_ok = true\nresponse_timeout_ms = 10_000", self.prefix);
         let link = link(&format!("redis://127.0.0.1:{}", self.port), &keys);
-        Redis::open(&RedisOptions { link, clock, makes: true }, options)
+        Redis::open(&RedisOptions { link, clock, creates: true }, options)
     }
 
     /// The keys, inspected around the engine.
@@ -56,7 +56,7 @@ impl Engine for Keyspace {
     }
 }
 
-/// The same, but the time that calls pass is used in place of the server's clock.
+/// A keyspace in which the time that calls pass is used in place of the server's clock.
 pub(crate) struct AsServer(pub(crate) Keyspace);
 
 #[async_trait]
@@ -138,13 +138,13 @@ async fn an_unreadable_person_is_set_aside_and_delays_nobody() {
             // Others go on.
             b.accept(at(4), &[("3", "c")]).await;
             assert_eq!(b.claim_one(at(4)).await.lease.person, person("3").id());
-            assert!(b.s().await.people(&first(9)).await.unwrap().rows.len() >= 2);
-            b.s().await.stats().await.unwrap();
+            assert!(b.store().await.people(&first(9)).await.unwrap().rows.len() >= 2);
+            b.store().await.stats().await.unwrap();
             if letter == b'l' && how != "cut" {
                 let entry = b.entry("1", "lost?");
                 let sent = delivery(b.key(), vec![entry]);
                 for _ in 0..2 {
-                    let answer = b.s().await.accept(at(5), sent.clone()).await;
+                    let answer = b.store().await.accept(at(5), sent.clone()).await;
                     assert!(
                         matches!(answer, Err(StoreError::Damaged(_))),
                         "neither remembered nor accepted: {answer:?}"
@@ -192,16 +192,16 @@ async fn a_commit_skips_unreadable_stories_and_entries() {
             ..commit(who, idle())
         };
         b.accept(at(0), &[("1", "a")]).await;
-        b.work_off(at(0), "1", noted("1")).await;
+        b.process(at(0), "1", noted("1")).await;
         for letter in [b's', b'k'] {
             damage(&mut keys, &key_of(letter, "1"), "of another type");
         }
         b.accept(at(1), &[("1", "b")]).await;
-        b.work_off(at(1), "1", noted("1")).await;
+        b.process(at(1), "1", noted("1")).await;
         assert_eq!(b.row("1").await.inbox_entries, 0);
-        assert!(b.s().await.story(person("1").id()).await.unwrap().entries.is_empty());
-        assert_eq!(b.s().await.search("ada", &first(9)).await.unwrap().rows.len(), 1);
-        assert!(b.s().await.erase(at(2), &person("1"), &[]).await.unwrap());
+        assert!(b.store().await.story(person("1").id()).await.unwrap().entries.is_empty());
+        assert_eq!(b.store().await.search("ada", &first(9)).await.unwrap().rows.len(), 1);
+        assert!(b.store().await.erase(at(2), &person("1"), &[]).await.unwrap());
     }
 }
 
@@ -217,9 +217,9 @@ async fn unreadable_dead_letters_are_left_out_and_their_neighbours_shown() {
         ];
         let () = keys.ask("HSET", b"dead", &[&ids[1].0.to_be_bytes(), b"\x02of tomorrow"]);
         assert_eq!(b.dead(&DeadFilter::default()).await, [ids[2], ids[0]]);
-        assert!(b.s().await.dead_letter(ids[1]).await.is_err());
-        assert!(b.s().await.discard_unmapped(ids[0]).await.unwrap());
-        assert!(!b.s().await.discard_unmapped(ids[1]).await.unwrap(), "what a newer version wrote stays");
+        assert!(b.store().await.dead_letter(ids[1]).await.is_err());
+        assert!(b.store().await.discard_unmapped(ids[0]).await.unwrap());
+        assert!(!b.store().await.discard_unmapped(ids[1]).await.unwrap(), "what a newer version wrote stays");
         assert_eq!(b.dead(&DeadFilter::default()).await, [ids[2]]);
     }
 }

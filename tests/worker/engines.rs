@@ -13,11 +13,12 @@ use tempfile::TempDir;
 use crate::bench::{Bench, store_options};
 use crate::servers::Server;
 
-const FREE: Rate = Rate { calls: 0, window_ms: 60_000 };
+/// 0 means no limit.
+const UNLIMITED: Rate = Rate { calls: 0, window_ms: 60_000 };
 
 pub(crate) fn embedded() -> Bench {
     let folder = TempDir::new().unwrap();
-    let store = Embedded::open_with(folder.path(), store_options(FREE), LeaseClock::Caller).unwrap();
+    let store = Embedded::open_with(folder.path(), store_options(UNLIMITED), LeaseClock::Caller).unwrap();
     Bench::over(Arc::new(store), Some(folder))
 }
 
@@ -30,12 +31,12 @@ pub(crate) fn on(server: &Server) -> Bench {
     let config = Config::of_text(&config).unwrap();
     let StoreUrl::Redis(url) = &config.store.url else { panic!("{config:?}") };
     let link = app::redis_link(url, &config.store.redis);
-    let store =
-        Redis::open(&RedisOptions { link, clock: StoreClock::Caller, makes: true }, store_options(FREE)).unwrap();
+    let store = Redis::open(&RedisOptions { link, clock: StoreClock::Caller, creates: true }, store_options(UNLIMITED))
+        .unwrap();
     Bench::over(Arc::new(store), None)
 }
 
-/// Generates a named test for each engine.
+/// Generates, for each of these functions, a module with one test for each engine.
 macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {
         $(

@@ -12,8 +12,8 @@ use scim_bridge::worker::{Attempted, Stepped};
 
 use crate::bench::{Bench, email, hire, leave, rename};
 
-fn order(bench: &Bench, fault: &str) {
-    bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+fn inject(bench: &Bench, fault: &str) {
+    bench.sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
 }
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_create_of_unknown_outcome_never_makes_a_second_member() {
     for fault in ["create:create-failed:1", "create:reset:1", "create:close:1", "create:hang:1", "create:garbage:1"] {
         for after in ["", ":after"] {
             let bench = Bench::new();
-            order(&bench, &format!("{fault}{after}"));
+            inject(&bench, &format!("{fault}{after}"));
             bench.hire("E-1", "Ada", "Lovelace").await;
             let first = bench.attempt().await;
             assert!(matches!(first, Attempted::Retry(_)), "{fault}{after}: {first:?}");
@@ -37,9 +37,9 @@ async fn a_create_of_unknown_outcome_never_makes_a_second_member() {
 async fn a_leaver_with_an_unknown_create_is_switched_off_once_a_read_shows_them() {
     for (fault, lagging) in [("create:create-failed:1:after", 1), ("create:empty:1", 2)] {
         let bench = Bench::new();
-        order(&bench, fault);
+        inject(&bench, fault);
         for read in ["find", "page"] {
-            order(&bench, &format!("{read}:lag:{lagging}:by=600000"));
+            inject(&bench, &format!("{read}:lag:{lagging}:by=600000"));
         }
         bench.hire("E-1", "Ada", "Lovelace").await;
         assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{fault}");
@@ -60,7 +60,7 @@ async fn a_replace_of_unknown_outcome_is_read_before_it_is_repeated() {
         let bench = Bench::new();
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.attempt().await;
-        order(&bench, fault);
+        inject(&bench, fault);
         bench.rename("E-1", "Ada", "King").await;
         assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{fault}");
         bench.attempt_until_settled().await;
@@ -76,7 +76,7 @@ async fn senseless_replies_lose_nothing_and_blame_nobody() {
         let bench = Bench::new();
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.rename("E-1", "Ada", "King").await;
-        order(&bench, &format!("any:{fault}:6"));
+        inject(&bench, &format!("any:{fault}:6"));
         let settled = bench.attempt_until_settled().await;
         assert!(matches!(settled, Attempted::InLine(_)), "{fault}: {settled:?} {:?}", bench.calls());
         assert_eq!(bench.names("E-1"), ["Ada King"], "{fault}");
@@ -86,7 +86,7 @@ async fn senseless_replies_lose_nothing_and_blame_nobody() {
 #[tokio::test]
 async fn a_permanent_refusal_is_a_dead_letter_at_once_and_a_replay_heals_it() {
     let bench = Bench::new();
-    order(&bench, "create:invalid-syntax:1");
+    inject(&bench, "create:invalid-syntax:1");
     let job = bench.hire("E-1", "Ada", "Lovelace").await;
     assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
     let (letter, _) = bench.store.dead_letter(job).await.unwrap().unwrap();
@@ -103,7 +103,7 @@ async fn a_refusal_in_one_aspect_does_not_stop_the_others() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
-    order(&bench, "replace:invalid-syntax:1");
+    inject(&bench, "replace:invalid-syntax:1");
     bench.rename("E-1", "Ada", "King").await;
     bench.leave("E-1").await;
     assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
@@ -113,7 +113,7 @@ async fn a_refusal_in_one_aspect_does_not_stop_the_others() {
 #[tokio::test]
 async fn a_429_moves_the_clock_for_everybody_and_counts_for_nobody() {
     let bench = Bench::new();
-    order(&bench, "create:rate-limited:1");
+    inject(&bench, "create:rate-limited:1");
     bench.hire("E-1", "Ada", "Lovelace").await;
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRateLimited));
     assert_eq!(bench.document("E-1").await.progress.failures, 0);
@@ -129,7 +129,7 @@ async fn a_429_moves_the_clock_for_everybody_and_counts_for_nobody() {
 async fn a_429_with_a_time_is_obeyed() {
     for hint in ["retry-after=7", "x-ratelimit-retryafter=7", "retryafter=7", "ratelimit=7"] {
         let bench = Bench::new();
-        order(&bench, &format!("create:rate-limited:1:hint={hint}"));
+        inject(&bench, &format!("create:rate-limited:1:hint={hint}"));
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.attempt().await;
         let token = bench.store.take_token(bench.clock.now(), CallKind::Read).await.unwrap();
@@ -140,7 +140,7 @@ async fn a_429_with_a_time_is_obeyed() {
 #[tokio::test]
 async fn a_429_that_allows_an_immediate_retry_costs_no_minute() {
     let bench = Bench::new();
-    order(&bench, "create:rate-limited:3:hint=retry-after=0");
+    inject(&bench, "create:rate-limited:3:hint=retry-after=0");
     bench.hire("E-1", "Ada", "Lovelace").await;
     for pause_ms in [1_000, 2_000, 4_000] {
         assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRateLimited));
@@ -157,7 +157,7 @@ async fn news_ends_a_pause_and_the_same_words_do_not() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
-    order(&bench, "replace:500:forever");
+    inject(&bench, "replace:500:forever");
     let renamed = Event { at: Some(bench.next_at()), ..rename("E-1", "Ada", "King") };
     bench.accept(renamed.clone()).await;
     for _ in 0..5 {
@@ -187,7 +187,7 @@ async fn news_ends_a_pause_and_the_same_words_do_not() {
 #[tokio::test]
 async fn the_story_records_attempts_without_personal_data() {
     let bench = Bench::new();
-    order(&bench, "create:create-failed:1");
+    inject(&bench, "create:create-failed:1");
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
     bench.attempt_until_settled().await;
@@ -212,7 +212,7 @@ async fn the_story_records_attempts_without_personal_data() {
 #[tokio::test]
 async fn an_outage_of_the_target_dead_letters_nobody() {
     let bench = Bench::new();
-    order(&bench, "any:spike-503:forever");
+    inject(&bench, "any:spike-503:forever");
     for n in 0..3 {
         bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await;
     }
@@ -231,7 +231,7 @@ async fn an_outage_of_the_target_dead_letters_nobody() {
 #[tokio::test]
 async fn a_person_who_alone_keeps_failing_is_given_up_and_a_replay_reads_first() {
     let bench = Bench::new();
-    order(&bench, "create:create-failed:forever:user=e-1@example.com");
+    inject(&bench, "create:create-failed:forever:user=e-1@example.com");
     bench.hire("E-1", "Ada", "Lovelace").await;
     let mut ended = bench.attempt().await;
     for n in 0..60 {
@@ -255,7 +255,7 @@ async fn a_person_who_alone_keeps_failing_is_given_up_and_a_replay_reads_first()
 #[tokio::test]
 async fn an_event_that_says_the_same_tries_a_blocked_person_again() {
     let bench = Bench::new();
-    order(&bench, "create:invalid-syntax:2");
+    inject(&bench, "create:invalid-syntax:2");
     let hired = Event { at: Some(UnixMs(1_795_341_500_000)), ..hire("E-1", "Ada", "Lovelace") };
     bench.accept(hired.clone()).await;
     assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
@@ -277,7 +277,7 @@ async fn an_event_that_says_the_same_tries_a_blocked_person_again() {
 #[tokio::test]
 async fn a_storm_of_repetitions_about_a_blocked_person_makes_few_calls() {
     let bench = Bench::new();
-    order(&bench, "create:invalid-syntax:forever");
+    inject(&bench, "create:invalid-syntax:forever");
     let hired = Event { at: Some(UnixMs(1_795_341_500_000)), ..hire("E-1", "Ada", "Lovelace") };
     // Two hundred a minute, for ten minutes.
     for _ in 0..2_000 {
@@ -298,7 +298,7 @@ async fn a_blocked_person_still_leaves_on_the_announced_day() {
     ahead.facts.employment = Some((EmploymentState::Left, Some(bench.clock.now().plus_ms(86_400_000))));
     bench.accept(ahead).await;
     bench.attempt().await;
-    order(&bench, "replace:invalid-syntax:2");
+    inject(&bench, "replace:invalid-syntax:2");
     bench.rename("E-1", "Ada", "King").await;
     assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
     bench.nothing().await;
@@ -315,7 +315,7 @@ async fn a_blocked_person_still_leaves_on_the_announced_day() {
 async fn a_clock_set_back_keeps_nobody_waiting() {
     let bench = crate::engines::embedded();
     bench.clock.advance_ms(10_000_000);
-    order(&bench, "create:create-failed:1");
+    inject(&bench, "create:create-failed:1");
     bench.hire("E-1", "Ada", "Lovelace").await;
     assert!(matches!(bench.attempt().await, Attempted::Retry(_)));
     bench.clock.set(bench.clock.now().minus_ms(3_600_000));

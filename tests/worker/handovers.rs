@@ -90,7 +90,7 @@ async fn two_people_of_one_name_with_different_addresses_stay_two_in_any_order()
 #[tokio::test]
 async fn an_owner_who_cannot_move_keeps_the_member_if_hr_has_told_the_two_apart() {
     let bench = taken_for_one_human_being().await;
-    bench.sim.order("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.sim.inject("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(said_now(&bench, moved("E-2", "js2@example.com", "John", "Smith", 0))).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
     assert_eq!(bench.attempt().await, Folded, "the former record hears of the other address");
@@ -187,7 +187,7 @@ async fn an_interrupted_takeover_is_reported_and_leaves_no_part_of_the_member_be
     assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
     bench.clock.advance_ms(61_000);
     let calls = bench.calls().len();
-    bench.sim.order("get:hang:1".parse().unwrap()).unwrap();
+    bench.sim.inject("get:hang:1".parse().unwrap()).unwrap();
     bench.accept(hire_as("E-2", "ada@example.com", "Ada", "King", 2)).await;
     let life = Lifecycle::new();
     let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_millis(50)));
@@ -204,7 +204,7 @@ async fn an_interrupted_takeover_is_reported_and_leaves_no_part_of_the_member_be
 /// A worker takes the member over that somebody else has, and dies before it commits.
 async fn taken_over_by_a_worker_that_dies(bench: &Bench, event: Event) {
     let (id, calls) = (event.person.employee_id.clone(), bench.calls().len());
-    bench.sim.order("get:hang:1".parse().unwrap()).unwrap();
+    bench.sim.inject("get:hang:1".parse().unwrap()).unwrap();
     bench.accept(event).await;
     let worker = bench.worker_on(bench.store.clone());
     let killed = tokio::spawn(async move { worker.step().await });
@@ -234,7 +234,7 @@ async fn a_former_record_hears_of_the_new_owner_although_the_worker_died_that_to
 #[tokio::test]
 async fn a_worker_that_lost_its_lease_tells_the_former_record_nothing() {
     let bench = taken_for_one_human_being().await;
-    bench.sim.order("deactivate:delay:1:delay=200".parse().unwrap()).unwrap();
+    bench.sim.inject("deactivate:delay:1:delay=200".parse().unwrap()).unwrap();
     bench.accept(said_now(&bench, leave("E-2"))).await;
     let (worker, calls) = (bench.worker(), bench.calls().len());
     let slow = tokio::spawn(async move { worker.step().await.unwrap() });
@@ -319,7 +319,7 @@ async fn an_earlier_block_does_not_allow_a_takeover_during_a_new_try() {
     bench.attempt().await;
     bench.accept(moved("E-1", "taken@example.com", "Ada", "Lovelace", 1)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
-    bench.sim.order("deactivate:500:1".parse().unwrap()).unwrap();
+    bench.sim.inject("deactivate:500:1".parse().unwrap()).unwrap();
     bench.accept(Event { at: at(2), ..leave("E-1") }).await;
     assert_eq!(bench.attempt().await, Retry(Code::ScimUnavailable));
     assert!(bench.document("E-1").await.trouble.is_some(), "the dead letter stays until they are in sync");

@@ -15,8 +15,8 @@ use scim_bridge::worker::{Attempted, Stepped};
 use crate::bench::{Bench, rename};
 use crate::rough_store::Rough;
 
-fn order(bench: &Bench, fault: &str) {
-    bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+fn inject(bench: &Bench, fault: &str) {
+    bench.sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
 }
 
 /// One step that must probe a hold; returns whether the hold was lifted.
@@ -36,7 +36,7 @@ async fn a_target_that_refuses_everybody_sets_a_hold_and_makes_no_dead_letters()
         ("any:team-gone:1", Code::HoldTeamGone),
     ] {
         let bench = Bench::new();
-        order(&bench, fault);
+        inject(&bench, fault);
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.hire("E-2", "Grace", "Hopper").await;
         assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::All), "{fault}");
@@ -74,7 +74,7 @@ async fn undocumented_refusals_count_against_the_target_when_two_people_get_them
     for fault in ["any:401", "any:403", "any:405", "any:415", "any:423", "any:redirect"] {
         let bench = Bench::new();
         // Two people, a harmless read before everything is held, and the same for the first trial.
-        order(&bench, &format!("{fault}:5"));
+        inject(&bench, &format!("{fault}:5"));
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.hire("E-2", "Grace", "Hopper").await;
         assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "{fault}");
@@ -91,7 +91,7 @@ async fn undocumented_refusals_count_against_the_target_when_two_people_get_them
 #[tokio::test]
 async fn a_refusal_that_only_one_person_gets_blocks_them_after_five_tries() {
     let bench = Bench::new();
-    order(&bench, "create:403:forever:user=e-1@example.com");
+    inject(&bench, "create:403:forever:user=e-1@example.com");
     bench.hire("E-1", "Ada", "Lovelace").await;
     for n in 0..4 {
         assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "try {n}");
@@ -111,7 +111,7 @@ async fn refused_writes_hold_only_writes_while_reads_are_served() {
         bench.attempt().await;
     }
     bench.clock.advance_ms(3_000);
-    order(&bench, "replace:403:2");
+    inject(&bench, "replace:403:2");
     for id in ["E-1", "E-2"] {
         bench.rename(id, "Ada", "King").await;
     }
@@ -129,7 +129,7 @@ async fn refused_writes_hold_only_writes_while_reads_are_served() {
 #[tokio::test]
 async fn probes_come_one_at_a_time_with_growing_pauses() {
     let bench = Bench::new();
-    order(&bench, "any:bad-key:forever");
+    inject(&bench, "any:bad-key:forever");
     for n in 0..20 {
         bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await;
     }
@@ -229,7 +229,7 @@ async fn a_rename_refused_for_lack_of_seats_holds_nobody_and_does_not_loop() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
-    order(&bench, "replace:no-slots:forever");
+    inject(&bench, "replace:no-slots:forever");
     bench.rename("E-1", "Ada", "King").await;
     assert_eq!(bench.attempt_until_settled().await, Attempted::Blocked(Code::ScimRejected));
     assert!(bench.holds_in_force().await.holds.is_empty());
@@ -241,7 +241,7 @@ async fn two_members_with_a_fault_each(fault: &str) -> Bench {
     for id in ["E-1", "E-2"] {
         bench.hire(id, "Ada", "Lovelace").await;
         bench.attempt().await;
-        order(&bench, &format!("{fault}:forever:user={}@example.com", id.to_lowercase()));
+        inject(&bench, &format!("{fault}:forever:user={}@example.com", id.to_lowercase()));
     }
     bench.clock.advance_ms(100_000);
     for id in ["E-1", "E-2"] {
@@ -298,7 +298,7 @@ async fn two_people_with_refused_writes_delay_others_by_one_probe_at_most_and_en
 async fn a_single_person_is_held_and_not_given_up_while_everything_is_refused() {
     for fault in ["any:401", "any:403", "any:redirect", "any:404"] {
         let bench = Bench::new();
-        order(&bench, &format!("{fault}:forever"));
+        inject(&bench, &format!("{fault}:forever"));
         bench.hire("E-1", "Ada", "Lovelace").await;
         for _ in 0..60 {
             bench.worker().step().await.unwrap();
@@ -321,7 +321,7 @@ async fn readdressed(fault: &str) -> Bench {
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
     bench.clock.advance_ms(10);
-    order(&bench, fault);
+    inject(&bench, fault);
     let mut moved = rename("E-1", "Ada", "Lovelace");
     moved.facts.email = Some(Email::parse("ada@example.com").unwrap());
     bench.accept(moved).await;
@@ -331,7 +331,7 @@ async fn readdressed(fault: &str) -> Bench {
 #[tokio::test]
 async fn an_address_refused_with_all_other_writes_waits_with_them() {
     let bench = readdressed("set_user_name:not-allowed:1").await;
-    order(&bench, "create:403:4");
+    inject(&bench, "create:403:4");
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "it is not known yet whose trouble it is");
     for id in ["E-2", "E-3"] {
         bench.hire(id, "Grace", "Hopper").await;
@@ -377,7 +377,7 @@ async fn a_pause_of_hours_for_one_person_keeps_nobody_else_waiting() {
         let bench = Bench::new();
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.attempt().await;
-        order(&bench, &format!("replace:{status}:forever:user=e-1@example.com:hint=retry-after=7200"));
+        inject(&bench, &format!("replace:{status}:forever:user=e-1@example.com:hint=retry-after=7200"));
         bench.rename("E-1", "Ada", "King").await;
         assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{status}");
         for n in 2..6 {
@@ -394,14 +394,14 @@ async fn a_pause_of_hours_for_one_person_keeps_nobody_else_waiting() {
 #[tokio::test]
 async fn a_pause_of_hours_for_several_people_or_a_harmless_read_is_a_hold() {
     let bench = Bench::new();
-    order(&bench, "any:429:2:hint=retry-after=7200");
+    inject(&bench, "any:429:2:hint=retry-after=7200");
     bench.hire("E-1", "Ada", "Lovelace").await;
     assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::All));
     let hold = bench.holds_in_force().await.holds.remove(0);
     assert_eq!((hold.code, hold.next_probe_at), (Code::HoldQuota, Some(bench.clock.now().plus_ms(7_200_000))));
 
     let bench = Bench::new();
-    order(&bench, "write:429:2:hint=retry-after=7200");
+    inject(&bench, "write:429:2:hint=retry-after=7200");
     bench.hire("E-1", "Ada", "Lovelace").await;
     assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRateLimited));
     bench.hire("E-2", "Grace", "Hopper").await;

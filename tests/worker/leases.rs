@@ -13,8 +13,8 @@ use scim_bridge::worker::{Attempted, Stepped, end_leases};
 
 use crate::bench::{Bench, LEASE_MS, person, until};
 
-fn order(bench: &Bench, fault: &str) {
-    bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+fn inject(bench: &Bench, fault: &str) {
+    bench.sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_person_who_kills_several_workers_is_set_aside() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     // A worker's death counts only once its lane is taken over and committed: each attempt is interrupted.
-    order(&bench, "create:hang:forever");
+    inject(&bench, "create:hang:forever");
     for _ in 0..4 {
         bench.claimed_by("doomed").await;
         bench.clock.advance_ms(LEASE_MS + 1);
@@ -81,7 +81,7 @@ async fn a_person_who_kills_several_workers_is_set_aside() {
 async fn a_worker_that_slept_past_its_lease_commits_nothing() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
-    order(&bench, "create:delay:1:delay=200");
+    inject(&bench, "create:delay:1:delay=200");
     let worker = bench.worker();
     let slow = tokio::spawn(async move { worker.step().await.unwrap() });
     // Its lease expires during its call, and another worker takes the lane over.
@@ -115,7 +115,7 @@ async fn the_pool_drains_the_queue_and_stops_on_request() {
 async fn a_stop_gives_back_unfinished_work_after_the_grace() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
-    order(&bench, "create:hang:1");
+    inject(&bench, "create:hang:1");
     let life = Lifecycle::new();
     let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_millis(50)));
     until("Postman is called", || !bench.sim.journal().is_empty()).await;

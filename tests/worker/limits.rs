@@ -44,17 +44,18 @@ async fn a_store_that_is_always_slow_slows_the_worker_and_does_not_starve_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_was_held_up_on_its_way_is_charged_for_another_one() {
+async fn a_delayed_call_is_charged_a_second_token() {
     let sim = PostmanSim::start(SimOptions { writes: 0, reads: 0, ..SimOptions::default() }).unwrap();
     let store = store(Rate { calls: 0, window_ms: 60_000 });
     let watched = Arc::new(Rough::over(store));
     let worker = worker(watched.clone(), &sim);
+    // After twenty ordinary calls, the usual duration is known.
     for n in 0..21 {
         deliver(watched.as_ref(), hire(&format!("E-{n}"), "Ada", "Lovelace")).await;
         if n == 20 {
             // The second token is the charge.
             watched.tokens.store(0, Ordering::SeqCst);
-            sim.order("create:delay:1:delay=1500".parse().unwrap()).unwrap();
+            sim.inject("create:delay:1:delay=1500".parse().unwrap()).unwrap();
         }
         assert!(matches!(worker.step().await.unwrap(), Stepped::Attempted(_)));
     }

@@ -44,7 +44,7 @@ impl Stage {
         for n in 0..4 {
             hr.put(HrPerson::working(&format!("E-{n}"), &format!("e-{n}@example.com"), "Ada", "Byron"));
         }
-        hr.order(HrFault::Status(429, vec![("Retry-After", "1".to_owned())]), 1);
+        hr.inject(HrFault::Status(429, vec![("Retry-After", "1".to_owned())]), 1);
         let path = format!("{}/config/presets/merge.toml", env!("CARGO_MANIFEST_DIR"));
         let Preset { mapping, fetch } = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let values = BTreeMap::from([("account_token".to_owned(), "acme".to_owned())]);

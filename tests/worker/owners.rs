@@ -148,7 +148,7 @@ async fn a_changed_address_is_given_up_however_the_attempt_ends() {
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
     // The new address is written, the names are not.
-    bench.sim.order("replace:500:1".parse().unwrap()).unwrap();
+    bench.sim.inject("replace:500:1".parse().unwrap()).unwrap();
     bench.accept(moved("E-1", "john@example.com", "John", "Stone", 2)).await;
     assert_eq!(bench.attempt().await, Retry(Code::ScimUnavailable));
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Smith", 3)).await;
@@ -196,7 +196,7 @@ async fn a_leave_of_an_inactive_person_heals_the_person_waiting() {
 #[tokio::test]
 async fn a_refused_leave_heals_the_person_waiting() {
     let bench = one_waits_for_the_other().await;
-    bench.sim.order("deactivate:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.sim.inject("deactivate:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(Event { at: at(2), ..leave("E-1") }).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimSyntax));
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
@@ -208,7 +208,7 @@ async fn a_leaver_whose_address_is_taken_waits_and_does_not_wake_themselves() {
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "King", 0)).await;
     bench.attempt().await;
     // HR gives the other person another address, which is refused.
-    bench.sim.order("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.sim.inject("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(moved("E-1", "king@example.com", "Ada", "King", 1)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
     let mut left = Event { at: at(2), ..leave("E-0") };
@@ -225,7 +225,7 @@ async fn a_blocked_persons_replay_heals_the_person_waiting() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
-    bench.sim.order("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.sim.inject("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(moved("E-1", "john@example.com", "John", "Smith", 1)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
@@ -238,7 +238,7 @@ async fn a_blocked_persons_replay_heals_the_person_waiting() {
 #[tokio::test]
 async fn a_discarded_non_member_blocks_no_address() {
     let bench = Bench::new();
-    bench.sim.order("create:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.sim.inject("create:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimSyntax));
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
@@ -287,10 +287,10 @@ async fn a_claim_given_up_before_the_wait_is_registered_still_heals() {
 #[tokio::test]
 async fn a_person_refused_under_many_addresses_claims_only_the_last() {
     let bench = Bench::new();
-    bench.sim.order("create:reset:1".parse().unwrap()).unwrap();
+    bench.sim.inject("create:reset:1".parse().unwrap()).unwrap();
     bench.accept(hire_as("E-1", "js0@example.com", "John", "Smith", 0)).await;
     assert!(matches!(bench.attempt().await, Retry(_)), "its outcome is unknown");
-    bench.sim.order("create:invalid-syntax:forever".parse().unwrap()).unwrap();
+    bench.sim.inject("create:invalid-syntax:forever".parse().unwrap()).unwrap();
     for n in 1..20 {
         bench.accept(moved("E-1", &format!("js{n}@example.com"), "John", "Smith", n)).await;
         assert_eq!(bench.attempt_until_settled().await, Blocked(Code::ScimSyntax));

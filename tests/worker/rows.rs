@@ -97,7 +97,7 @@ async fn a_plan_that_hr_has_overtaken_keeps_nobody_waiting() {
     bench.clock.advance_ms(1);
     let moved = Event { at: Some(bench.clock.now()), ..hire_as("E-1", "other@example.com", "Ada", "Lovelace", 0) };
     bench.accept(moved).await;
-    bench.sim.order("create:500:forever".parse().unwrap()).unwrap();
+    bench.sim.inject("create:500:forever".parse().unwrap()).unwrap();
     assert!(matches!(bench.attempt().await, Retry(_)), "the first one waits for the target");
     bench.sim.clear_faults();
     bench.accept_words("E-2", vec![row("E-2", "Bob"), apply(vec![person("E-1")])]).await;

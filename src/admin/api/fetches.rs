@@ -57,7 +57,7 @@ pub(in crate::admin) struct FetchBody {
     ended_at: Option<String>,
     /// Why nothing is staged: the stable code.
     code: Option<String>,
-    /// The same in words.
+    /// Why nothing is staged, in words.
     detail: Option<String>,
     /// What to do about it.
     action: Option<String>,

@@ -178,7 +178,7 @@ impl From<RosterError> for AdminError {
             },
             RosterError::Unsure(_) => Self::OutOfDate {
                 what: error.to_string(),
-                action: "Correct what it names: import a whole roster of every source, with an address for everybody. Or apply without `--strangers deactivate`.",
+                action: "Correct what it names: import a complete roster of every source, with an address for everybody. Or apply without `--strangers deactivate`.",
             },
             RosterError::Unseen(_) => Self::OutOfDate {
                 what: error.to_string(),

@@ -42,7 +42,7 @@ fn acts(now: UnixMs, audit: &Audit) -> Markup {
                     }
                 }
             }
-            @if audit.dropped > 0 { p .quiet { (audit.dropped) " older entries are gone." } }
+            @if audit.dropped > 0 { p .quiet { (audit.dropped) " older entries were dropped." } }
         }
     }
 }

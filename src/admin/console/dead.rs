@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::layout::{self, Nav};
 use super::session::Session;
-use super::{Done, Page, State, go_to};
+use super::{FormReply, Page, State, go_to};
 use crate::admin::api::dead::filter;
 use crate::admin::api::shapes::{CSV_COLUMNS, DeadRowBody};
 use crate::admin::error::AdminError;
@@ -67,7 +67,7 @@ fn age(text: &str) -> Result<Option<u64>, AdminError> {
 }
 
 /// `GET /dead.csv`: all that match, for a spreadsheet.
-pub(super) async fn csv(state: State, _session: Session, query: web::Query<Query>) -> Done {
+pub(super) async fn csv(state: State, _session: Session, query: web::Query<Query>) -> FormReply {
     let filter = query.filter(state.now())?;
     let mut page = crate::store::Page { rows_max: 500, after: None };
     let mut text = format!("{CSV_COLUMNS}\r\n");
@@ -169,7 +169,7 @@ fn bulk(session: &Session, query: &Query, matched: Matched, table: &Markup) -> M
                     summary { "Discard…" }
                     label for="reason" { "Why" }
                     input #reason name="reason" maxlength="200" autocomplete="off";
-                    p .quiet { "What HR has said about these people is then not followed, until its next event about them; unmapped records are gone." }
+                    p .quiet { "The bridge then ignores what HR has said about these people so far, until HR's next event about each; unmapped records are gone for good." }
                     button .danger type="submit" name="what" value="discard" { "Discard selected" }
                     " "
                     button .danger type="submit" name="what" value="discard-all" { "Discard all " (matched) }
@@ -213,7 +213,7 @@ fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
 }
 
 /// `POST /dead/act`
-pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(String, String)>>) -> Done {
+pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(String, String)>>) -> FormReply {
     let field = |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
     let by = session.acts(field("form_token").unwrap_or_default())?;
     let what = field("what").unwrap_or_default();

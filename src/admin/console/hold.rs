@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::layout::{self, Nav};
 use super::session::Session;
-use super::{Done, Page, State, go_to};
+use super::{FormReply, Page, State, go_to};
 use crate::core::code::Code;
 use crate::core::hold::{Hold, HoldScope, Holds, is_lifted_by_hand};
 use crate::core::target_name::said;
@@ -119,7 +119,7 @@ fn not_held_by_hand(session: &Session, holds: &Holds, scope: &HoldScope) -> Mark
             p .quiet {
                 (meaning(scope))
                 @match standing {
-                    Some(hold) if is_lifted_by_hand(hold.code) => " Your hold is in force beside the one above; each is lifted separately.",
+                    Some(hold) if is_lifted_by_hand(hold.code) => " Your hold is in force in addition to the one above; each is lifted separately.",
                     Some(_) => " Your hold takes the place of the one above, and no probe lifts it.",
                     None => "",
                 }
@@ -163,7 +163,7 @@ fn meaning(scope: &HoldScope) -> &'static str {
 }
 
 /// `POST /hold`
-pub(super) async fn change(state: State, session: Session, given: web::Form<Change>) -> Done {
+pub(super) async fn change(state: State, session: Session, given: web::Form<Change>) -> FormReply {
     let given = given.into_inner();
     let by = session.acts(&given.form_token)?;
     Ok(match given.what {

@@ -3,11 +3,11 @@
 use actix_web::web;
 
 use super::session::Session;
-use super::{Done, State, go_to, layout};
+use super::{FormReply, State, go_to, layout};
 use crate::admin::listing;
 
 /// `GET /jobs/{id}`: to the dead letter of that id, else to the person whose job it is.
-pub(super) async fn find(state: State, _session: Session, id: web::Path<String>) -> Done {
+pub(super) async fn find(state: State, _session: Session, id: web::Path<String>) -> FormReply {
     let id = listing::id(&id)?;
     if state.dead_letter(id).await.is_ok() {
         return Ok(go_to(&format!("/dead/{id}")));

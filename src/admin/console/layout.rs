@@ -173,7 +173,7 @@ pub(super) fn done(what: Option<&str>, count: Option<u64>) -> Markup {
     let text = match what {
         Some("replayed") => "Replayed: tried again now.",
         Some("corrected") => "Corrected: the record is mapped again, and the person is tried now.",
-        Some("discarded") => "Discarded. HR's next event is applied again.",
+        Some("discarded") => "Discarded. HR's next event about this person takes effect again.",
         Some("held") => "The hold is in force.",
         Some("lifted") => "The hold is lifted.",
         Some("allowed") => "Let through.",
@@ -207,7 +207,7 @@ pub(super) fn span(ms: u64) -> String {
     }
 }
 
-/// The same, beginning with a capital and ending with a full stop.
+/// This text with a capital at its beginning and a full stop at its end.
 pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();

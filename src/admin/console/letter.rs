@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::layout::{self, Nav};
 use super::login::Bare;
 use super::session::Session;
-use super::{Done, Page, State, go_to, person, trial};
+use super::{FormReply, Page, State, go_to, person, trial};
 use crate::admin::api::shapes::code_of;
 use crate::admin::error::AdminError;
 use crate::admin::letters::{Deed, WholeLetter};
@@ -79,7 +79,7 @@ fn actions(session: &Session, letter: &WholeLetter) -> Markup {
                     input #reason name="reason" maxlength="200" autocomplete="off";
                     p .quiet {
                         @if letter.row.unmapped { "The record is then gone for good." }
-                        @else { "What HR has said about this person is then not followed, until its next event about them." }
+                        @else { "The bridge then ignores what HR has said about this person so far, until HR's next event about them." }
                     }
                     button .danger type="submit" { "Discard" }
                 }
@@ -95,13 +95,13 @@ fn facts(now: UnixMs, letter: &WholeLetter) -> Markup {
             dt { "Id" } dd { code { (row.id) } }
             dt { "Source" } dd { (row.source) }
             @if let Some(person) = &row.person { dt { "Person" } dd { (layout::person(person)) } }
-            dt { "Was" } dd { (row.event.map_or("a record that could not be mapped", |kind| kind.as_str())) }
+            dt { "Event" } dd { (row.event.map_or("a record that could not be mapped", |kind| kind.as_str())) }
             dt { "Since" } dd { (layout::time(now, row.died_at)) }
         }
     }
 }
 
-/// Masked until the user asks for it.
+/// Not shown until the user asks for it; that is audited.
 fn payload(letter: &WholeLetter, is_shown: bool) -> Markup {
     let Some(payload) = &letter.payload else { return html! {} };
     html! {
@@ -110,7 +110,7 @@ fn payload(letter: &WholeLetter, is_shown: bool) -> Markup {
             @if is_shown {
                 pre .payload { (String::from_utf8_lossy(payload)) }
             } @else {
-                p { (payload.len()) " bytes, which may name people. " a href="?payload=true" { "Show them" } " (the audit log records that you looked)." }
+                p { (payload.len()) " bytes, which may contain personal data. " a href="?payload=true" { "Show the payload" } " (the audit log records that you looked)." }
             }
         }
     }
@@ -128,7 +128,7 @@ fn correction(state: &AdminState, session: &Session, letter: &WholeLetter) -> Ma
             @if session.may_write() {
                 form .card method="post" action={ "/dead/" (letter.row.id) "/correct" } {
                     h2 { "Correct a field" }
-                    p .quiet { "Empty fields stay as received. HR's next event about the person is applied again." }
+                    p .quiet { "Fields left empty stay as received. HR's next event about this person takes effect as usual, and may change them again." }
                     input type="hidden" name="form_token" value=(session.form_token());
                     div .search {
                         @for field in &record.fields {
@@ -151,27 +151,36 @@ pub(super) async fn correct(
     session: Session,
     id: web::Path<String>,
     given: web::Form<Vec<(String, String)>>,
-) -> Done {
+) -> FormReply {
     let token = given.iter().find(|(name, _)| name == "form_token").map(|(_, value)| value.as_str());
     let by = session.acts(token.unwrap_or_default())?;
     let set = given.iter().filter_map(|(name, value)| Some((name.strip_prefix("set-")?.to_owned(), value.clone())));
     let fields: Vec<_> = set.filter(|(_, value)| !value.is_empty()).collect();
     if fields.is_empty() {
-        return Err(AdminError::advised("no field was filled in", "Go back, and fill in what is missing.").into());
+        return Err(AdminError::advised(
+            "no field was filled in",
+            "Go back, and enter a new value for at least one field.",
+        )
+        .into());
     }
     state.correct(by, listing::id(&id)?, &fields).await?;
     Ok(go_to("/dead?done=corrected"))
 }
 
 /// `POST /dead/{id}/replay`
-pub(super) async fn replay(state: State, session: Session, id: web::Path<String>, given: web::Form<Bare>) -> Done {
+pub(super) async fn replay(state: State, session: Session, id: web::Path<String>, given: web::Form<Bare>) -> FormReply {
     let by = session.acts(&given.form_token)?;
     state.act_on_one(by, listing::id(&id)?, &Deed::Replay).await?;
     Ok(go_to("/dead?done=replayed"))
 }
 
 /// `POST /dead/{id}/discard`
-pub(super) async fn discard(state: State, session: Session, id: web::Path<String>, given: web::Form<Discard>) -> Done {
+pub(super) async fn discard(
+    state: State,
+    session: Session,
+    id: web::Path<String>,
+    given: web::Form<Discard>,
+) -> FormReply {
     let by = session.acts(&given.form_token)?;
     state.act_on_one(by, listing::id(&id)?, &Deed::Discard { reason: Some(given.reason.clone()) }).await?;
     Ok(go_to("/dead?done=discarded"))

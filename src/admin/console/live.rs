@@ -94,7 +94,7 @@ struct Fact<'d> {
     said: Option<&'d str>,
     stamp: Option<Stamp>,
     had: Option<String>,
-    /// The same of a member as they are now.
+    /// What the member has at this moment, if they were looked up.
     of: fn(&Member) -> Option<String>,
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::layout::{self, Nav};
 use super::session::{COOKIE_NAME, Pass, Session, is_same_origin, session_of};
-use super::{Done, State, go_to};
+use super::{FormReply, State, go_to};
 use crate::admin::access;
 use crate::admin::error::{AdminError, decorate};
 use crate::admin::gate::{Caller, Gate, Judged};
@@ -116,7 +116,7 @@ pub(super) async fn log_in(
 }
 
 /// `POST /logout`
-pub(super) async fn log_out(state: State, session: Session, request: HttpRequest, given: web::Form<Bare>) -> Done {
+pub(super) async fn log_out(state: State, session: Session, request: HttpRequest, given: web::Form<Bare>) -> FormReply {
     session.check(&given.form_token)?;
     state.log_outs.add(&*state.store, state.now(), session.form_token()).await;
     let mut response = go_to("/login");

@@ -1,6 +1,6 @@
-//! The console: pages for people, over the same services as the API. Plain HTML and forms: it works
-//! without a script. One small script of ours keeps a page live where scripts run; the policy forbids
-//! any other.
+//! The console: HTML pages for operators, over the same services as the API. Plain HTML and forms: it
+//! works without a script. Where scripts run, one small script (`live.js`) refreshes the page; the
+//! Content-Security-Policy (`CSP` in `admin/mod.rs`) allows no other.
 
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpResponse, Resource, web};
@@ -32,7 +32,8 @@ type State = web::Data<AdminState>;
 type Page = Result<maud::Markup, PageError>;
 /// Gives a resource its methods.
 type Methods = fn(Resource) -> Resource;
-type Done = Result<HttpResponse, PageError>;
+/// What the handler of a form returns: mostly a redirect.
+type FormReply = Result<HttpResponse, PageError>;
 
 /// Puts the console into an app.
 pub(super) fn configure(app: &mut web::ServiceConfig) {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::layout::{self, Nav};
 use super::people::mark_name;
 use super::session::Session;
-use super::{Done, Page, State, go_to, live};
+use super::{FormReply, Page, State, go_to, live};
 use crate::admin::error::AdminError;
 use crate::admin::people::{JobState, WholePerson, parse_person};
 use crate::admin::summary::{PersonSummary, summary};
@@ -18,7 +18,7 @@ use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::LaneState;
 
-/// Who.
+/// Which person, and what was just done.
 #[derive(Deserialize)]
 pub(super) struct Query {
     source: String,
@@ -61,7 +61,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
 }
 
 /// `POST /person/try`
-pub(super) async fn try_now(state: State, session: Session, given: web::Form<TryNow>) -> Done {
+pub(super) async fn try_now(state: State, session: Session, given: web::Form<TryNow>) -> FormReply {
     let by = session.acts(&given.form_token)?;
     let person = parse_person(&given.source, &given.employee_id)?;
     state.try_now(by, &person).await?;
@@ -111,7 +111,7 @@ fn open_jobs(now: UnixMs, whole: &WholePerson) -> Markup {
     html! {
         @if !jobs.is_empty() {
             section {
-                h2 { "Open" }
+                h2 { "Open jobs" }
                 ul .plain {
                     @for job in &jobs {
                         li {
@@ -131,9 +131,9 @@ fn story(now: UnixMs, whole: &WholePerson) -> Markup {
     html! {
         section {
             h2 { "Story" }
-            @if whole.story_dropped > 0 { p .quiet { (whole.story_dropped) " older entries are gone." } }
+            @if whole.story_dropped > 0 { p .quiet { (whole.story_dropped) " older entries were dropped." } }
             @if whole.story.is_empty() {
-                p .quiet { "Nothing happened yet." }
+                p .quiet { "Nothing has happened yet." }
             } @else {
                 ol .history {
                     @for entry in &whole.story {

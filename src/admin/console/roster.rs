@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::layout::{self, Nav};
 use super::session::Session;
-use super::{Done, Page, State, go_to};
+use super::{FormReply, Page, State, go_to};
 use crate::admin::api::shapes::drained_in_s;
 use crate::admin::overview::Overview;
 use crate::core::person::Person;
@@ -245,7 +245,7 @@ fn compared(now: UnixMs, session: &Session, drift: &Drift, every_ms: u64) -> Mar
 }
 
 /// `POST /roster/apply`
-pub(super) async fn apply(state: State, session: Session, given: web::Form<Order>) -> Done {
+pub(super) async fn apply(state: State, session: Session, given: web::Form<Order>) -> FormReply {
     let given = given.into_inner();
     let by = session.acts(&given.form_token)?;
     let only = Change::parse(&given.only).map(|change| [change].into());
@@ -256,7 +256,7 @@ pub(super) async fn apply(state: State, session: Session, given: web::Form<Order
 }
 
 /// `POST /roster/compare`
-pub(super) async fn compare(state: State, session: Session, given: web::Form<Bare>) -> Done {
+pub(super) async fn compare(state: State, session: Session, given: web::Form<Bare>) -> FormReply {
     let by = session.acts(&given.form_token)?;
     state.compare(by).await?;
     Ok(go_to("/roster?done=compared"))

@@ -92,7 +92,7 @@ impl Stage {
         sim.add_member(Person::member(BEFORE.0, BEFORE.1, BEFORE.2));
         let unlucky: Fault =
             "create:create-failed:2".parse().map_err(|error| failed("the stand-in's fault", &error))?;
-        sim.order(unlucky.about(UNLUCKY)).map_err(|error| failed("the stand-in's fault", &error))?;
+        sim.inject(unlucky.about(UNLUCKY)).map_err(|error| failed("the stand-in's fault", &error))?;
 
         let file = folder.join("scim-bridge.toml");
         let any_port = "127.0.0.1:0".to_owned();

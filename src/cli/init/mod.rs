@@ -1,5 +1,5 @@
-//! `init`: writes a first configuration. With its flags it asks nothing; on a terminal it asks for what
-//! they leave open.
+//! `init`: writes a first configuration. With `--preset`, `--store` and `--output` it asks nothing.
+//! Otherwise, on a terminal, it asks for those that are missing, and for the target.
 
 mod compose;
 
@@ -20,7 +20,7 @@ use crate::core::person::SourceName;
 const TARGET: &str = "https://api.getpostman.com/scim/v2";
 /// The store that needs no server.
 const STORE: &str = "embedded:./data";
-/// Where to write it by default.
+/// The file that is written by default.
 const OUTPUT: &str = "scim-bridge.toml";
 
 /// What to write.
@@ -32,7 +32,7 @@ pub struct InitArgs {
     /// The store: `embedded:DIRECTORY`, or the address of a Redis.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Where to write it. An existing file is left alone.
+    /// The file to write. An existing one is never overwritten.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The target's SCIM address; Postman's by default.
@@ -59,7 +59,7 @@ struct Written {
 /// Runs the command.
 pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     let name = SourceName::parse(&args.name)
-        .map_err(|_| Failure::Usage("--name takes 1 to 63 of a-z, 0-9, - and _".to_owned()))?;
+        .map_err(|_| Failure::Usage("--name must be 1 to 63 characters from a-z, 0-9, - and _".to_owned()))?;
     let (preset, store, output, target) = settled(args)?;
     let system = system(&preset)?;
     if output.exists() {
@@ -98,9 +98,8 @@ fn settled(args: &InitArgs) -> Result<(String, String, PathBuf, String), Failure
             ("--output FILE", args.output.is_some()),
         ];
         let missing: Vec<_> = given.into_iter().filter(|(_, is_given)| !is_given).map(|(flag, _)| flag).collect();
-        let are = if missing.len() == 1 { "is" } else { "are" };
         let missing = missing.join(", ");
-        return Err(Failure::Usage(format!("this is not a terminal to ask on, and {missing} {are} missing")));
+        return Err(Failure::Usage(format!("standard input is not a terminal to ask on, so give {missing}")));
     }
     let mut lines = std::io::stdin().lock();
     let preset = match &args.preset {
@@ -109,7 +108,11 @@ fn settled(args: &InitArgs) -> Result<(String, String, PathBuf, String), Failure
     };
     let store = match &args.store {
         Some(store) => store.clone(),
-        None => ask(&mut lines, "Where jobs are kept (embedded:DIRECTORY, or redis://host:6379/0)", Some(STORE))?,
+        None => ask(
+            &mut lines,
+            "Where to keep the bridge's state (embedded:DIRECTORY, or redis://host:6379/0)",
+            Some(STORE),
+        )?,
     };
     let target = match target {
         Some(target) => target,
@@ -124,7 +127,8 @@ fn settled(args: &InitArgs) -> Result<(String, String, PathBuf, String), Failure
 
 fn asked_preset(lines: &mut impl BufRead) -> Result<String, Failure> {
     loop {
-        let preset = ask(lines, "HR system (a preset's name, or the file of your own; ? lists them)", None)?;
+        let preset =
+            ask(lines, "HR system (a preset's name, or the path of your own preset file; ? lists the presets)", None)?;
         if preset == "?" {
             for about in presets::names().into_iter().filter_map(presets::about) {
                 eprintln!("  {:<20} {}", about.name, about.system);
@@ -149,7 +153,7 @@ fn ask(lines: &mut impl BufRead, question: &str, offered: Option<&str>) -> Resul
         let mut line = String::new();
         let read = lines.read_line(&mut line);
         if read.map_err(|error| Failure::failed(format!("standard input cannot be read: {error}")))? == 0 {
-            return Err(Failure::Usage("the questions were not answered".to_owned()));
+            return Err(Failure::Usage("standard input ended before all questions were answered".to_owned()));
         }
         match (line.trim(), offered) {
             ("", Some(offered)) => return Ok(offered.to_owned()),
@@ -173,8 +177,8 @@ fn write(output: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => is_there(output),
         ErrorKind::NotFound => Failure::advise(
-            format!("{} cannot be written: its folder does not exist", output.display()),
-            "Make the folder first, or name another file with --output.",
+            format!("{} cannot be written: its directory does not exist", output.display()),
+            "Create the directory first, or name another file with --output.",
         ),
         _ => Failure::failed(format!("{} cannot be written: {error}", output.display())),
     };

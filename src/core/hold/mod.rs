@@ -18,7 +18,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-/// A hold in force. At most one per scope, and an operator's beside the guard's.
+/// A hold in force. At most one per scope, except that an operator's may be in force in addition to the guard's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// What waits.
@@ -267,7 +267,7 @@ impl Holds {
         self.lift_where(|hold| of_scope(hold) && Some(rank(hold.code)) == first)
     }
 
-    /// The same for the hold of this scope and code, whatever stands beside it.
+    /// Lifts the hold of this scope and code, and no other one of that scope.
     pub fn lift_one(&mut self, scope: &HoldScope, code: Code) -> Vec<Hold> {
         self.lift_where(|hold| hold.scope == *scope && hold.code == code)
     }

@@ -45,7 +45,7 @@ impl Charset {
         encoding.decode_without_bom_handling_and_without_replacement(body.get(mark..).unwrap_or_default())
     }
 
-    /// The same with U+FFFD in place of everything that is not in this charset.
+    /// Decodes a body, with U+FFFD in place of everything that is not in this charset.
     #[must_use]
     pub fn decode_with_loss(self, body: &[u8]) -> Cow<'_, str> {
         let (encoding, mark) = Encoding::for_bom(body).unwrap_or((self.0, 0));

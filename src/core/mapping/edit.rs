@@ -1,12 +1,14 @@
-//! Correcting one field of a kept payload: the bytes of one value are replaced, all others stay as they came.
+//! Correcting one field of a kept payload: its value is replaced or, if it is missing, inserted. Every other byte
+//! stays.
 
 use serde_json::value::RawValue;
 
 use super::kept::step;
 use super::path::Path;
 
-/// The body with `value` at `path` from the record at `record_at`. None if the path chooses an entry, has several
-/// parts, or leads through something other than an object.
+/// The body `text`, in which the field at `path` has this value. The path starts at the record at `record_at` (a JSON
+/// pointer), unless it is one of the whole body. None if the path is more than a list of names, if it leads through
+/// something other than an object, or if the text has no such record.
 #[must_use]
 pub fn corrected(text: &str, record_at: &str, path: &str, value: &str) -> Option<String> {
     let path = Path::parse(path).ok()?;
@@ -64,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_choose_or_meet_no_object_are_refused() {
+    fn only_plain_paths_through_objects_are_accepted() {
         for path in ["/emails[type=work]/value", "/tags[*]", "{/a} {/b}", "", "key:", "/n/deeper"] {
             assert_eq!(corrected(r#"{"n":1,"emails":[],"tags":[]}"#, "", path, "x"), None, "{path}");
         }

@@ -39,7 +39,7 @@ mod row;
 
 /// How a source's payload is read: `[source.mapping]`.
 ///
-/// The defaults read the default payload of the design, in an envelope (`/data/email`) or as a flat record
+/// The defaults read the default payload (the README shows it), in an envelope (`/data/email`) or as a flat record
 /// (`/email`). Of several lookups, the first that finds something counts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -54,7 +54,7 @@ pub struct Mapping {
     pub only_if: Vec<Condition>,
     /// Which records do not count: none of these may hold.
     pub except_if: Vec<Condition>,
-    /// Where the type of the event is. Compared as text, exactly; a whole number as its digits.
+    /// The paths to the event's type. It is compared as text, exactly; a whole number as its digits.
     #[serde(rename = "type")]
     pub kind: Lookups,
     /// Which kind a record is, before its type is looked at: the first rule that holds.
@@ -63,7 +63,7 @@ pub struct Mapping {
     pub hire: Types,
     /// The types that mean that something about a person changed.
     pub update: Types,
-    /// Another name of `update`; both count.
+    /// An alias of `update`. If both are set, both count; if only one is, the other's default does not.
     pub rename: Types,
     /// The types that mean that a person leaves, or has left.
     pub leave: Types,
@@ -78,32 +78,32 @@ pub struct Mapping {
     pub ignore: Types,
     /// What a record without a type counts as; if not set, it is unmapped.
     pub assume: Option<EventKind>,
-    /// Where the employee id is: text or a whole number.
+    /// The paths to the employee id: text or a whole number.
     pub employee_id: Lookups,
     /// Which people are in scope: all of these must hold, as far as they can be judged.
     pub in_scope_if: Vec<Condition>,
     /// What happens to the others.
     pub out_of_scope: OutOfScope,
-    /// Where the e-mail address is.
+    /// The paths to the e-mail address.
     pub email: Lookups,
     /// The domains that an address may have; none: any.
     pub address_domains: Vec<String>,
-    /// Where the given name is.
+    /// The paths to the given name.
     pub given_name: Lookups,
-    /// Where the preferred name is.
+    /// The paths to the preferred given name.
     pub preferred_given_name: Lookups,
-    /// Which of the two counts.
+    /// Which of the two given names counts.
     pub names: Names,
-    /// Where the family name is.
+    /// The paths to the family name.
     pub family_name: Lookups,
     /// Whether null means that there is no such name.
     pub null_clears: bool,
-    /// Where the locale is, such as `en-US`.
+    /// The paths to the locale, such as `en-US`.
     pub locale: Lookups,
-    /// Where further facts are, by name, such as `department`: groups are derived from them. Each is a text, or a list
+    /// The paths to further facts, by name, such as `department`: groups are derived from them. Each is a text, or a list
     /// of texts.
     pub facts: BTreeMap<String, Lookups>,
-    /// Where the status is that says whether a person is employed.
+    /// The paths to the status that says whether a person is employed.
     pub status: Lookups,
     /// The values of the status that mean employed. Case does not matter.
     pub active_values: Vec<String>,
@@ -111,21 +111,21 @@ pub struct Mapping {
     pub left_values: Vec<String>,
     /// The values of the status that say neither.
     pub other_values: Vec<String>,
-    /// Where the time of the change is; an empty list if the payload has no useful one.
+    /// The paths to the time of the change; an empty list if the payload has no useful one.
     pub occurred_at: Lookups,
     /// How that time is written.
     pub occurred_at_unit: TimeUnit,
     /// The zone of times and dates without one.
     pub zone: Zone,
-    /// Where the time is at which a leave takes effect: an instant, or a date.
+    /// The paths to the time at which a leave takes effect: an instant, or a date.
     pub effective_at: Lookups,
-    /// Where the time is at which a person who works here will leave, in records that are not a leave.
+    /// The paths to the time at which a person who works here will leave, in records that are not a leave.
     pub ends_at: Lookups,
     /// What a past end means if the status says employed.
     pub past_end: PastEnd,
     /// The time of day at which a leave with only a date takes effect; none: at the end of the day.
     pub leave_at: Option<TimeOfDay>,
-    /// Where the first day of work is.
+    /// The paths to the first day of work.
     pub starts_at: Lookups,
     /// When somebody who is hired is invited.
     pub invite: Invite,
@@ -166,7 +166,7 @@ pub enum PastEnd {
     /// It is the end of a former employment.
     #[default]
     Former,
-    /// They have left: the status says something else, or changes late.
+    /// They have left: in this system, the status means something else, or changes late.
     Left,
 }
 
@@ -226,7 +226,7 @@ impl Meaning {
 /// A kind that depends on conditions: `{ is = "leave", only_if = […] }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct KindRule {
-    /// Which.
+    /// What a record means if the conditions hold.
     pub is: Meaning,
     /// All of these must hold.
     #[serde(default)]
@@ -259,7 +259,7 @@ impl Types {
     }
 
     /// The length of the longest prefix (an entry that ends with `*`) that matches a value.
-    fn covers(&self, value: &str) -> Option<usize> {
+    fn longest_prefix_of(&self, value: &str) -> Option<usize> {
         let starts = self.values.iter().filter_map(|known| known.strip_suffix('*'));
         starts.filter(|start| value.starts_with(start)).map(str::len).max()
     }
@@ -286,7 +286,7 @@ impl<'de> Deserialize<'de> for Types {
 }
 
 impl Mapping {
-    /// Tells whether two mappings are the same.
+    /// A hash that differs if the mapping does.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 16] {
         let mut cut = [0; 16];
@@ -377,7 +377,7 @@ impl Mapping {
                 self.types().into_iter().filter(move |(key, types, _)| types.is_set == is_set && self.counts(key));
             lists.filter(|(_, types, _)| types.has(type_value)).map(|(_, _, meaning)| meaning).next()
         };
-        let covered = || match (self.ignore.covers(type_value), self.notice.covers(type_value)) {
+        let covered = || match (self.ignore.longest_prefix_of(type_value), self.notice.longest_prefix_of(type_value)) {
             (None, None) => None,
             (ignored, noticed) if ignored >= noticed => Some(Meaning::Ignore),
             _ => Some(Meaning::Notice),
@@ -398,7 +398,7 @@ impl Mapping {
             || self.assume.is_some_and(|kind| meaning.kind() == Some(kind))
     }
 
-    /// Why this mapping alone can invite nobody, if so. A roster or another source may supply the rest.
+    /// If this mapping alone can never invite anybody: why. A roster or another source may supply the rest.
     #[must_use]
     pub fn lacks_for_hires(&self) -> Option<&'static str> {
         let reads = self.can_mean(Meaning::Notice) || self.can_mean(Meaning::Deleted);
@@ -421,8 +421,8 @@ impl Mapping {
             if types.values.iter().any(|value| value.trim().is_empty()) {
                 problems.push((*key, "a type value is blank".to_owned()));
             }
-            let takes_beginnings = matches!(meaning, Meaning::Notice | Meaning::Ignore);
-            if let Some(value) = types.values.iter().find(|value| value.ends_with('*') && !takes_beginnings) {
+            let allows_prefixes = matches!(meaning, Meaning::Notice | Meaning::Ignore);
+            if let Some(value) = types.values.iter().find(|value| value.ends_with('*') && !allows_prefixes) {
                 problems.push((*key, format!("`{value}`: only under `notice` and `ignore` may a type end with `*`")));
             }
             for (earlier, others, _) in listed.iter().take(n).filter(|(_, _, means)| means != meaning) {
@@ -442,14 +442,18 @@ impl Mapping {
                 problems.push((key, problem.to_owned()));
             }
         };
-        when(!speaks, "hire", "no type means anything, so nothing would ever happen: name some, or set `assume`");
+        when(
+            !speaks,
+            "hire",
+            "no type is assigned to a kind of event, so every delivery would be ignored: name some types, or set `assume`",
+        );
         when(
             self.kind.is_empty() && self.assume.is_none() && self.kinds.is_empty(),
             "type",
             "without a path to the type, set `assume` to \"hire\", \"update\", \"leave\" or \"notice\"",
         );
         when(self.employee_id.is_empty(), "employee_id", "needs at least one path");
-        // A record that is a plain id can only mean a read or a leave.
+        // A record that is a plain id cannot mean a hire: it has no address.
         let is_of_ids = self.employee_id.has_whole_record();
         when(is_of_ids && self.can_mean(Meaning::Hire), "employee_id", WHOLE);
         when(!is_of_ids && self.kind.has_whole_record(), "type", WHOLE);
@@ -459,7 +463,7 @@ impl Mapping {
         when(
             self.records.plain_names().is_none(),
             "records",
-            "must be a plain path: the records' own `only_if` chooses among them",
+            "must be a plain path: the mapping's `only_if` chooses among the records",
         );
         when(
             !self.status.is_empty() && self.active_values.is_empty() && self.left_values.is_empty(),
@@ -483,8 +487,7 @@ impl Mapping {
 }
 
 /// Why the path `""` is refused.
-const WHOLE: &str =
-    "the path `\"\"` is the whole record, and a record with fields is not text: an empty variable, perhaps?";
+const WHOLE: &str = "the path `\"\"` is the whole record, and a record with fields is not text: is an environment variable for this key set but empty?";
 
 /// A field of the default payload: in the envelope's `data`, or in a flat record.
 fn field_paths<const N: usize>(names: [&str; N]) -> Lookups {

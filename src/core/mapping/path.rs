@@ -88,7 +88,7 @@ impl Path {
         Self { text, start: Start::Record, steps }
     }
 
-    /// The same from the whole body.
+    /// This path, from the whole body.
     pub(super) fn of_whole_body(self) -> Self {
         Self { text: format!("{FROM_ROOT}{}", self.text), start: Start::Root, ..self }
     }

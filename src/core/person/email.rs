@@ -228,7 +228,7 @@ impl From<Kept> for AddressHash {
 }
 
 impl AddressHash {
-    /// The same for all spellings of an address.
+    /// The hash that all spellings of an address share.
     #[must_use]
     pub fn of(user_name: &str) -> Self {
         Self(fact::hash(&compare_key(user_name)))

@@ -130,7 +130,7 @@ impl Entry {
         }
     }
 
-    /// The same stored entry, with the dead letter about the rest of its record.
+    /// Adds the dead letter about the rest of its record to a stored entry.
     #[must_use]
     pub fn with_letter(bytes: &[u8], letter: Letter) -> Option<Vec<u8>> {
         let mut entry = Self::from_bytes(bytes)?;

@@ -17,7 +17,7 @@ codes! {
         "Look at their stories for what Postman, or the HR system that is read, answers; what cannot succeed becomes a dead letter in the end.";
     SourceSignature = "SOURCE-SIGNATURE",
         "Deliveries are refused because their sender is not authenticated.",
-        "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be made to.";
+        "Compare the secret in the HR system with `[[source]] secrets` of this source, and add the new one to the old one there; the HR system sends what was refused again, or can be made to.";
     SourceTime = "SOURCE-TIME",
         "Deliveries are refused because of their timestamp.",
         "Check the clocks of this machine and of the sender; a wider window is `past_s` and `future_s` of `[source.signature] timestamp`.";
@@ -65,7 +65,7 @@ codes! {
         "See whether the webhook is still switched on in the HR system: many switch it off after errors.";
     SourceSecretExpires = "SOURCE-SECRET-EXPIRES",
         "The last secret of this source expires soon, or has expired.",
-        "Put the next secret beside it, and switch the HR system over, before `not_after`.";
+        "Add the next secret to `[[source]] secrets`, and switch the HR system over, before `not_after`.";
     PeopleIncomplete = "PEOPLE-INCOMPLETE",
         "People wait for HR to say more.",
         "See who, and what is missing, and complete them in the HR system; its next event about them resolves this. If HR does say it, `[source.mapping]` looks in the wrong place, or the key of `[source.fetch]` may not see it: correct that, then have it sent again, or import a roster. Leavers are switched off only then; until it comes, do it by hand.";
@@ -83,7 +83,7 @@ codes! {
         "See who (`scim-bridge people list --mark groupless`). If they have not accepted Postman's invitation yet, have them do so; otherwise put one of them into the group in Postman's team settings, which shows what stands in the way. They are tried again every day, and by `scim-bridge person try WHO` at once.";
     PeopleGroupsForbidden = "PEOPLE-GROUPS-FORBIDDEN",
         "Members are not in their groups: Postman forbids it for everybody.",
-        "Most likely the SCIM key may not write groups: have somebody make it who may manage groups in Postman, or stop whatever else manages these groups (an identity provider, say); or take the `[[group]]` rules out. Names and membership go on being followed. They are tried again by themselves, ever more seldom up to once a day, and at once by `scim-bridge person try WHO`.";
+        "Most likely the SCIM key may not write groups: have somebody make it who may manage groups in Postman, or stop whatever else manages these groups (an identity provider, say); or take the `[[group]]` rules out. Names and membership go on being followed. They are tried again by themselves, less and less often, down to once a day, and at once by `scim-bridge person try WHO`.";
     PeopleInvited = "PEOPLE-INVITED",
         "People were invited more than a week ago, and Postman does not list them as members.",
         "See who (`scim-bridge drift`). They have not accepted yet, or somebody removed them since: remind them, or invite them again in Postman's team settings; if they are not to join, have HR send their leave. `scim-bridge drift --now` looks again.";

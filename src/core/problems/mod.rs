@@ -38,7 +38,7 @@ pub struct Problem {
     pub subject: String,
     /// What is wrong, in a line.
     pub what: String,
-    /// The same without anything that was received, except names of types, because alerts are sent elsewhere.
+    /// What is wrong, without anything that was received except names of types: alerts are sent elsewhere.
     pub brief: String,
     /// How many people, deliveries, calls or dead letters: all of them.
     pub count: u64,

@@ -1,11 +1,11 @@
 //! How a change is sent.
 
-/// How a change of one attribute is sent.
+/// How a change is sent: as a PATCH, or as a PUT of the whole resource.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Carrier {
-    /// As a PATCH of that attribute.
+    /// As a PATCH of what changes.
     Patch,
-    /// As a PUT of the whole member, for a target without PATCH.
+    /// As a PUT of the whole resource (a member, or a group), for a target without PATCH.
     Put {
         /// The JSON that replaces what was read.
         body: String,

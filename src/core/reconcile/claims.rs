@@ -28,7 +28,7 @@ pub enum Turn {
     Only,
     /// Nobody is planned for yet: whoever waits for what others give up is planned for later.
     First,
-    /// The same, for those who have waited.
+    /// Those who have waited are planned for again.
     Again,
     /// Nobody else gives anything up.
     Last,

@@ -143,13 +143,13 @@ impl Owner {
         self.wants.as_deref().filter(|_| self.moves_away)
     }
 
-    /// The same owner in this ring.
+    /// Sets the ring that the owner is part of.
     #[must_use]
     pub fn in_ring(self, ring: Vec<Person>) -> Self {
         Self { ring, ..self }
     }
 
-    /// The same owner, whom something blocks, or not.
+    /// Sets whether something blocks the owner.
     #[must_use]
     pub fn blocked(self, is_blocked: bool) -> Self {
         Self { is_blocked: self.is_blocked || is_blocked, ..self }
@@ -224,7 +224,7 @@ impl Owner {
         id.filter(|theirs| id_of(document).is_some_and(|own| own != *theirs))
     }
 
-    /// The same owner, knowing that these accounts turned out not to have the address.
+    /// Removes accounts that turned out not to have the address.
     #[must_use]
     pub fn without(self, accounts: &BTreeSet<String>) -> Self {
         let is_gone = self.member.as_ref().is_some_and(|id| accounts.contains(id));

@@ -60,7 +60,7 @@ pub struct Preview {
     pub blocked: Option<(Code, String)>,
     /// The calls, in order.
     pub operations: Vec<Operation>,
-    /// The same with all that would be sent.
+    /// The calls with all that would be sent.
     #[serde(skip)]
     pub requests: Vec<Request>,
     /// Calls that read.
@@ -123,7 +123,7 @@ pub fn preview(document: Document, listed: &[Member], claims: &mut Claims, rules
     preview_in(document, listed.to_vec(), &(), claims, rules, now).map(|(preview, ..)| preview).unwrap_or_default()
 }
 
-/// The same as part of a plan for `team`, of which `members` may be this person's. Returns these, and the document, as
+/// A preview as part of a plan for `team`, of which `members` may be this person's. Returns these, and the document, as
 /// they would be then; none if they wait for somebody who is not planned for yet.
 pub fn preview_in(
     mut document: Document,

@@ -9,7 +9,7 @@ use crate::core::code::Code;
 pub enum Step {
     /// Make this call.
     Send(Request),
-    /// Claim a member or an address: all of these, or none.
+    /// Claim a member or an address for the person, by these keys (`owner::id_key`, `owner::address_key`): all or none.
     Own(Vec<String>),
     /// The attempt has ended.
     Finish(Conclusion),

@@ -329,7 +329,7 @@ pub(super) fn ada(given: &str, family: &str, active: bool) -> (String, String, S
     ("ada@example.com".to_owned(), given.to_owned(), family.to_owned(), active)
 }
 
-/// The same event with a department; `-`: not stated, empty: none.
+/// Adds a department to an event; `-`: not stated, empty: none.
 pub(super) fn of_department(mut event: Event, department: &str) -> Event {
     if department != "-" {
         let labels = Label::parse(department).into_iter().collect();

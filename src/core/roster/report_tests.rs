@@ -38,7 +38,7 @@ fn staged(id: &str, address: &str, family: &str) -> Document {
     document
 }
 
-/// The same, applied.
+/// A document with such a row that was applied.
 fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
     let mut document = staged(id, address, family);
     let word = Word::Apply { import: "i".to_owned(), member: None, after: Vec::new() };
@@ -83,7 +83,7 @@ fn of_drift<'t>(rules: &'t PlanRules, selection: &'t Selection) -> PlanTerms<'t>
     }
 }
 
-/// The same, where the mapping leaves people of these addresses out.
+/// A plan whose mapping leaves people of these addresses out.
 fn planned_beside(
     people: &[Document],
     list: MemberList,

@@ -26,21 +26,21 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Cell {
     Text(String),
-    /// The type found instead of a text or a whole number.
+    /// Why it has no value: the JSON type that was found, or that the row has it twice.
     Other(&'static str),
 }
 
 impl Row {
     fn cell(&self, column: &str) -> Option<&Cell> {
-        let in_any_case = || self.cells.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
-        self.cells.get(column).or_else(|| in_any_case().map(|(_, cell)| cell))
+        let ignoring_case = || self.cells.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
+        self.cells.get(column).or_else(|| ignoring_case().map(|(_, cell)| cell))
     }
 
-    /// The value of a column; none if there is no such column, or the value is null. An error names the type found
-    /// instead of a text or a whole number.
+    /// The value of a column: a text, a whole number, or true or false. None if there is no such column, or the value
+    /// is null.
     ///
     /// # Errors
-    /// The type of the value there.
+    /// Why there is no such value: another type, or a column that occurs twice.
     pub fn value(&self, column: &str) -> Result<Option<&str>, &'static str> {
         match self.cell(column) {
             None => Ok(None),
@@ -49,7 +49,8 @@ impl Row {
         }
     }
 
-    /// The columns that have a value, or one that cannot be read.
+    /// The columns that have a value, or one that cannot be used. Objects are left out: their fields are columns of their
+    /// own.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         let objects = |cell: &Cell| *cell == Cell::Other("object");
         self.cells.iter().filter(move |(_, cell)| !objects(cell)).map(|(name, _)| name.as_str())
@@ -62,7 +63,7 @@ impl Row {
     }
 }
 
-/// Why a file cannot be read as a whole.
+/// Why a whole file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileProblem {
     /// It is a workbook of Excel, or another archive.
@@ -92,7 +93,7 @@ pub enum FileProblem {
         found: Vec<String>,
     },
     /// It has none of the accepted forms.
-    #[error("{problem}: is the file whole?")]
+    #[error("{problem}: is the file complete?")]
     Malformed {
         /// What is wrong with it; no values.
         problem: String,
@@ -111,7 +112,7 @@ impl FileProblem {
             }
             Self::TooLong => "Import it in parts, or only those who are still employed.",
             Self::NoIdColumn { .. } => {
-                "Give the column of the ids that name in the file, or let `[source.mapping] employee_id` name the column as it is called; the first row has the names."
+                "Rename the column of the ids in the file, or set `[source.mapping] employee_id` to its present name. The first row must have the names of the columns."
             }
             Self::Malformed { .. } => "Export it again as CSV in UTF-8, and make sure that it is complete.",
         }
@@ -141,7 +142,7 @@ pub(super) type Rows<'t> = Box<dyn Iterator<Item = ReadRow> + Send + 't>;
 /// The text of a file.
 ///
 /// # Errors
-/// It is not UTF-8.
+/// It is an archive, or not UTF-8.
 pub fn text_of(bytes: &[u8]) -> Result<&str, FileProblem> {
     // ZIP, the old workbooks of Excel, and gzip.
     if [&b"PK\x03\x04"[..], b"\xd0\xcf\x11\xe0", b"\x1f\x8b"].iter().any(|magic| bytes.starts_with(magic)) {
@@ -156,7 +157,7 @@ pub fn text_of(bytes: &[u8]) -> Result<&str, FileProblem> {
 }
 
 /// Reads the rows of a file; `id_columns` are the names that the column of the ids may have. A row that
-/// cannot be read is an error of its own, and the others go on.
+/// cannot be read is an error of its own, and the others are still read.
 ///
 /// # Errors
 /// Why the file as a whole cannot be read.
@@ -273,7 +274,8 @@ fn separator_line(text: &str) -> Option<(u8, &str)> {
     }
 }
 
-/// A header with more semicolons, tabs or bars than commas is separated by them, as spreadsheets do in places.
+/// A header with more semicolons, tabs or pipes than commas is separated by them, as spreadsheets write it in some
+/// locales.
 fn delimiter_of(text: &str) -> u8 {
     let header = text.split(['\r', '\n']).next().unwrap_or_default();
     let count = |delimiter: char| header.matches(delimiter).count();
@@ -288,20 +290,20 @@ fn delimiter_of(text: &str) -> u8 {
 fn shape_of(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} columns, and the header has {expected_len}")
+            format!("{len} columns, where the header has {expected_len}")
         }
-        _ => "no CSV".to_owned(),
+        _ => "not valid CSV".to_owned(),
     }
 }
 
 fn array(text: &str) -> Result<Rows<'_>, FileProblem> {
     let rows: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| FileProblem::Malformed {
-        problem: format!("no JSON array of objects (line {}, column {})", error.line(), error.column()),
+        problem: format!("not a JSON array of objects (line {}, column {})", error.line(), error.column()),
     })?;
     Ok(Box::new((1_u64..).zip(rows).map(|(number, row)| object_row(number, row.get()))))
 }
 
-/// One object is the only row, or holds the rows in its only array; else there is an object a line.
+/// One object is the only row, or holds the rows in its only array; otherwise, each line is one object.
 fn objects(text: &str) -> Result<Rows<'_>, FileProblem> {
     if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
         let mut arrays = members.values().filter(|value| value.get().starts_with('['));
@@ -331,7 +333,7 @@ fn object_row(number: u64, text: &str) -> ReadRow {
         }
         Some(cells)
     };
-    let read = Json::with(text, cells).map_err(|_| (number, "no JSON object".to_owned()))?;
+    let read = Json::with(text, cells).map_err(|_| (number, "not a JSON object".to_owned()))?;
     read.map(|cells| Row { number, cells }).ok_or_else(|| (number, "expected an object".to_owned()))
 }
 
@@ -424,9 +426,9 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_row_is_reported_by_number_and_the_others_go_on() {
+    fn one_bad_row_is_reported_by_number_and_the_others_are_read() {
         let rows = all("employee_id,email\nE-1\nE-2,b@example.com\n");
-        assert_eq!(rows[0], Err((1, "1 columns, and the header has 2".to_owned())));
+        assert_eq!(rows[0], Err((1, "1 columns, where the header has 2".to_owned())));
         assert!(rows[1].is_ok());
     }
 
@@ -508,7 +510,7 @@ mod tests {
             problem("id,email\nE-1,a@b.c\n").to_string(),
             "no column is called employee_id: the columns are id, email"
         );
-        assert!(problem(r#"[{"employee_id":"E-1"},{"emp"#).to_string().contains("is the file whole?"));
+        assert!(problem(r#"[{"employee_id":"E-1"},{"emp"#).to_string().contains("is the file complete?"));
         for empty in ["  ", "\n\n", "employee_id\n", "[]", r#"{"employees":[]}"#] {
             assert_eq!(problem(empty), FileProblem::Empty, "{empty}");
         }

@@ -18,10 +18,10 @@ pub enum SecretProblem {
     #[error("the secret is empty")]
     Empty,
     /// It is not encoded as `key.encoding` says.
-    #[error("the secret is not base64, as `key.encoding` says: copy it whole, or set key.encoding = \"utf8\"")]
+    #[error("the secret is not base64, as `key.encoding` says: copy all of it, or set key.encoding = \"utf8\"")]
     NotBase64,
     /// It is not encoded as `key.encoding` says.
-    #[error("the secret is not hex, as `key.encoding` says: copy it whole, or set key.encoding = \"utf8\"")]
+    #[error("the secret is not hex, as `key.encoding` says: copy all of it, or set key.encoding = \"utf8\"")]
     NotHex,
     /// It is so short that the key could be found by brute force.
     #[error(

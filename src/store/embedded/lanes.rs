@@ -77,7 +77,7 @@ impl LaneRow {
 /// What to remember as the key of the person's newest delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Newest {
-    /// The same as before: the entry does not come from a delivery.
+    /// It stays: the entry does not come from a delivery.
     Stays,
     /// This key, if it is a hash of the body.
     Is(Option<[u8; 16]>),

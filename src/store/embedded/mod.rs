@@ -73,7 +73,8 @@ pub struct Embedded {
 impl Embedded {
     /// Opens the store in `dir`, which is created if it is missing (for its owner only).
     ///
-    /// Errors: [`StoreError::InUse`] if another process (or another handle of this one) has it open;
+    /// # Errors
+    /// [`StoreError::InUse`] if another process (or another handle of this one) has it open;
     /// [`StoreError::NewerSchema`], [`StoreError::OlderSchema`] and [`StoreError::Damaged`] before anything is
     /// written; [`StoreError::Unavailable`] if the directory cannot be read or written. Blocks while the file is
     /// opened.
@@ -81,12 +82,12 @@ impl Embedded {
         Self::open_with(dir, options, LeaseClock::steady())
     }
 
-    /// The same for a process that serves: the store's writer is among the loops of the process.
+    /// Opens the store of a process that serves: the store's writer is among the loops of the process.
     pub fn open_for(dir: &Path, options: StoreOptions, loops: &Loops) -> Result<Self, StoreError> {
         Self::opened(dir, options, LeaseClock::steady(), loops)
     }
 
-    /// The same with another clock to measure leases by.
+    /// Opens a store with another clock to measure leases by.
     pub fn open_with(dir: &Path, options: StoreOptions, clock: LeaseClock) -> Result<Self, StoreError> {
         Self::opened(dir, options, clock, &Loops::default())
     }

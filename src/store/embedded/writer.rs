@@ -160,7 +160,7 @@ impl Writer {
         self.send(run, None).await
     }
 
-    /// The same for a delivery of this many bytes. It is skipped if nobody waits for its answer any more, and the
+    /// Runs `run` likewise for a delivery of this many bytes. It is skipped if nobody waits for its answer any more, and the
     /// memory of all waiting deliveries is bounded, so that a hanging writer cannot fill it.
     pub(super) async fn take_in<T, F>(&self, bytes: usize, run: F) -> Result<T, StoreError>
     where

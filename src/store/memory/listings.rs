@@ -1,4 +1,4 @@
-//! Listings for operators.
+//! Listings and figures.
 
 use std::cmp::Reverse;
 
@@ -23,7 +23,7 @@ impl State {
         list(wanted, rows.into_iter().map(|(id, stored)| (cursor(stored.since, id), stored.row(*id))))
     }
 
-    /// Ordered by number.
+    /// Ordered by the person's id.
     pub(super) fn search(&self, prefix: &str, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
         let after = after(wanted, PersonId::parse)?;
         let found = self.people.iter().filter(|(id, stored)| {
@@ -68,7 +68,7 @@ fn list(wanted: &Page, rows: impl Iterator<Item = (String, PersonRow)>) -> Resul
     page(wanted, rows.map(|(cursor, row)| Ok(Row { cursor, bytes: row.bytes(), shown: row })))
 }
 
-/// Where a page begins.
+/// The position after which a page begins.
 fn after<T>(wanted: &Page, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, StoreError> {
     wanted.after.as_deref().map(|after| read(after).ok_or(StoreError::Cursor)).transpose()
 }

@@ -41,7 +41,7 @@ impl Memory {
         Self { options, state: Arc::default(), woken: Arc::default() }
     }
 
-    /// The same content with other options, as if it were closed and opened again.
+    /// Opens the same content with other options, as if it were closed and opened again.
     #[must_use]
     pub fn reopened(&self, options: StoreOptions) -> Self {
         Self { options, state: Arc::clone(&self.state), woken: Arc::clone(&self.woken) }

@@ -132,7 +132,7 @@ impl Redis {
 
     pub(super) async fn discard_record(&self, id: JobId) -> Result<bool, StoreError> {
         let args = vec![blob(id).into()];
-        Ok(self.calls.run_durably(&scripts::DISCARD, self.unasked_now(), Vec::new(), args).await?.number()? == 1)
+        Ok(self.calls.run_durably(&scripts::DISCARD, self.last_known_now(), Vec::new(), args).await?.number()? == 1)
     }
 
     pub(super) async fn erase_person(

@@ -1,4 +1,4 @@
-//! Listings for operators: found by an index, and read by `lua/read.lua`.
+//! Listings and figures: found by an index, and read by `lua/read.lua`.
 
 use data_encoding::HEXLOWER;
 
@@ -58,7 +58,7 @@ impl Redis {
             args.push(signed(ask.args.len() as u64).into());
             args.extend(ask.args.iter().map(Arg::borrowed));
         }
-        self.calls.run(&scripts::READ, self.unasked_now(), keys, args).await
+        self.calls.run(&scripts::READ, self.last_known_now(), keys, args).await
     }
 
     pub(super) async fn find_person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError> {
@@ -121,7 +121,7 @@ impl Redis {
                 args.extend([since.0.into(), id.0.to_be_bytes().to_vec().into()]);
             }
         }
-        let reply = self.calls.run(&scripts::LANES, self.unasked_now(), Vec::new(), args).await?;
+        let reply = self.calls.run(&scripts::LANES, self.last_known_now(), Vec::new(), args).await?;
         let mut people = Vec::new();
         for row in reply.lists() {
             let mut row = row?;

@@ -2,8 +2,8 @@
 //!
 //! Every transition is one script (`lua/`), all keys are under one hash tag, and time is the server's.
 //! Times are sent to the server as offsets from the caller's now, and come back as offsets: only the
-//! server's clock decides about a lease, and no other clock needs to be right. Documents and entries are
-//! opaque to scripts: they compare a fence, append, and move index entries.
+//! server's clock decides about a lease, and no other clock needs to be right. Scripts never look
+//! into documents or inbox entries: they compare a fence, append, and update indexes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -54,8 +54,8 @@ pub struct RedisOptions {
     pub link: LinkOptions,
     /// Whose clock counts.
     pub clock: StoreClock,
-    /// Whether it makes a store where there is none. If not, each call says [`Code::StoreEmptied`] then.
-    pub makes: bool,
+    /// Whether to create the store if there is none. If not, each call fails with [`Code::StoreEmptied`].
+    pub creates: bool,
 }
 
 /// Whose clock counts.
@@ -65,7 +65,7 @@ pub enum StoreClock {
     Server,
     /// The `now` of each call, or the latest one if a call has none: for tests with a clock of their own.
     Caller,
-    /// The same, treated as the server's clock, which may be set back.
+    /// For tests: the `now` of each call stands in for the server's clock, which may be set back.
     AsServer,
 }
 
@@ -80,19 +80,20 @@ impl Redis {
     /// Opens a store. The server need not be reachable yet: each call reports what is wrong. Must be called within a
     /// tokio runtime.
     ///
-    /// Errors: invalid options of the link.
+    /// # Errors
+    /// Invalid options of the link.
     pub fn open(options: &RedisOptions, store: StoreOptions) -> Result<Self, StoreError> {
         Self::open_for(options, store, &Loops::default())
     }
 
-    /// The same for a process that serves: the store's loops are supervised with those of the process.
+    /// Opens a store for a process that serves: the store's loops are supervised with those of the process.
     pub fn open_for(options: &RedisOptions, store: StoreOptions, loops: &Loops) -> Result<Self, StoreError> {
         let calls = Arc::new(Calls {
             link: Link::connect(&options.link, loops)?,
             keys: Keys::new(options.link.root()),
             options: store,
             clock: options.clock,
-            makes: options.makes,
+            creates: options.creates,
             last_now: AtomicI64::new(0),
             id: OnceCell::new(),
         });
@@ -103,10 +104,11 @@ impl Redis {
         Ok(Self { calls, gather })
     }
 
-    /// Makes the store if there is none and it may, and checks its schema and the user's rights. Every other call does
-    /// this first until it has succeeded once.
+    /// Creates the store if there is none and [`RedisOptions::creates`] allows it, and checks its schema and the user's
+    /// rights. Every other call does this first until it has succeeded once.
     ///
-    /// Errors: [`StoreError::NewerSchema`] and [`StoreError::OlderSchema`] if another version wrote it (then no call
+    /// # Errors
+    /// [`StoreError::NewerSchema`] and [`StoreError::OlderSchema`] if another version wrote it (then no call
     /// writes anything); [`StoreError::Trouble`] if the server cannot be reached or used, which may pass.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
         self.calls.check_schema().await
@@ -119,10 +121,11 @@ struct Calls {
     keys: Keys,
     options: StoreOptions,
     clock: StoreClock,
-    makes: bool,
+    creates: bool,
     /// The latest time that a caller brought.
     last_now: AtomicI64,
-    /// The store's id, once it has been opened: another store in its place is not ours. Empty if an older version made it.
+    /// The store's id, once it has been opened: if the id in Redis is another later, the store was replaced. Empty for a
+    /// store that an older version created.
     id: OnceCell<String>,
 }
 
@@ -131,7 +134,7 @@ impl Calls {
         let check = async || {
             let keys = self.keys_of(&scripts::OPEN, Vec::new());
             let mut args = vec![Arg::from(self.script_now(UnixMs(0)))];
-            if self.makes {
+            if self.creates {
                 args.extend([scripts::MAKE.into(), clock::new_request_id().into()]);
             }
             let mut reply = self.answer(self.link.run(scripts::OPEN.script(), &keys, &args).await?)?;
@@ -157,7 +160,7 @@ impl Calls {
         self.answer(self.link.run(script.script(), &keys, &args).await?)
     }
 
-    /// The same; returns when it is as durable as configured.
+    /// Runs a script like `run`, and returns once its effect is as durable as configured.
     async fn run_durably(
         &self,
         script: &'static Transition,
@@ -194,7 +197,7 @@ impl Calls {
         Ok(reply)
     }
 
-    /// The time for a script; 0: it asks the server.
+    /// The time for a script. 0: the script asks the server. Negative: a test's stand-in for the server's clock.
     fn script_now(&self, now: UnixMs) -> i64 {
         match self.clock {
             StoreClock::Server => 0,
@@ -216,7 +219,7 @@ fn blob(id: JobId) -> Vec<u8> {
     id.0.to_be_bytes().to_vec()
 }
 
-/// An instant of one clock by another.
+/// Converts an instant of another clock, which shows `there_now`, to one of ours, which shows `now`.
 fn local(at: UnixMs, there_now: UnixMs, now: UnixMs) -> UnixMs {
     UnixMs(at.0.saturating_sub(there_now.0).saturating_add(now.0))
 }
@@ -226,7 +229,7 @@ fn from_now(at: UnixMs, now: UnixMs) -> i64 {
     at.0.saturating_sub(now.0).clamp(-FARTHEST_MS, FARTHEST_MS)
 }
 
-/// A number for a script: Lua counts exactly up to 2^53, and adds times to it.
+/// A number for a script, at most 2^52: Lua is exact up to 2^53, and the script adds a time to it.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(FARTHEST).min(FARTHEST)
 }
@@ -289,7 +292,7 @@ impl Store for Redis {
 
     async fn put_shared(&self, name: &str, version: u64, bytes: Bytes) -> Result<bool, StoreError> {
         let args = vec![name.into(), signed(version).into(), bytes[..].into()];
-        match self.calls.run_durably(&scripts::PUT_SHARED, self.unasked_now(), Vec::new(), args).await?.number()? {
+        match self.calls.run_durably(&scripts::PUT_SHARED, self.last_known_now(), Vec::new(), args).await?.number()? {
             -1 => Err(unexpected(&format!("the shared document {name}"))),
             written => Ok(written == 1),
         }
@@ -355,7 +358,7 @@ impl Store for Redis {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.calls.run_durably(&scripts::OPEN, self.unasked_now(), Vec::new(), Vec::new()).await.map(|_| ())
+        self.calls.run_durably(&scripts::OPEN, self.last_known_now(), Vec::new(), Vec::new()).await.map(|_| ())
     }
 
     async fn settings(&self) -> Result<(), StoreError> {

@@ -92,7 +92,7 @@ fn with_its_commands(body: &str) -> String {
     with(&commands_in(body), body)
 }
 
-/// The same, with the commands of all scripts and of the link.
+/// A script preceded by the commands of all scripts and of the link, and by the names of all keys.
 fn with_all_commands(body: &str) -> String {
     let mut commands = commands_in(body);
     commands.extend(ALL.iter().flat_map(|body| commands_in(body)));

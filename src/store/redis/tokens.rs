@@ -61,7 +61,7 @@ impl Redis {
     }
 
     /// The last `now` that a caller gave, for calls that are given none.
-    pub(super) fn unasked_now(&self) -> UnixMs {
+    pub(super) fn last_known_now(&self) -> UnixMs {
         UnixMs(self.calls.last_now.load(Ordering::Relaxed))
     }
 }

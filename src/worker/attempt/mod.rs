@@ -11,7 +11,7 @@ pub(super) use self::pause::needs_attempt;
 use self::pause::{rest, still_paused_until};
 use super::Worker;
 use super::attempted::{Attempted, Tried};
-use super::commit::{Before, Leaving};
+use super::commit::{Before, CommitInput};
 use super::fetch::Fetched;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
@@ -83,18 +83,18 @@ impl Worker {
         let mut guard = LeaseGuard::new(self, claimed.lease.clone(), asked_ms);
         if entries.len() < claimed.inbox.len() {
             // Written by another version, or damaged: the inbox stays as it is.
-            return self.set_aside(&guard, &claimed, Unreadable::Damaged).await;
+            return self.block_unreadable(&guard, &claimed, Unreadable::Damaged).await;
         }
         let mut document = match read_document(&claimed, &entries) {
             Ok(document) => document,
-            Err(unreadable) => return self.set_aside(&guard, &claimed, unreadable).await,
+            Err(unreadable) => return self.block_unreadable(&guard, &claimed, unreadable).await,
         };
         document.set_right(now);
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
         let before = Before::of(&document, claimed.document.is_none());
         let folding = self.fold_inbox(&mut document, entries, now).await?;
-        let leaving = |folding| Leaving { folding, consumed_to, before: &before };
+        let leaving = |folding| CommitInput { folding, consumed_to, before: &before };
         let mut run = Run::default();
         if claimed.taken_over {
             run.story.push(taken_over(&mut document, now));
@@ -186,7 +186,7 @@ impl Worker {
         mut ending: Ending,
         fetched: Fetched,
         guard: &LeaseGuard<'_>,
-        (story, leaving): (Vec<StoryEntry>, Leaving<'_>),
+        (story, leaving): (Vec<StoryEntry>, CommitInput<'_>),
         (of_fetch, is_at_rest): (bool, bool),
     ) -> Result<Tried, StoreError> {
         let was_read = fetched.was_served;
@@ -218,7 +218,7 @@ impl Worker {
         claims: (Vec<String>, Vec<String>),
         guard: &LeaseGuard<'_>,
         story: Vec<StoryEntry>,
-        leaving: Leaving<'_>,
+        leaving: CommitInput<'_>,
     ) -> Result<Tried, StoreError> {
         match interrupted {
             Interrupted::LeaseLost => return Ok(Attempted::LeaseLost.untried()),

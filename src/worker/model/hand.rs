@@ -1,5 +1,5 @@
-//! One worker in the middle of an attempt: what `attempt` and `commit` do, cut between any two calls of the store or of
-//! the target.
+//! One worker in the middle of an attempt: what `attempt` and `commit` do, interrupted between any two calls to the
+//! store or the target.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use crate::core::reconcile::world_tests::{RULES, rules};
 use crate::core::time::UnixMs;
 use crate::store::{Claimed, Commit, Lease};
 use crate::worker::attempt::{needs_attempt, read_document, read_inbox};
-use crate::worker::commit::{Before, Leaving, commit_of};
+use crate::worker::commit::{Before, CommitInput, commit_of};
 
 /// What a worker does next.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub(super) enum Next {
     Learn(Request, Reply),
     /// End the attempt.
     Commit(Box<Commit>),
-    /// End it with the second of two steps.
+    /// Only with `Flaw::CommitInTwoSteps`: the second half of a commit.
     CommitRest(Box<Commit>),
 }
 
@@ -54,17 +54,17 @@ impl Next {
 }
 
 /// A document and an inbox, as stored.
-pub(super) type Told = (Option<Bytes>, Vec<(u64, Bytes)>);
+pub(super) type Stored = (Option<Bytes>, Vec<(u64, Bytes)>);
 
 /// A claimed document and inbox, parsed; none if they cannot be read.
 type Read = Option<(Document, Vec<(u64, Entry)>)>;
 
 thread_local! {
-    /// Parsed before: many states share them, and parsing takes most of the time.
-    static READ: RefCell<HashMap<Told, Read>> = RefCell::default();
+    /// Documents and inboxes that were parsed before: many states share one, and parsing takes most of the time.
+    static READ: RefCell<HashMap<Stored, Read>> = RefCell::default();
 }
 
-/// A worker that has a lane.
+/// A worker in the middle of an attempt.
 #[derive(Debug, Clone)]
 pub(super) struct Hand {
     pub(super) lease: Lease,
@@ -78,7 +78,7 @@ pub(super) struct Hand {
 }
 
 impl Hand {
-    /// Begins with a claim; none if it cannot be read, so that the lane is set aside.
+    /// Begins with a claim. None if document or inbox cannot be read: then the caller sets the lane aside.
     /// `owner`: who owns a claimed key.
     pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
         let (mut document, entries) = read(claimed)?;
@@ -108,7 +108,7 @@ impl Hand {
         Some(hand.go_on(now))
     }
 
-    /// The requested claims are this person's.
+    /// Notes that the requested claims were granted.
     pub(super) fn learn_claim(mut self, keys: &[String], now: UnixMs) -> Self {
         if let Some(state) = &mut self.state {
             state.learn_claim(&plan_rules(), keys, ClaimedKeys::Ours, now);
@@ -127,7 +127,7 @@ impl Hand {
         self.go_on(now)
     }
 
-    /// The same worker with another next step.
+    /// Replaces its next step.
     pub(super) fn with(self, next: Next) -> Self {
         let seen = match &next {
             Next::Learn(_, Reply::Http(http)) => digest(self.seen, &(http.status, &http.body)),
@@ -160,7 +160,7 @@ impl Hand {
 
     fn commit(&mut self, ending: Ending, now: UnixMs) -> Next {
         let folding = std::mem::take(&mut self.folding);
-        let leaving = Leaving { folding, consumed_to: self.consumed_to, before: &self.before };
+        let leaving = CommitInput { folding, consumed_to: self.consumed_to, before: &self.before };
         Next::Commit(Box::new(commit_of(ending, Vec::new(), leaving, now)))
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 
-use super::hand::{Hand, Next, Told};
+use super::hand::{Hand, Next, Stored};
 use crate::core::limiter::Rate;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::JobId;
@@ -29,7 +29,7 @@ pub(super) const LEASE_MS: u64 = 60_000;
 thread_local! {
     /// The results of [`World::news`]: many states share them, and computing them takes most of the time. Each thread
     /// checks one model.
-    static NEWS: RefCell<HashMap<Told, Arc<[bool]>>> = RefCell::default();
+    static NEWS: RefCell<HashMap<Stored, Arc<[bool]>>> = RefCell::default();
 }
 
 /// A deliberately wrong step of the engine or of intake.
@@ -238,7 +238,7 @@ impl World {
     }
 
     /// Which events would still be news for a person's record, after everything in the inbox.
-    fn news(&self, events: &[Event], (document, inbox): &Told) -> Vec<bool> {
+    fn news(&self, events: &[Event], (document, inbox): &Stored) -> Vec<bool> {
         let mut record = document.as_ref().map_or_else(
             || Document::new(events[0].person.clone()).record,
             |bytes| Document::from_bytes(bytes).unwrap().record,

@@ -18,7 +18,7 @@ pub(crate) async fn a_delivery_waits_in_the_inbox_of_each_of_its_people(b: &mut 
     assert_eq!(words, [b"a", b"c", b"d"]);
     assert_eq!((row.lane, row.since), (retry(at(0)), at(0)));
     assert_eq!((b.row("2").await.inbox_entries, b.entries().await), (1, 4));
-    assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
+    assert!(b.store().await.person(person("3").id()).await.unwrap().is_none());
 }
 
 pub(crate) async fn a_known_id_is_a_duplicate_whatever_its_body(b: &mut Bench) {
@@ -38,7 +38,7 @@ pub(crate) async fn a_known_id_is_a_duplicate_whatever_its_body(b: &mut Bench) {
     assert_eq!(b.deliver(at(2), contradicting).await, Accepted::Conflict { ids });
     assert_eq!(b.entries().await, 2);
     assert_eq!(b.dead(&DeadFilter::default()).await.len(), 1);
-    assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
+    assert!(b.store().await.person(person("3").id()).await.unwrap().is_none());
 }
 
 pub(crate) async fn a_delivery_without_a_key_is_never_a_duplicate(b: &mut Bench) {
@@ -55,10 +55,10 @@ pub(crate) async fn a_delivery_is_forgotten_after_its_time_and_not_before(b: &mu
     let ids = vec![first.entries[0].job];
     b.deliver(at(0), first).await;
     let again = delivery(key, vec![b.entry("1", "a")]);
-    b.s().await.tidy(at(REMEMBER_MS - 1)).await.unwrap();
+    b.store().await.tidy(at(REMEMBER_MS - 1)).await.unwrap();
     assert_eq!(b.deliver(at(REMEMBER_MS - 1), again.clone()).await, Accepted::Duplicate { ids });
     assert_eq!(b.deliver(at(REMEMBER_MS), again.clone()).await, Accepted::Stored);
-    // And remembered from then on.
+    // The second one is remembered from its own time on.
     let ids = vec![again.entries[0].job];
     assert_eq!(b.deliver(at(REMEMBER_MS + 1), again).await, Accepted::Duplicate { ids });
 }
@@ -72,7 +72,7 @@ pub(crate) async fn each_delivery_is_forgotten_in_its_own_time(b: &mut Bench) {
     for (n, ms) in (0_u8..).zip(times) {
         assert_eq!(b.deliver(at(0), keep(ms, [n; 16])).await, Accepted::Stored);
     }
-    b.s().await.tidy(at(300)).await.unwrap();
+    b.store().await.tidy(at(300)).await.unwrap();
     for (n, ms) in (0_u8..).zip(times) {
         let answer = b.deliver(at(300), keep(1, [n; 16])).await;
         assert_eq!(answer == Accepted::Stored, ms <= 300, "{n}");
@@ -100,7 +100,7 @@ pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_persons_newest(b:
     assert_eq!(b.entries().await, 5);
 }
 
-pub(crate) async fn a_body_about_several_people_is_news_for_those_with_a_newer_one(b: &mut Bench) {
+pub(crate) async fn a_repeated_body_is_stored_only_for_people_with_a_newer_delivery(b: &mut Bench) {
     let both = |b: &mut Bench| body(1, vec![b.entry("1", "a"), b.entry("1", "a2"), b.entry("2", "b")]);
     let sent = both(b);
     assert_eq!(b.deliver(at(0), sent).await, Accepted::Stored);
@@ -132,7 +132,7 @@ fn from(source: &str, entries: Vec<NewEntry>) -> NewDelivery {
     NewDelivery { source: SourceName::parse(source).unwrap(), dedupe: None, entries, unmapped: Vec::new() }
 }
 
-/// This many words about people of a source.
+/// A delivery with this many entries, each about another person of a source.
 fn many(b: &mut Bench, source: &str, count: usize) -> NewDelivery {
     let entry = |n: usize| {
         let person = person_of(source, &n.to_string());
@@ -142,7 +142,7 @@ fn many(b: &mut Bench, source: &str, count: usize) -> NewDelivery {
     from(source, entries)
 }
 
-pub(crate) async fn a_source_takes_half_of_what_the_others_leave(b: &mut Bench) {
+pub(crate) async fn a_source_may_use_half_of_the_room_that_others_leave(b: &mut Bench) {
     b.with(|options| options.bounds.entries_max = 20).await;
     let mut offer = async |source: &str, count| {
         let sent = many(b, source, count);
@@ -154,16 +154,16 @@ pub(crate) async fn a_source_takes_half_of_what_the_others_leave(b: &mut Bench) 
     assert_eq!(offer("eu", 6).await, Accepted::Full(FullBound::Entries));
     assert_eq!(offer("eu", 5).await, Accepted::Stored);
     assert_eq!(offer("us", 2).await, Accepted::Stored);
-    // Folding makes room; what a worker still has counts.
+    // Entries that were committed make room; those that a worker still has count.
     let claimed = b.claim(at(1), 64).await;
     let hr = claimed.iter().find(|claimed| claimed.lease.person == person("0").id()).unwrap();
     let sent = many(b, "hr", 1);
     assert_eq!(b.deliver(at(1), sent.clone()).await, Accepted::Full(FullBound::Entries));
     let done = scim_bridge::store::Commit { consumed_to: Some(hr.inbox[0].seq), ..commit("0", idle()) };
     b.commit(at(1), &hr.lease, done).await;
-    b.s().await.erase(at(0), &person_of("us", "0"), &[]).await.unwrap();
-    b.s().await.erase(at(0), &person_of("us", "1"), &[]).await.unwrap();
-    let stats = b.s().await.stats().await.unwrap();
+    b.store().await.erase(at(0), &person_of("us", "0"), &[]).await.unwrap();
+    b.store().await.erase(at(0), &person_of("us", "1"), &[]).await.unwrap();
+    let stats = b.store().await.stats().await.unwrap();
     assert_eq!((stats.entries["hr"], stats.entries["eu"], stats.entries.get("us").copied().unwrap_or(0)), (9, 5, 0));
     let sent = many(b, "hr", 2);
     assert_eq!(b.deliver(at(2), sent).await, Accepted::Full(FullBound::Entries));
@@ -175,7 +175,7 @@ pub(crate) async fn a_refused_delivery_stores_nothing(b: &mut Bench) {
     let mut sent = delivery(key, vec![b.entry("1", "a"), b.entry("2", "b")]);
     sent.unmapped.push(b.unmapped(at(0), None, "?"));
     assert_eq!(b.deliver(at(0), sent.clone()).await, Accepted::Full(FullBound::Entries));
-    assert!(b.s().await.person(person("1").id()).await.unwrap().is_none());
+    assert!(b.store().await.person(person("1").id()).await.unwrap().is_none());
     assert!(b.dead(&DeadFilter::default()).await.is_empty());
     b.with(|options| options.bounds.entries_max = 4).await;
     assert_eq!(b.deliver(at(1), sent.clone()).await, Accepted::Stored);
@@ -197,11 +197,11 @@ pub(crate) async fn unmapped_records_have_a_bound_in_number_and_one_in_bytes(b: 
     assert_eq!(offer(b, &"x".repeat(40)).await, Accepted::Stored);
     assert_eq!(offer(b, "").await, Accepted::Stored);
     assert_eq!(offer(b, "").await, Accepted::Full(FullBound::DeadLetters));
-    let stats = b.s().await.stats().await.unwrap();
+    let stats = b.store().await.stats().await.unwrap();
     assert_eq!((stats.dead_bytes, stats.dead["MAP-FIELD"], stats.dead_by_source["hr"]), (100, 3, 3));
     // A discarded record makes room.
     let gone = b.dead(&DeadFilter::default()).await[0];
-    assert!(b.s().await.discard_unmapped(gone).await.unwrap());
+    assert!(b.store().await.discard_unmapped(gone).await.unwrap());
     assert_eq!(offer(b, "").await, Accepted::Stored);
 }
 
@@ -209,7 +209,7 @@ pub(crate) async fn blocked_people_take_room_and_are_never_refused(b: &mut Bench
     b.with(|options| options.bounds.dead_letters_max = 2).await;
     for who in ["1", "2", "3"] {
         let id = b.accept(at(0), &[(who, "x")]).await[0];
-        b.work_off(at(0), who, dies(dead_row(id, who, at(0), "SCIM-400-SYNTAX"), who)).await;
+        b.process(at(0), who, dies(dead_row(id, who, at(0), "SCIM-400-SYNTAX"), who)).await;
     }
     assert_eq!(b.dead(&DeadFilter::default()).await.len(), 3);
     let mut sent = delivery(b.key(), vec![]);

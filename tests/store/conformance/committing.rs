@@ -14,11 +14,11 @@ fn notes(range: std::ops::Range<u32>) -> Vec<Bytes> {
 
 pub(crate) async fn a_commit_without_a_document_keeps_the_old_one(b: &mut Bench) {
     b.settled(at(0), "1", retry(at(1))).await;
-    b.work_off(at(1), "1", commit("1", retry(at(2)))).await;
+    b.process(at(1), "1", commit("1", retry(at(2)))).await;
     let row = b.row("1").await;
     assert_eq!((row.document.as_deref(), row.lane, row.since), (Some(&b"doc of 1"[..]), retry(at(2)), at(1)));
     let other = Commit { document: Some(Bytes::from_static(b"other")), ..commit("1", idle()) };
-    b.work_off(at(2), "1", other).await;
+    b.process(at(2), "1", other).await;
     assert_eq!(b.row("1").await.document.as_deref(), Some(&b"other"[..]));
 }
 
@@ -54,33 +54,33 @@ pub(crate) async fn a_stale_commit_changes_nothing(b: &mut Bench) {
     assert_eq!(b.commit(at(LEASE_MS), &lease, all).await, Committed::Stale);
     let row = b.row("1").await;
     assert_eq!((row.document, row.inbox_entries, row.lane.state), (None, 1, LaneState::Running));
-    assert_eq!(b.s().await.story(person("1").id()).await.unwrap(), Story::default());
+    assert_eq!(b.store().await.story(person("1").id()).await.unwrap(), Story::default());
     assert!(b.dead(&DeadFilter::default()).await.is_empty());
-    assert!(b.s().await.search("late", &first(9)).await.unwrap().rows.is_empty());
+    assert!(b.store().await.search("late", &first(9)).await.unwrap().rows.is_empty());
 }
 
 pub(crate) async fn a_story_is_appended_and_its_oldest_part_goes_at_the_bound(b: &mut Bench) {
     b.with(|options| options.bounds.story_entries_max = 5).await;
     for (range, expected, dropped) in [(0..3, 0..3, 0), (3..6, 1..6, 1), (6..6, 1..6, 1), (6..16, 11..16, 11)] {
         b.accept(at(0), &[("1", "x")]).await;
-        b.work_off(at(0), "1", Commit { story: notes(range), ..commit("1", idle()) }).await;
-        let story = b.s().await.story(person("1").id()).await.unwrap();
+        b.process(at(0), "1", Commit { story: notes(range), ..commit("1", idle()) }).await;
+        let story = b.store().await.story(person("1").id()).await.unwrap();
         assert_eq!(story, Story { entries: notes(expected), dropped });
     }
-    assert_eq!(b.s().await.story(person("2").id()).await.unwrap(), Story::default());
+    assert_eq!(b.store().await.story(person("2").id()).await.unwrap(), Story::default());
 }
 
 pub(crate) async fn idle_people_lose_their_story_after_its_time_and_others_never(b: &mut Bench) {
     for (who, lane) in [("1", idle()), ("2", held("all"))] {
         b.accept(at(0), &[(who, "x")]).await;
-        b.work_off(at(0), who, Commit { story: notes(0..4), ..commit(who, lane) }).await;
+        b.process(at(0), who, Commit { story: notes(0..4), ..commit(who, lane) }).await;
     }
     // The deliveries are forgotten before.
-    while b.s().await.tidy(at(STORY_KEEP_MS - 1)).await.unwrap() > 0 {}
-    let story = async |b: &mut Bench, who| b.s().await.story(person(who).id()).await.unwrap();
+    while b.store().await.tidy(at(STORY_KEEP_MS - 1)).await.unwrap() > 0 {}
+    let story = async |b: &mut Bench, who| b.store().await.story(person(who).id()).await.unwrap();
     assert_eq!(story(b, "1").await.entries.len(), 4);
     let mut gone = 0;
-    while let more @ 1.. = b.s().await.tidy(at(STORY_KEEP_MS)).await.unwrap() {
+    while let more @ 1.. = b.store().await.tidy(at(STORY_KEEP_MS)).await.unwrap() {
         gone += more;
     }
     assert!(gone >= 1, "it reports that something was removed");
@@ -91,22 +91,22 @@ pub(crate) async fn idle_people_lose_their_story_after_its_time_and_others_never
 pub(crate) async fn a_dead_letter_is_there_until_a_commit_without_one(b: &mut Bench) {
     let id = b.accept(at(0), &[("1", "x")]).await[0];
     let row = dead_row(id, "1", at(0), "SCIM-400-SYNTAX");
-    b.work_off(at(0), "1", dies(row.clone(), "1")).await;
-    assert_eq!(b.s().await.dead_letter(id).await.unwrap(), Some((row, None)));
+    b.process(at(0), "1", dies(row.clone(), "1")).await;
+    assert_eq!(b.store().await.dead_letter(id).await.unwrap(), Some((row, None)));
     assert_eq!(b.lane("1").await, blocked());
     // Another dead letter replaces it.
     let other = b.accept(at(1), &[("1", "y")]).await[0];
     let row = dead_row(other, "1", at(1), "SCIM-4XX");
-    b.work_off(at(1), "1", dies(row.clone(), "1")).await;
+    b.process(at(1), "1", dies(row.clone(), "1")).await;
     assert_eq!(b.dead(&DeadFilter::default()).await, [other]);
-    let stats = b.s().await.stats().await.unwrap();
+    let stats = b.store().await.stats().await.unwrap();
     assert_eq!((stats.dead.get("SCIM-400-SYNTAX").copied().unwrap_or(0), stats.dead["SCIM-4XX"]), (0, 1));
     b.accept(at(2), &[("1", "healed")]).await;
     assert_eq!(b.dead(&DeadFilter::default()).await, [other], "until it is worked on");
-    b.work_off(at(2), "1", commit("1", idle())).await;
+    b.process(at(2), "1", commit("1", idle())).await;
     assert!(b.dead(&DeadFilter::default()).await.is_empty());
-    assert_eq!(b.s().await.dead_letter(other).await.unwrap(), None);
-    assert_eq!(b.s().await.stats().await.unwrap().dead.values().sum::<u64>(), 0);
+    assert_eq!(b.store().await.dead_letter(other).await.unwrap(), None);
+    assert_eq!(b.store().await.stats().await.unwrap().dead.values().sum::<u64>(), 0);
 }
 
 pub(crate) async fn people_parked_under_a_tag_are_released_longest_first(b: &mut Bench) {
@@ -114,12 +114,12 @@ pub(crate) async fn people_parked_under_a_tag_are_released_longest_first(b: &mut
         b.settled(at(ms), who, held("all")).await;
     }
     b.settled(at(4), "other", held("creates")).await;
-    assert_eq!(b.s().await.release(at(5), "all", 2).await.unwrap(), 2);
+    assert_eq!(b.store().await.release(at(5), "all", 2).await.unwrap(), 2);
     for (who, expected) in [("3", retry(at(5))), ("1", retry(at(5))), ("2", held("all")), ("other", held("creates"))] {
         assert_eq!(b.lane(who).await, expected, "{who}");
     }
-    assert_eq!(b.s().await.release(at(6), "all", 9).await.unwrap(), 1);
-    assert_eq!(b.s().await.release(at(6), "all", 9).await.unwrap(), 0);
+    assert_eq!(b.store().await.release(at(6), "all", 9).await.unwrap(), 1);
+    assert_eq!(b.store().await.release(at(6), "all", 9).await.unwrap(), 0);
     assert_eq!(b.claim(at(6), 9).await.len(), 3);
     assert_eq!(b.row("other").await.since, at(4));
 }
@@ -160,7 +160,7 @@ pub(crate) async fn a_commit_puts_entries_into_other_peoples_inboxes(b: &mut Ben
     assert_eq!((b.lane("1").await, b.lane("2").await), (retry(at(70_000)), retry(at(70_000))));
     assert_eq!(b.lane("3").await, held("all"), "it does not wake");
     assert_eq!((b.lane("4").await, b.entries().await), (idle(), 4));
-    assert!(b.s().await.person(person("nobody").id()).await.unwrap().is_none());
+    assert!(b.store().await.person(person("nobody").id()).await.unwrap().is_none());
     let claimed = b.claim(at(70_000), 9).await;
     assert_eq!(claimed.iter().map(|one| words(one).len()).sum::<usize>(), 3);
     assert!(claimed.iter().flat_map(words).all(|word| word == "sent"));
@@ -170,8 +170,8 @@ pub(crate) async fn a_leased_person_is_not_parked(b: &mut Bench) {
     b.settled(at(0), "1", held("all")).await;
     let ask = scim_bridge::store::ClaimRequest { parked: Some("all".to_owned()), ..request(1) };
     let Claim::People(people) = b.ask(at(1), &ask).await else { panic!("one is parked") };
-    assert_eq!(b.s().await.release(at(2), "all", 9).await.unwrap(), 0);
-    assert!(b.s().await.renew(at(2), &people[0].lease, 1).await.unwrap().is_some());
+    assert_eq!(b.store().await.release(at(2), "all", 9).await.unwrap(), 0);
+    assert!(b.store().await.renew(at(2), &people[0].lease, 1).await.unwrap().is_some());
 }
 
 pub(crate) async fn an_operators_entry_makes_due_despite_lane_and_bounds(b: &mut Bench) {
@@ -180,16 +180,16 @@ pub(crate) async fn an_operators_entry_makes_due_despite_lane_and_bounds(b: &mut
     b.with(|options| options.bounds.entries_max = 0).await;
     for who in ["1", "2"] {
         let entry = b.entry(who, "try again");
-        assert!(b.s().await.put(at(5), entry).await.unwrap());
+        assert!(b.store().await.put(at(5), entry).await.unwrap());
         assert_eq!(b.lane(who).await, retry(at(5)));
     }
     let claimed = b.claim(at(5), 9).await;
     assert_eq!((claimed.len(), words(&claimed[0])), (2, vec!["try again".to_owned()]));
     let nobody = b.entry("nobody", "x");
-    assert!(!b.s().await.put(at(5), nobody).await.unwrap());
-    assert!(b.s().await.person(person("nobody").id()).await.unwrap().is_none());
+    assert!(!b.store().await.put(at(5), nobody).await.unwrap());
+    assert!(b.store().await.person(person("nobody").id()).await.unwrap().is_none());
     // While a worker has the person, the release waits for the commit.
     let entry = b.entry("1", "again");
-    assert!(b.s().await.put(at(6), entry).await.unwrap());
+    assert!(b.store().await.put(at(6), entry).await.unwrap());
     assert_eq!(b.lane("1").await.state, LaneState::Running);
 }

@@ -24,7 +24,7 @@ const LATER: UnixMs = UnixMs(crate::harness::T0.0 + 10 * LEASE_MS.cast_signed())
 const OPTIONS: CopyOptions = CopyOptions { hold_source: true, fresh_id: [7; 16] };
 
 async fn copied(from: &mut Bench, to: &mut Bench) -> Result<Copied, CopyError> {
-    copy(from.s().await, to.s().await, || LATER, OPTIONS, |_, _, _| {}).await
+    copy(from.store().await, to.store().await, || LATER, OPTIONS, |_, _, _| {}).await
 }
 
 async fn copied_whole(from: &mut Bench, to: &mut Bench) -> u64 {
@@ -36,12 +36,12 @@ async fn copied_whole(from: &mut Bench, to: &mut Bench) -> u64 {
 /// Something of everything.
 async fn fill(b: &mut Bench) -> Vec<JobId> {
     let shared = |text: &'static str| Bytes::from_static(text.as_bytes());
-    b.s().await.put_shared("audit", 0, shared("a")).await.unwrap();
-    b.s().await.put_shared("audit", 1, shared("b")).await.unwrap();
+    b.store().await.put_shared("audit", 0, shared("a")).await.unwrap();
+    b.store().await.put_shared("audit", 1, shared("b")).await.unwrap();
     b.accept(at(0), &[("1", "x")]).await;
     let claimed = b.claim_one(at(0)).await;
     let own = Own { keys: vec!["id:7".to_owned(), "address:a@x".to_owned()], from: None };
-    b.s().await.own(at(0), &claimed.lease, own).await.unwrap();
+    b.store().await.own(at(0), &claimed.lease, own).await.unwrap();
     let full = Commit {
         document: Some(Bytes::from_static(b"doc")),
         consumed_to: Some(claimed.inbox[0].seq),
@@ -51,7 +51,7 @@ async fn fill(b: &mut Bench) -> Vec<JobId> {
     };
     b.commit(at(1), &claimed.lease, full).await;
     let dead = b.accept(at(2), &[("2", "y")]).await[0];
-    b.work_off(at(2), "2", dies(dead_row(dead, "2", at(2), "SCIM-4XX"), "2")).await;
+    b.process(at(2), "2", dies(dead_row(dead, "2", at(2), "SCIM-4XX"), "2")).await;
     b.settled(at(3), "idle", idle()).await;
     b.settled(at(4), "later", retry(at(500_000_000))).await;
     let unmapped = b.accept_unmapped(at(5), Some("1"), "payload").await;
@@ -59,32 +59,32 @@ async fn fill(b: &mut Bench) -> Vec<JobId> {
     b.accept(at(6), &[("leased", "z")]).await;
     b.claim_one(at(6)).await;
     b.accept(at(7), &[("1", "a"), ("1", "b"), ("due", "c")]).await;
-    b.s().await.take_token(at(7), scim_bridge::core::limiter::CallKind::Write).await.unwrap();
+    b.store().await.take_token(at(7), scim_bridge::core::limiter::CallKind::Write).await.unwrap();
     vec![dead, unmapped]
 }
 
 /// Everything visible in a store, except for the effects of its leases.
 pub(crate) async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
     let mut seen = Vec::new();
-    let people = b.s().await.people(&first(1_000)).await.unwrap();
+    let people = b.store().await.people(&first(1_000)).await.unwrap();
     assert!(people.next.is_none());
     for row in people.rows {
-        let story = b.s().await.story(row.id).await.unwrap();
+        let story = b.store().await.story(row.id).await.unwrap();
         let lane = if row.lane.state == LaneState::Running { retry(row.since) } else { row.lane };
         seen.push(format!("{} {:?} {lane:?} {:?} {:?} {story:?}", row.id, row.document, row.since, row.inbox));
     }
-    for row in b.s().await.dead(&DeadFilter::default(), &first(1_000)).await.unwrap().rows {
-        seen.push(format!("{:?}", b.s().await.dead_letter(row.id).await.unwrap()));
+    for row in b.store().await.dead(&DeadFilter::default(), &first(1_000)).await.unwrap().rows {
+        seen.push(format!("{:?}", b.store().await.dead_letter(row.id).await.unwrap()));
     }
     for key in ["id:7", "address:a@x", "id:8"] {
-        seen.push(format!("{key}: {:?}", b.s().await.owner(key).await.unwrap()));
+        seen.push(format!("{key}: {:?}", b.store().await.owner(key).await.unwrap()));
     }
     for prefix in ["ada", "love", "x"] {
-        let found = b.s().await.search(prefix, &first(9)).await.unwrap().rows;
+        let found = b.store().await.search(prefix, &first(9)).await.unwrap().rows;
         seen.push(format!("{prefix}: {:?}", found.iter().map(|row| row.id).collect::<Vec<_>>()));
     }
-    seen.push(format!("{:?}", b.s().await.shared("audit").await.unwrap()));
-    let mut stats = b.s().await.stats().await.unwrap();
+    seen.push(format!("{:?}", b.store().await.shared("audit").await.unwrap()));
+    let mut stats = b.store().await.stats().await.unwrap();
     let running = stats.lanes.insert("running".to_owned(), 0).unwrap();
     *stats.lanes.get_mut("waiting").unwrap() += running;
     stats.oldest_due_at = None;
@@ -140,7 +140,7 @@ async fn a_copy_catches_up_with_a_source_that_went_on(from: &mut Bench, to: &mut
 async fn people_erased_from_the_source_meanwhile_are_reported(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     copied_whole(from, to).await;
-    assert!(from.s().await.erase(at(9), &person("idle"), &[]).await.unwrap());
+    assert!(from.store().await.erase(at(9), &person("idle"), &[]).await.unwrap());
     let again = copied(from, to).await.unwrap();
     assert!(!again.is_whole());
     assert_eq!(again.0.iter().map(|(_, tally)| tally.surplus).sum::<u64>(), 1);
@@ -148,7 +148,7 @@ async fn people_erased_from_the_source_meanwhile_are_reported(from: &mut Bench, 
 
 /// The code of the store's hold on everything.
 async fn hold(b: &mut Bench) -> Option<Code> {
-    let shared = b.s().await.shared("holds").await.unwrap();
+    let shared = b.store().await.shared("holds").await.unwrap();
     let holds: Holds = serde_json::from_slice(&shared.bytes).unwrap_or_default();
     holds.get(&HoldScope::All).map(|hold| hold.code)
 }
@@ -159,7 +159,7 @@ async fn an_interrupted_copy_is_held_and_continues(from: &mut Bench, to: &mut Be
     for steps in [1, 2, 3, 5] {
         let heard = Cell::new(0);
         let count = |_, _, _| heard.set(heard.get() + 1);
-        let mut copying = Box::pin(copy(from.s().await, to.s().await, || LATER, OPTIONS, count));
+        let mut copying = Box::pin(copy(from.store().await, to.store().await, || LATER, OPTIONS, count));
         poll_fn(|context| {
             let ended = copying.as_mut().poll(context).is_ready();
             if ended || heard.get() >= steps { Poll::Ready(()) } else { Poll::Pending }
@@ -177,7 +177,7 @@ async fn an_interrupted_copy_is_held_and_continues(from: &mut Bench, to: &mut Be
 async fn the_source_is_held_once_everything_is_copied(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     let unheld = CopyOptions { hold_source: false, ..OPTIONS };
-    copy(from.s().await, to.s().await, || LATER, unheld, |_, _, _| {}).await.unwrap();
+    copy(from.store().await, to.store().await, || LATER, unheld, |_, _, _| {}).await.unwrap();
     assert_eq!((hold(from).await, hold(to).await), (None, None));
     copied_whole(from, to).await;
     assert_eq!((hold(from).await, hold(to).await), (Some(Code::HoldCopied), None));
@@ -191,9 +191,9 @@ async fn holds_in_force_arrive(from: &mut Bench, to: &mut Bench) {
     let mut holds = Holds::default();
     holds.set(at(0), HoldScope::Creates, Code::HoldSeats, pauses, None);
     let bytes = Bytes::from(serde_json::to_vec(&holds).unwrap());
-    from.s().await.put_shared("holds", 0, bytes).await.unwrap();
+    from.store().await.put_shared("holds", 0, bytes).await.unwrap();
     copied_whole(from, to).await;
-    let there = to.s().await.shared("holds").await.unwrap();
+    let there = to.store().await.shared("holds").await.unwrap();
     assert_eq!(serde_json::from_slice::<Holds>(&there.bytes).unwrap(), holds);
 }
 
@@ -216,7 +216,7 @@ async fn a_store_in_use_is_neither_copied_nor_copied_into(from: &mut Bench, to: 
     from.accept(at(0), &[("1", "x")]).await;
     from.claim(LATER, 1).await;
     assert!(matches!(copied(from, to).await, Err(CopyError::InUse { leases: 1, .. })));
-    from.s().await.end_leases(LATER).await.unwrap();
+    from.store().await.end_leases(LATER).await.unwrap();
     to.accept(at(0), &[("1", "x")]).await;
     to.claim(LATER, 1).await;
     assert!(matches!(copied(from, to).await, Err(CopyError::TargetInUse { leases: 1, .. })));
@@ -225,8 +225,8 @@ async fn a_store_in_use_is_neither_copied_nor_copied_into(from: &mut Bench, to: 
 async fn a_store_of_another_team_is_refused(from: &mut Bench, to: &mut Bench) {
     use scim_bridge::store::target::bind_target;
     fill(from).await;
-    bind_target(from.s().await, "one").await.unwrap();
-    bind_target(to.s().await, "two").await.unwrap();
+    bind_target(from.store().await, "one").await.unwrap();
+    bind_target(to.store().await, "two").await.unwrap();
     assert!(matches!(copied(from, to).await, Err(CopyError::To(StoreError::OtherTarget { .. }))));
 }
 
@@ -234,21 +234,21 @@ async fn an_empty_store_is_left_alone(from: &mut Bench, to: &mut Bench) {
     let tallies = copied(from, to).await.unwrap();
     assert!(tallies.is_empty(), "{tallies:?}");
     assert_eq!((hold(from).await, hold(to).await), (None, None));
-    assert_eq!(from.s().await.shared("identity").await.unwrap().version, 0);
+    assert_eq!(from.store().await.shared("identity").await.unwrap().version, 0);
 }
 
 async fn a_dry_run_counts_and_writes_nothing(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     for with_target in [false, true] {
-        let target = if with_target { Some(to.s().await) } else { None };
+        let target = if with_target { Some(to.store().await) } else { None };
         let tallies =
-            dry_run(from.s().await, target.map(|to| to as &dyn Transfer), || LATER, |_, _, _| {}).await.unwrap();
+            dry_run(from.store().await, target.map(|to| to as &dyn Transfer), || LATER, |_, _, _| {}).await.unwrap();
         let people = tallies.0.iter().find(|(section, _)| *section == Section::People).unwrap().1;
         assert_eq!((people.all, people.copied, people.known), (6, 6, 0));
     }
-    assert_eq!(to.s().await.stats().await.unwrap().people, 0);
+    assert_eq!(to.store().await.stats().await.unwrap().people, 0);
     copied_whole(from, to).await;
-    let tallies = dry_run(from.s().await, Some(to.s().await), || LATER, |_, _, _| {}).await.unwrap();
+    let tallies = dry_run(from.store().await, Some(to.store().await), || LATER, |_, _, _| {}).await.unwrap();
     assert!(tallies.0.iter().all(|(_, tally)| tally.copied == 0), "{tallies:?}");
 }
 

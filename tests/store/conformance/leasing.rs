@@ -90,7 +90,7 @@ pub(crate) async fn an_expired_lease_still_commits_and_renews_until_taken_over(b
     b.accept(at(0), &[("1", "a")]).await;
     let lease = b.claim_one(at(0)).await.lease;
     let late = at(5 * LEASE_MS);
-    let renewed = b.s().await.renew(late, &lease, LEASE_MS).await.unwrap();
+    let renewed = b.store().await.renew(late, &lease, LEASE_MS).await.unwrap();
     assert_eq!(renewed, Some(Lease { until: late.plus_ms(LEASE_MS), ..lease.clone() }));
     assert_eq!(b.claim_none(late).await, Some(late.plus_ms(LEASE_MS)));
     assert_eq!(b.commit(late.plus_ms(5 * LEASE_MS), &lease, commit("1", held("x"))).await, Committed::Committed);
@@ -100,9 +100,9 @@ pub(crate) async fn a_lost_lease_cannot_be_renewed(b: &mut Bench) {
     b.accept(at(0), &[("1", "a")]).await;
     let lease = b.claim_one(at(0)).await.lease;
     b.claim_one(at(LEASE_MS)).await;
-    assert_eq!(b.s().await.renew(at(LEASE_MS), &lease, LEASE_MS).await.unwrap(), None);
+    assert_eq!(b.store().await.renew(at(LEASE_MS), &lease, LEASE_MS).await.unwrap(), None);
     let nobody = Lease { person: person("9").id(), ..lease };
-    assert_eq!(b.s().await.renew(at(LEASE_MS), &nobody, LEASE_MS).await.unwrap(), None);
+    assert_eq!(b.store().await.renew(at(LEASE_MS), &nobody, LEASE_MS).await.unwrap(), None);
 }
 
 pub(crate) async fn fences_grow_over_all_people_and_with_time(b: &mut Bench) {
@@ -137,7 +137,7 @@ pub(crate) async fn a_lost_claim_is_given_back_first(b: &mut Bench) {
     assert!(matches!(b.ask(at(2), &ask).await, Claim::Nobody { .. }));
     let row = b.row("1").await;
     assert_eq!((row.lane, row.since), (retry(at(2)), at(2)));
-    assert_eq!(b.s().await.renew(at(2), &again.lease, LEASE_MS).await.unwrap(), None);
+    assert_eq!(b.store().await.renew(at(2), &again.lease, LEASE_MS).await.unwrap(), None);
 }
 
 pub(crate) async fn a_claim_gives_back_only_the_claim_it_names_as_lost(b: &mut Bench) {
@@ -148,7 +148,7 @@ pub(crate) async fn a_claim_gives_back_only_the_claim_it_names_as_lost(b: &mut B
     let again = claim_of(b, at(1), "w", 6, Some(5)).await.remove(0);
     assert_eq!(again.lease.person, lost.lease.person);
     for lease in [heard.lease, other.lease, again.lease] {
-        assert!(b.s().await.renew(at(1), &lease, LEASE_MS).await.unwrap().is_some());
+        assert!(b.store().await.renew(at(1), &lease, LEASE_MS).await.unwrap().is_some());
     }
 }
 
@@ -187,8 +187,8 @@ pub(crate) async fn a_lone_process_ends_all_leases_uncounted(b: &mut Bench) {
     b.settled(at(0), "0", held("all")).await;
     b.accept(at(0), &[("1", "a"), ("2", "b")]).await;
     let claimed = b.claim(at(0), 1).await;
-    assert_eq!(b.s().await.end_leases(at(9)).await.unwrap(), 1);
-    assert_eq!(b.s().await.end_leases(at(9)).await.unwrap(), 0);
+    assert_eq!(b.store().await.end_leases(at(9)).await.unwrap(), 1);
+    assert_eq!(b.store().await.end_leases(at(9)).await.unwrap(), 0);
     let again = b.claim(at(9), 9).await;
     assert_eq!(again.len(), 2);
     assert!(again.iter().all(|claimed| !claimed.taken_over));

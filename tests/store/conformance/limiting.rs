@@ -18,7 +18,7 @@ async fn ten_a_minute(b: &mut Bench) {
 }
 
 async fn token(b: &mut Bench, ms: u64, kind: CallKind) -> Token {
-    b.s().await.take_token(at(ms), kind).await.unwrap()
+    b.store().await.take_token(at(ms), kind).await.unwrap()
 }
 
 pub(crate) async fn each_kind_of_token_comes_at_its_own_rate(b: &mut Bench) {
@@ -47,19 +47,19 @@ pub(crate) async fn a_restart_does_not_forget_taken_tokens(b: &mut Bench) {
 
 pub(crate) async fn a_backoff_moves_both_kinds_for_everybody(b: &mut Bench) {
     ten_a_minute(b).await;
-    b.s().await.back_off(at(0), at(30_000)).await.unwrap();
+    b.store().await.back_off(at(0), at(30_000)).await.unwrap();
     b.reopen().await;
     for kind in [CallKind::Write, CallKind::Read] {
         assert_eq!(token(b, 29_999, kind).await, Token::NotBefore(at(30_000)));
     }
     // An earlier time does not shorten it.
-    b.s().await.back_off(at(1), at(2)).await.unwrap();
+    b.store().await.back_off(at(1), at(2)).await.unwrap();
     assert_eq!(token(b, 29_999, CallKind::Read).await, Token::NotBefore(at(30_000)));
     assert_eq!(token(b, 30_000, CallKind::Read).await, Token::Granted);
 }
 
 pub(crate) async fn a_backoff_holds_without_a_limit_too(b: &mut Bench) {
-    b.s().await.back_off(at(0), at(30_000)).await.unwrap();
+    b.store().await.back_off(at(0), at(30_000)).await.unwrap();
     assert_eq!(token(b, 29_999, CallKind::Write).await, Token::NotBefore(at(30_000)));
     assert_eq!(token(b, 30_000, CallKind::Write).await, Token::Granted);
 }

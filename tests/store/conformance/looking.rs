@@ -23,21 +23,21 @@ struct Search(&'static str);
 #[async_trait::async_trait(?Send)]
 impl AsyncRead for People {
     async fn read(&self, b: &mut Bench, page: &Page) -> Listed<PersonRow> {
-        b.s().await.people(page).await.unwrap()
+        b.store().await.people(page).await.unwrap()
     }
 }
 
 #[async_trait::async_trait(?Send)]
 impl AsyncRead for Lanes {
     async fn read(&self, b: &mut Bench, page: &Page) -> Listed<PersonRow> {
-        b.s().await.lanes(self.0, page).await.unwrap()
+        b.store().await.lanes(self.0, page).await.unwrap()
     }
 }
 
 #[async_trait::async_trait(?Send)]
 impl AsyncRead for Search {
     async fn read(&self, b: &mut Bench, page: &Page) -> Listed<PersonRow> {
-        b.s().await.search(self.0, page).await.unwrap()
+        b.store().await.search(self.0, page).await.unwrap()
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn people_are_listed_by_number_page_by_page(b: &mut Bench) {
     for rows_max in [1, 7, 25, 100] {
         assert_eq!(all(b, rows_max, &People).await, sorted(&names), "{rows_max}");
     }
-    let row = b.s().await.people(&first(1)).await.unwrap().rows.remove(0);
+    let row = b.store().await.people(&first(1)).await.unwrap().rows.remove(0);
     assert_eq!((row.document, row.inbox_entries, row.inbox.len()), (None, 1, 1));
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn lanes_are_listed_by_state_longest_first(b: &mut Bench) {
     assert!(all(b, 9, &Lanes(LaneState::Running)).await.is_empty());
     b.accept(at(10), &[("idle", "x")]).await;
     b.claim_one(at(11)).await;
-    let running = b.s().await.lanes(LaneState::Running, &first(9)).await.unwrap().rows;
+    let running = b.store().await.lanes(LaneState::Running, &first(9)).await.unwrap().rows;
     assert_eq!(running.iter().map(|row| (row.id, row.since)).collect::<Vec<_>>(), [(person("idle").id(), at(11))]);
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn people_are_found_by_the_beginning_of_any_of_their_words(b: &
     let terms = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     for (who, words) in [("1", ["ada", "adams"]), ("2", ["adele", "grün%_"]), ("3", ["bob", "b"])] {
         b.accept(at(0), &[(who, "x")]).await;
-        b.work_off(at(0), who, Commit { terms_added: terms(&words), ..commit(who, idle()) }).await;
+        b.process(at(0), who, Commit { terms_added: terms(&words), ..commit(who, idle()) }).await;
     }
     let both = sorted(&["1".to_owned(), "2".to_owned()]);
     for rows_max in [1, 2, 9] {
@@ -116,7 +116,7 @@ pub(crate) async fn people_are_found_by_the_beginning_of_any_of_their_words(b: &
     assert_eq!(all(b, 9, &Search("ada")).await, [person("1").id()]);
     assert_eq!(all(b, 9, &Search("grün%_")).await, [person("2").id()]);
     for nobody in ["a%", "ADA", "adaq", "grün__", "c"] {
-        assert!(b.s().await.search(nobody, &first(9)).await.unwrap().rows.is_empty(), "{nobody}");
+        assert!(b.store().await.search(nobody, &first(9)).await.unwrap().rows.is_empty(), "{nobody}");
     }
     b.accept(at(1), &[("1", "x")]).await;
     let change = Commit {
@@ -124,9 +124,9 @@ pub(crate) async fn people_are_found_by_the_beginning_of_any_of_their_words(b: &
         terms_added: terms(&["lovelace", "adams", "adams"]),
         ..commit("1", idle())
     };
-    b.work_off(at(1), "1", change).await;
+    b.process(at(1), "1", change).await;
     assert!(all(b, 9, &Search("ada")).await == [person("1").id()], "what is removed and added is there");
-    assert!(b.s().await.search("ada", &first(9)).await.unwrap().rows.len() == 1);
+    assert!(b.store().await.search("ada", &first(9)).await.unwrap().rows.len() == 1);
     assert_eq!(all(b, 9, &Search("love")).await, [person("1").id()]);
 }
 
@@ -135,9 +135,9 @@ pub(crate) async fn pages_are_bounded_in_bytes_and_the_listing_is_complete(b: &m
     for who in &names {
         b.accept(at(0), &[(who, "x")]).await;
         let large = Bytes::from(vec![b'x'; PAGE_BYTES_MAX / 2 - 100]);
-        b.work_off(at(0), who, Commit { document: Some(large), ..commit(who, held("all")) }).await;
+        b.process(at(0), who, Commit { document: Some(large), ..commit(who, held("all")) }).await;
     }
-    let listed = b.s().await.people(&first(5)).await.unwrap();
+    let listed = b.store().await.people(&first(5)).await.unwrap();
     assert!(listed.rows.len() < 5 && listed.next.is_some(), "{}", listed.rows.len());
     assert_eq!(all(b, 5, &People).await, sorted(&names));
     let mut held = all(b, 5, &Lanes(LaneState::Held)).await;
@@ -148,7 +148,7 @@ pub(crate) async fn pages_are_bounded_in_bytes_and_the_listing_is_complete(b: &m
 pub(crate) async fn a_cursor_that_no_page_gave_is_refused(b: &mut Bench) {
     b.accept(at(0), &[("1", "x")]).await;
     let page = Page { after: Some("junk".to_owned()), ..first(5) };
-    let s = b.s().await;
+    let s = b.store().await;
     let refused = [
         s.people(&page).await.err(),
         s.lanes(LaneState::Waiting, &page).await.err(),
@@ -169,7 +169,7 @@ pub(crate) async fn a_long_inbox_is_shown_by_its_beginning(b: &mut Bench) {
 async fn dead_pages(b: &mut Bench, rows_max: usize, filter: &DeadFilter) -> Vec<u128> {
     let (mut found, mut page) = (Vec::new(), first(rows_max));
     loop {
-        let listed = b.s().await.dead(filter, &page).await.unwrap();
+        let listed = b.store().await.dead(filter, &page).await.unwrap();
         assert!(listed.rows.len() <= rows_max);
         found.extend(listed.rows.iter().map(|row| row.id.0));
         page.after = listed.next;
@@ -187,7 +187,7 @@ pub(crate) async fn dead_letters_are_listed_newest_first_and_filtered(b: &mut Be
         let id = b.accept(now, &[(&who, "x")]).await[0];
         let mut row = dead_row(id, &who, now, code);
         row.event = Some(if n == 2 { EventKind::Leave } else { EventKind::Hire });
-        b.work_off(now, &who, dies(row, &who)).await;
+        b.process(now, &who, dies(row, &who)).await;
         ids.push(id.0);
     }
     ids.push(b.accept_unmapped(at(3), None, "x").await.0);
@@ -218,7 +218,7 @@ fn person_of_other() -> scim_bridge::core::person::SourceName {
 }
 
 pub(crate) async fn the_figures_are_exact(b: &mut Bench) {
-    let empty = b.s().await.stats().await.unwrap();
+    let empty = b.store().await.stats().await.unwrap();
     let states: BTreeSet<_> = empty.lanes.keys().map(String::as_str).collect();
     let all = LaneState::ALL.iter().filter(|state| **state != LaneState::Idle).map(|state| state.as_str());
     assert_eq!(states, all.collect());
@@ -227,44 +227,44 @@ pub(crate) async fn the_figures_are_exact(b: &mut Bench) {
         b.settled(at(0), who, lane).await;
     }
     b.accept(at(1), &[("5", "x"), ("6", "y")]).await;
-    let stats = b.s().await.stats().await.unwrap();
+    let stats = b.store().await.stats().await.unwrap();
     assert_eq!((stats.people, stats.oldest_due_at, stats.entries["hr"]), (4, Some(at(1)), 2));
     let lanes =
         |stats: &scim_bridge::store::Stats| ["waiting", "running", "held", "blocked"].map(|state| stats.lanes[state]);
     assert_eq!(lanes(&stats), [4, 0, 1, 0]);
     b.claim(at(1), 2).await;
-    let stats = b.s().await.stats().await.unwrap();
+    let stats = b.store().await.stats().await.unwrap();
     assert_eq!((lanes(&stats), stats.oldest_due_at), ([2, 2, 1, 0], Some(at(40))));
 }
 
 pub(crate) async fn a_shared_document_is_changed_only_from_its_latest_version(b: &mut Bench) {
     let put = async |b: &mut Bench, version, text: &'static str| {
-        b.s().await.put_shared("holds", version, Bytes::from_static(text.as_bytes())).await.unwrap()
+        b.store().await.put_shared("holds", version, Bytes::from_static(text.as_bytes())).await.unwrap()
     };
-    assert_eq!(b.s().await.shared("holds").await.unwrap(), Shared::default());
+    assert_eq!(b.store().await.shared("holds").await.unwrap(), Shared::default());
     assert!(!put(b, 1, "x").await);
-    assert_eq!(b.s().await.shared("holds").await.unwrap(), Shared::default());
+    assert_eq!(b.store().await.shared("holds").await.unwrap(), Shared::default());
     assert!(put(b, 0, "a").await);
     assert!(!put(b, 0, "b").await);
-    let first = b.s().await.shared("holds").await.unwrap();
+    let first = b.store().await.shared("holds").await.unwrap();
     assert_eq!((first.version > 0, &first.bytes[..]), (true, &b"a"[..]));
     assert!(put(b, first.version, "b").await);
-    let second = b.s().await.shared("holds").await.unwrap();
+    let second = b.store().await.shared("holds").await.unwrap();
     assert!(second.version > first.version);
     assert_eq!(&second.bytes[..], b"b");
-    assert_eq!(b.s().await.shared("other").await.unwrap(), Shared::default());
+    assert_eq!(b.store().await.shared("other").await.unwrap(), Shared::default());
 }
 
 pub(crate) async fn a_store_is_kept_for_one_target(b: &mut Bench) {
     use scim_bridge::store::StoreError;
     use scim_bridge::store::target::bind_target;
-    bind_target(b.s().await, "https://one").await.unwrap();
-    bind_target(b.s().await, "https://one").await.unwrap();
-    let refused = bind_target(b.s().await, "https://two").await;
+    bind_target(b.store().await, "https://one").await.unwrap();
+    bind_target(b.store().await, "https://one").await.unwrap();
+    let refused = bind_target(b.store().await, "https://two").await;
     assert!(matches!(refused, Err(StoreError::OtherTarget { theirs, .. }) if theirs == "https://one"));
 }
 
 pub(crate) async fn a_check_proves_that_the_store_can_write(b: &mut Bench) {
-    b.s().await.check().await.unwrap();
-    b.s().await.check().await.unwrap();
+    b.store().await.check().await.unwrap();
+    b.store().await.check().await.unwrap();
 }

@@ -11,11 +11,11 @@ fn keys(keys: &[&str]) -> Vec<String> {
 }
 
 async fn own(b: &mut Bench, lease: &Lease, wanted: &[&str], from: Option<Former>) -> Owned {
-    b.s().await.own(at(1), lease, Own { keys: keys(wanted), from }).await.unwrap()
+    b.store().await.own(at(1), lease, Own { keys: keys(wanted), from }).await.unwrap()
 }
 
 async fn owner(b: &mut Bench, key: &str) -> Option<PersonId> {
-    b.s().await.owner(key).await.unwrap()
+    b.store().await.owner(key).await.unwrap()
 }
 
 /// In sync, with everything folded into a document.
@@ -125,7 +125,7 @@ pub(crate) async fn keys_are_not_taken_from_a_person_who_changed_since_the_read(
         assert_eq!(own(b, &two, &["id:7"], Some(as_read)).await, Owned::By(one.person));
     }
     assert_eq!((owner(b, "id:7").await, b.row("1").await.inbox_entries), (Some(one.person), 1));
-    b.work_off(at(1), "1", folded("1")).await;
+    b.process(at(1), "1", folded("1")).await;
     assert_eq!(own(b, &two, &["id:7"], Some(as_read)).await, Owned::Yes);
 }
 

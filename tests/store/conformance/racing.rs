@@ -29,7 +29,7 @@ pub(crate) async fn many_workers_never_share_a_person_and_fold_every_event_once(
         }
     }
     let seen = RefCell::new(Seen::default());
-    let store = b.s().await;
+    let store = b.store().await;
     join_all((0..WORKERS).map(|_| work(store, &seen))).await;
     let folded = seen.into_inner().folded;
     let of_one = |person: PersonId| folded.iter().filter(move |(whose, _)| *whose == person).map(|(_, seq)| *seq);
@@ -68,7 +68,7 @@ async fn work(store: &dyn Store, seen: &RefCell<Seen>) {
 
 pub(crate) async fn one_of_many_equal_deliveries_is_stored(b: &mut Bench) {
     let same: Vec<_> = (0..16).map(|_| delivery([1; 16], vec![b.entry("1", "x")])).collect();
-    let store = b.s().await;
+    let store = b.store().await;
     let answers = join_all(same.into_iter().map(|delivery| store.accept(at(0), delivery))).await;
     let stored = answers.iter().filter(|answer| matches!(answer, Ok(Accepted::Stored))).count();
     let known = answers.iter().filter(|answer| matches!(answer, Ok(Accepted::Duplicate { .. }))).count();
@@ -91,7 +91,7 @@ pub(crate) async fn each_of_many_simultaneous_deliveries_gets_its_own_answer(b: 
         let duplicate = Accepted::Duplicate { ids: ids.clone() };
         sent.push(if n % 3 == 0 { (known.clone(), duplicate) } else { (fresh, Accepted::Stored) });
     }
-    let (store, mut stored) = (b.s().await, 1);
+    let (store, mut stored) = (b.store().await, 1);
     let all = sent.iter().enumerate().map(|(n, (delivery, _))| {
         // Not all arrive at the same instant.
         store.accept(at(n as u64 / 100), delivery.clone())
@@ -106,7 +106,7 @@ pub(crate) async fn each_of_many_simultaneous_deliveries_gets_its_own_answer(b: 
 pub(crate) async fn a_sender_that_hangs_up_leaves_a_whole_delivery_or_none(b: &mut Bench) {
     for n in 0..20_u8 {
         let sent = delivery([n; 16], vec![b.entry("1", "x"), b.entry("2", "y")]);
-        let store = b.s().await;
+        let store = b.store().await;
         let mut accepting = store.accept(at(0), sent.clone());
         let mut polls = 0;
         poll_fn(|context| {
@@ -123,7 +123,7 @@ pub(crate) async fn a_sender_that_hangs_up_leaves_a_whole_delivery_or_none(b: &m
 
 pub(crate) async fn a_waiting_worker_is_woken_when_there_may_be_work(b: &mut Bench) {
     async fn assert_woken(b: &mut Bench, by: &str) {
-        let woken = tokio::time::timeout(std::time::Duration::from_secs(5), b.s().await.woken()).await;
+        let woken = tokio::time::timeout(std::time::Duration::from_secs(5), b.store().await.woken()).await;
         assert!(woken.is_ok(), "not woken by {by}");
     }
     if b.reopens() {
@@ -131,22 +131,22 @@ pub(crate) async fn a_waiting_worker_is_woken_when_there_may_be_work(b: &mut Ben
         return;
     }
     // The listener is there before the wake-up.
-    let _ = tokio::time::timeout(std::time::Duration::from_millis(200), b.s().await.woken()).await;
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(200), b.store().await.woken()).await;
     b.accept(at(0), &[("1", "x")]).await;
     assert_woken(b, "an accepted delivery").await;
-    b.work_off(at(0), "1", commit("1", crate::harness::held("all"))).await;
-    b.s().await.release(at(1), "all", 1).await.unwrap();
+    b.process(at(0), "1", commit("1", crate::harness::held("all"))).await;
+    b.store().await.release(at(1), "all", 1).await.unwrap();
     assert_woken(b, "a release").await;
-    b.work_off(at(1), "1", commit("1", idle())).await;
+    b.process(at(1), "1", commit("1", idle())).await;
     let entry = b.entry("1", "x");
-    b.s().await.put(at(2), entry).await.unwrap();
+    b.store().await.put(at(2), entry).await.unwrap();
     assert_woken(b, "an operator's request").await;
     let claimed = b.claim_one(at(2)).await;
     b.commit(at(2), &claimed.lease, commit("1", idle())).await;
     assert_woken(b, "a commit that leaves something in the inbox").await;
     let id = b.accept_unmapped(at(3), None, "x").await;
-    b.work_off(at(3), "1", commit("1", idle())).await;
+    b.process(at(3), "1", commit("1", idle())).await;
     let entry = b.entry("2", "x");
-    b.s().await.replay_unmapped(at(3), id, vec![entry], Vec::new()).await.unwrap();
+    b.store().await.replay_unmapped(at(3), id, vec![entry], Vec::new()).await.unwrap();
     assert_woken(b, "a replayed record").await;
 }

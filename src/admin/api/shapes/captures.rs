@@ -51,7 +51,7 @@ pub struct CaptureRowBody {
 /// A captured delivery in full.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CaptureBody {
-    /// The same as in the list.
+    /// What the list shows of it.
     #[serde(flatten)]
     pub row: CaptureRowBody,
     /// Path and query.

@@ -150,7 +150,7 @@ pub struct AllowedBody {
 pub struct AuditBody {
     /// The acts.
     pub acts: Vec<ActBody>,
-    /// How many older ones are gone.
+    /// How many older ones were dropped.
     pub dropped: u64,
 }
 

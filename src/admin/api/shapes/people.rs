@@ -374,7 +374,7 @@ pub struct StoryBody {
     /// `received`, `called`, `taken_over`, `retry_at`, `held`, `scheduled`, `incomplete`, `given_back`,
     /// `read`, `blocked`, `replayed`, `discarded`, `taken_from`, `handed_over`, `ended` or `other`.
     pub note: String,
-    /// The same in words.
+    /// What happened, in words.
     pub text: String,
     /// The code, if the entry has one.
     pub code: Option<String>,

@@ -25,7 +25,7 @@ impl Growth {
         growth
     }
 
-    /// The same for every record.
+    /// A growth that is the same for every record.
     pub(super) const fn constant(factor: u64) -> Self {
         let mut growth = Self::ZERO;
         growth.factors[0][0] = factor;

@@ -105,7 +105,7 @@ fn signed_otherwise(
     found
 }
 
-/// Settings that the template does not use, which `check` refuses beside it: a preset's stay unless they are given.
+/// Settings that the template does not use, which `check` refuses together with it: a preset's stay unless they are given.
 fn left_over(scheme: &Scheme, template: &Template) -> Vec<String> {
     let mut changes = Vec::new();
     if matches!(scheme.id, IdRule::Header(_)) && !template.has(&Part::Id) {

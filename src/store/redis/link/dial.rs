@@ -27,7 +27,7 @@ pub(super) type Gone = Arc<AtomicBool>;
 pub(super) enum Callee {
     /// A server that holds data.
     Server,
-    /// The same, for subscribing to what is published.
+    /// A server that holds data, for subscribing to what is published.
     Channel,
     /// A sentinel.
     Sentinel,
@@ -115,7 +115,7 @@ pub(super) async fn connect(
     connect_for(options, to, callee, options.response_timeout).await
 }
 
-/// The same, for answers that may take this long.
+/// Makes such a connection for answers that may take this long.
 async fn connect_for(
     options: &LinkOptions,
     to: &Address,

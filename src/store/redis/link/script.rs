@@ -10,20 +10,21 @@ use sha1::{Digest, Sha1};
 /// A Lua script, known to the server by its hash.
 pub(crate) struct Script {
     body: &'static str,
-    /// Makes the text of the body.
+    /// Turns the body into the complete script.
     finish: fn(&str) -> String,
-    text: OnceLock<(String, String)>,
+    /// The complete text, and its hash.
+    built: OnceLock<(String, String)>,
 }
 
 impl Script {
     /// A script whose text is built once from this body.
     pub(crate) const fn new(body: &'static str, finish: fn(&str) -> String) -> Self {
-        Self { body, finish, text: OnceLock::new() }
+        Self { body, finish, built: OnceLock::new() }
     }
 
     /// The text and its hash.
     fn text(&self) -> (&str, &str) {
-        let (text, sha) = self.text.get_or_init(|| {
+        let (text, sha) = self.built.get_or_init(|| {
             let text = (self.finish)(self.body);
             let sha = HEXLOWER.encode(&Sha1::digest(&text));
             (text, sha)
@@ -36,7 +37,7 @@ impl Script {
         call("EVALSHA", self.text().1, keys, args)
     }
 
-    /// The same call with the text, for a server that does not know the hash (any more).
+    /// Turns a call by hash into one with the text, for a server that does not know the hash (any more).
     pub(super) fn by_text(&self, by_hash: &Cmd) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(self.text().0);
@@ -82,7 +83,7 @@ impl Arg<'_> {
         }
     }
 
-    /// The same value, borrowed.
+    /// This value, borrowed.
     pub(crate) fn borrowed(&self) -> Arg<'_> {
         match self {
             Self::Int(n) => Arg::Int(*n),

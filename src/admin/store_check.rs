@@ -1,6 +1,6 @@
 //! Whether the store can be written: checked every few seconds and whenever somebody asks, one check at a time; while
-//! a check takes long, the last result is returned at once. A check writes little, so the failures of deliveries and
-//! workers count, too.
+//! a check takes long, the last result is returned at once. A check writes little and may pass while real writes
+//! fail, so the failures of deliveries and workers count, too.
 //!
 //! A check is as durable as a delivery: with Redis it may wait for disks, a second or two in good
 //! health. A caller (a Kubernetes probe gives up after 1 s) does not wait for that.
@@ -20,7 +20,8 @@ use crate::telemetry::store_log::StoreLog;
 
 /// How long a request waits for a check: less than the second after which a Kubernetes probe gives up by default.
 const ANSWER_MAX: Duration = Duration::from_millis(800);
-/// A check that takes this long counts as failed; a disk may be slow for a moment.
+/// The least time after which [`StoreCheck::known_trouble`] takes a check that still runs for failed: a disk may be slow
+/// for a moment.
 const HANGS: Duration = Duration::from_secs(5);
 
 /// How often the settings of the store's server are checked.
@@ -28,16 +29,16 @@ const SETTINGS_EVERY: Duration = Duration::from_secs(20);
 
 /// What is known about the store. Clones share it.
 #[derive(Clone)]
-pub struct StoreHealth(Arc<Inner>);
+pub struct StoreCheck(Arc<Inner>);
 
 /// The result of the last check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LastCheck {
-    /// There was no check yet.
+    /// No check has finished yet.
     NotYet,
     /// It can be written.
     Passed,
-    /// Why it cannot: the code, and all of it in words.
+    /// It cannot be written: the code, and the reason in words.
     Failed(Code, String),
 }
 
@@ -52,7 +53,7 @@ struct Inner {
     settings_at: Mutex<Option<Instant>>,
 }
 
-impl StoreHealth {
+impl StoreCheck {
     /// Checks this store, which counts as unavailable if it takes longer than `patience` to answer. `log` has the
     /// results of its operations.
     #[must_use]
@@ -62,7 +63,7 @@ impl StoreHealth {
         Self(Arc::new(Inner { store, log, patience, found, since, settings_at }))
     }
 
-    /// Starts a check, unless one is running; returns when it started. Must be called within a tokio runtime.
+    /// Starts a check, unless one is running. Returns the time at which the running one began. Must be called within a tokio runtime.
     pub(super) fn start_check(&self) -> Instant {
         let mut since = self.0.since.lock().unwrap_or_else(PoisonError::into_inner);
         *since.get_or_insert_with(|| {
@@ -72,7 +73,7 @@ impl StoreHealth {
                     failpoint::at("check");
                     inner.store.check().await
                 };
-                // A check that panicked has not shown that the store can be written, and must not be the last one.
+                // A check that panicked counts as failed, and must not keep later ones from starting.
                 let panicked = || Err(StoreError::Unavailable("the check of the store panicked".to_owned()));
                 let found = supervision::caught(Box::pin(check)).await.unwrap_or_else(panicked);
                 let is_well = found.is_ok();
@@ -110,7 +111,7 @@ impl StoreHealth {
         }
     }
 
-    /// The trouble that the last check found, or that it takes too long, without another check.
+    /// What the last check found wrong, or that the present one takes too long. Starts no check.
     pub(super) fn known_trouble(&self) -> Option<Code> {
         let since = *self.0.since.lock().unwrap_or_else(PoisonError::into_inner);
         let hangs = since.is_some_and(|since| since.elapsed() > self.0.patience.max(HANGS));
@@ -127,7 +128,7 @@ impl StoreHealth {
 }
 
 impl Inner {
-    /// Trouble with them is recorded with the store's operations.
+    /// Checks the server's settings, every [`SETTINGS_EVERY`] at most. Failures are recorded with the store's operations.
     async fn check_settings(&self) {
         {
             let mut at = self.settings_at.lock().unwrap_or_else(PoisonError::into_inner);

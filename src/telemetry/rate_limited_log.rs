@@ -10,14 +10,14 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Decides which lines are logged, by kind and subject. Both come from the program and its configuration, never from
 /// strangers, who could invent endless new ones.
 #[derive(Default)]
-pub struct Seldom(Mutex<BTreeMap<&'static str, BTreeMap<Box<str>, Line>>>);
+pub struct RateLimitedLog(Mutex<BTreeMap<&'static str, BTreeMap<Box<str>, Line>>>);
 
 struct Line {
     logged: Instant,
     left_out: u64,
 }
 
-impl Seldom {
+impl RateLimitedLog {
     /// Nothing has been logged yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_logged_as_a_line_a_second_with_how_many_were_left_out() {
-        let log = Seldom::new();
+        let log = RateLimitedLog::new();
         let now = Instant::now();
         let lines = (0..1000).filter_map(|_| log.line_at("mismatch", "hr", now)).collect::<Vec<_>>();
         assert_eq!(lines, [0]);
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_one_kind_hides_no_other() {
-        let log = Seldom::new();
+        let log = RateLimitedLog::new();
         let now = Instant::now();
         assert_eq!(log.line_at("mismatch", "hr", now), Some(0));
         assert_eq!(log.line_at("mismatch", "hr", now), None);
