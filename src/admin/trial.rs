@@ -82,8 +82,8 @@ impl AdminState {
             .ok_or_else(|| AdminError::BadRequest("source: not one that is configured".to_owned()))?;
         let mut events: Vec<(Person, Vec<Event>)> = Vec::new();
         for record in &mapping.records {
-            let RecordResult::Event { event, end } = &record.result else { continue };
-            let of_person = [Some(event), end.as_ref()].into_iter().flatten().cloned();
+            let RecordResult::Event { event, end, again } = &record.result else { continue };
+            let of_person = [Some(event), end.as_ref(), again.as_ref()].into_iter().flatten().cloned();
             match events.iter_mut().find(|(person, _)| *person == event.person) {
                 Some((_, known)) => known.extend(of_person),
                 None => events.push((event.person.clone(), of_person.collect())),

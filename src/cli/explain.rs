@@ -365,10 +365,13 @@ fn print_record(record: &RecordExplanation) {
         say!("  {:<12} {}", field.field, found(field));
     }
     match &record.result {
-        RecordResult::Event { event, end } => {
+        RecordResult::Event { event, end, again } => {
             say!("  => {} of {}", event.kind, event.person);
             if end.is_some() {
                 say!("  => and an announced end of employment");
+            }
+            if again.is_some() {
+                say!("  => and an announced return after it");
             }
         }
         RecordResult::Ignored { why, type_value } => say!("  => ignored ({why}): type {type_value:?}"),

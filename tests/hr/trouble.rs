@@ -483,3 +483,46 @@ async fn an_announced_end_is_read_before_it_is_carried_out() {
         assert_eq!(rig.member("E-1").map(|(_, active)| active), Some(!has_left), "{withdrawn} {is_away}");
     }
 }
+
+#[tokio::test]
+async fn a_status_that_stays_active_for_a_week_after_the_end_is_believed() {
+    let rig = Rig::new("bamboohr");
+    let ada = rig.put("E-1", "Ada", "Byron");
+    rig.hr.put(HrPerson { last_day: Some("2026-11-22".to_owned()), ..ada });
+    rig.deliver(&about("E-1")).await;
+    rig.work().await;
+    let is_on = || rig.member("E-1").map(|(_, active)| active);
+    rig.clock.advance_ms(15 * 3_600_000);
+    rig.work().await;
+    assert_eq!(is_on(), Some(false));
+    for _ in 0..6 {
+        rig.clock.advance_ms(86_400_000);
+        rig.deliver(&about("E-1")).await;
+        rig.work().await;
+        assert_eq!(is_on(), Some(false), "the status may still be late");
+    }
+    // No webhook comes any more.
+    let reads = rig.hr.reads();
+    rig.work_through().await;
+    assert_eq!((is_on(), rig.hr.reads()), (Some(true), reads + 1), "they were hired again");
+}
+
+#[tokio::test]
+async fn further_notices_do_not_put_off_an_announced_leave_while_the_api_is_away() {
+    let rig = Rig::new("bamboohr");
+    let ada = rig.put("E-1", "Ada", "Byron");
+    rig.hr.put(HrPerson { last_day: Some("2026-11-22".to_owned()), ..ada });
+    rig.deliver(&about("E-1")).await;
+    rig.work().await;
+    rig.clock.advance_ms(13 * 3_600_000);
+    rig.hr.inject(HrFault::Status(503, Vec::new()), 10_000);
+    // A read is owed already when the end comes due.
+    for _ in 0..15 {
+        rig.deliver(&about("E-1")).await;
+        for _ in 0..10 {
+            rig.clock.advance_ms(60_000);
+            rig.work().await;
+        }
+    }
+    assert_eq!(rig.member("E-1").map(|(_, active)| active), Some(false));
+}

@@ -115,9 +115,10 @@ fn mapped(record: &RecordExplanation) -> Markup {
         div .card {
             p .what {
                 @match &record.result {
-                    RecordResult::Event { event, end } => {
+                    RecordResult::Event { event, end, again } => {
                         "An event (" (event.kind.as_str()) ") of " (layout::person(&event.person))
                         @if end.is_some() { ", and an announced end of employment" }
+                        @if again.is_some() { ", and an announced return after it" }
                     }
                     RecordResult::Ignored { why, type_value } => { "Ignored (" (why.replace('_', " ")) "): its type is " code { (type_value) } }
                     RecordResult::Unmapped { code, detail, .. } => { "A dead letter " (layout::code(code.as_str())) ": " (detail) }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::core::code::Code;
 use crate::core::mapping::{IgnoredWhy, Mapping, PastEnd, Record, Says, listed, remap};
+use crate::core::person::late_status::settle_ends_of_one;
 use crate::core::person::{
     Email, EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, Scope, SourceName, Stated,
 };
@@ -11,11 +12,6 @@ use crate::core::time::UnixMs;
 
 /// Without a usable status, nobody is invited or switched off.
 const STATUS: &str = "status";
-/// A status may say "active" for this long after the last day.
-const LATE_STATUS_MS: u64 = 7 * 86_400_000;
-/// An end may have been moved by this much since it was announced.
-const MOVED_END_MS: u64 = 2 * 86_400_000;
-
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListedRow {
@@ -51,8 +47,6 @@ pub struct Told {
     pub outdone: Option<String>,
     /// The mapping looks for a status, and there is none: perhaps the key may not see it.
     pub lacks_employment: bool,
-    /// The end that stands although the status beside it has not followed.
-    pub late_end: Option<UnixMs>,
 }
 
 /// A record of an answer, or some of its fields, that cannot be used.
@@ -75,8 +69,7 @@ pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
     text
 }
 
-/// What the answers say about the requested person. `announced`: the end of their employment, if the record has one and no
-/// answer has shown another status since.
+/// What the answers say about the requested person.
 ///
 /// # Errors
 /// Another person's record, no record, or fields that cannot be used.
@@ -84,7 +77,7 @@ pub(super) fn of_person(
     mapping: &Mapping,
     person: &Person,
     document: &str,
-    (at, announced): (UnixMs, Option<UnixMs>),
+    at: UnixMs,
 ) -> Result<Told, (Code, String)> {
     let other_person =
         || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
@@ -97,7 +90,9 @@ pub(super) fn of_person(
         match record {
             Record::Event { event, .. } if event.person != *person => return Err(other_person()),
             Record::Event { event, dropped, .. } => {
-                events.push(at_the_read(event, mapping, at));
+                let event = at_the_read(event, mapping, at);
+                // An announced end that is over by now says nothing.
+                events.extend(Some(event).filter(|event| !event.facts.is_empty()));
                 lost.extend(lost_status(&dropped, "; the rest of it is in effect", events.len()));
             }
             Record::Ignored(ignored) => lost.extend(lost_status(&ignored.dropped, "", events.len())),
@@ -116,9 +111,9 @@ pub(super) fn of_person(
         Some(lost) if events.is_empty() => Err(lost),
         lost => {
             let lacks_employment = records > 0 && without == records && !mapping.status.is_empty();
-            let late_end = late_status(&mut events, at, announced);
+            settle_ends_of_one(&mut events);
             let events = by_end(events, at, mapping.past_end);
-            Ok(Told { events, lost, outdone, lacks_employment, late_end })
+            Ok(Told { events, lost, outdone, lacks_employment })
         }
     }
 }
@@ -161,34 +156,6 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
 }
 
-/// The end that was announced for the present employment stands beside a status that says "active": many systems change the
-/// status in the night after it, or later. Unless a start after it is stated, or another record says that they work here.
-/// Returns it.
-fn late_status(events: &mut [Event], at: UnixMs, announced: Option<UnixMs>) -> Option<UnixMs> {
-    for place in 1..events.len() {
-        let [own, end] = events.get(place - 1..=place)? else { continue };
-        let end = just_ended(end, at, announced).filter(|end| is_employed(own) && !starts_after(own, *end));
-        let works_on = events.iter().enumerate().any(|(other, event)| other + 1 != place && is_employed(event));
-        if let (Some(end), false) = (end, works_on) {
-            events.get_mut(place - 1)?.facts.employment = None;
-            return Some(end);
-        }
-    }
-    None
-}
-
-/// When the employment ended, if that is the announced end, or one that was moved since, and not long ago.
-fn just_ended(event: &Event, at: UnixMs, announced: Option<UnixMs>) -> Option<UnixMs> {
-    let Some((EmploymentState::Left, Some(from))) = event.facts.employment else { return None };
-    let is_announced = announced.is_some_and(|end| end.ms_since(from).max(from.ms_since(end)) <= MOVED_END_MS);
-    (is_announced && from <= at && at.ms_since(from) <= LATE_STATUS_MS).then_some(from)
-}
-
-fn starts_after(event: &Event, end: UnixMs) -> bool {
-    let from = event.facts.employment.and_then(|(_, from)| from);
-    from.or(event.facts.starts).is_some_and(|starts| starts >= end)
-}
-
 /// Applies `past_end`: for a person who works here, a past end either belongs to an earlier employment, or means that
 /// they have left, unless a later record says that they are employed.
 fn by_end(mut events: Vec<Event>, at: UnixMs, past_end: PastEnd) -> Vec<Event> {
@@ -214,10 +181,6 @@ fn is_over(event: &Event, at: UnixMs) -> bool {
     matches!(event.facts.employment, Some((EmploymentState::Left, Some(from))) if from <= at)
 }
 
-fn employs(record: &Record, person: &Person) -> bool {
-    matches!(record, Record::Event { event, .. } if event.person == *person && is_employed(event))
-}
-
 /// What a page of a list says: events, each with the moment of the read, and records that could not be
 /// mapped. One bad record does not hold up the others.
 ///
@@ -232,18 +195,22 @@ pub(super) fn of_page(
     let mut records = Vec::new();
     for record in read(mapping, source, page) {
         match record {
-            // The announced end of somebody who works here is a record of its own, right after theirs.
-            Record::Event { event, .. }
-                if is_over(&event, at) && records.last().is_some_and(|last| employs(last, &event.person)) =>
-            {
-                if let (PastEnd::Left, Some(Record::Event { event: beside, .. })) =
-                    (mapping.past_end, records.last_mut())
-                {
-                    beside.facts.employment = event.facts.employment;
-                }
-            }
             Record::Event { event, dropped, is_zoneless } => {
                 let event = at_the_read(event, mapping, at);
+                if event.facts.is_empty() {
+                    continue;
+                }
+                // The announced end of somebody who works here is a record of its own, right after theirs.
+                if let Some(Record::Event { event: beside, .. }) = records.last_mut()
+                    && is_over(&event, at)
+                    && beside.person == event.person
+                    && is_employed(beside)
+                {
+                    if mapping.past_end == PastEnd::Left {
+                        beside.facts.employment = event.facts.employment;
+                    }
+                    continue;
+                }
                 records.push(Record::Event { event, dropped, is_zoneless });
             }
             Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => {
@@ -264,7 +231,8 @@ fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
 /// an end but leaves it out, there is none.
 fn at_the_read(event: Event, mapping: &Mapping, at: UnixMs) -> Event {
     let tells_end = event.facts.tells_end || !mapping.ends_at.is_empty();
-    let facts = with_preferred_name(Facts { tells_end, day_ends: None, ..event.facts }, mapping);
+    let mut facts = with_preferred_name(Facts { tells_end, day_ends: None, ..event.facts }, mapping);
+    facts.settle_end(at);
     Event { at: Some(at), kind: EventKind::Update, facts, ..event }
 }
 
@@ -316,9 +284,9 @@ fn row(says: Says, at: UnixMs, mapping: &Mapping) -> ListedRow {
         Says::LeftOut(email) => ListedRow::LeftOut(email),
         Says::Nothing => ListedRow::Nothing,
         Says::Bad(detail) => ListedRow::Bad(detail),
-        Says::Event { event, end, dropped } => match dropped.iter().find(|problem| spoils(problem)) {
+        Says::Event { event, announced, dropped } => match dropped.iter().find(|problem| spoils(problem)) {
             Some(problem) => ListedRow::Bad(problem.to_string()),
-            None => ListedRow::Says(Box::new(as_it_stands(*event, end.as_deref(), at, mapping))),
+            None => ListedRow::Says(Box::new(as_it_stands(*event, announced.end, at, mapping))),
         },
     }
 }
@@ -330,13 +298,16 @@ fn spoils(problem: &InvalidField) -> bool {
 }
 
 /// A row says what is so when the list is read, and perhaps when the person will leave.
-fn as_it_stands(mut event: Event, end: Option<&Event>, at: UnixMs, mapping: &Mapping) -> ListedFacts {
+fn as_it_stands(mut event: Event, mut end: Option<Event>, at: UnixMs, mapping: &Mapping) -> ListedFacts {
     event.facts = with_preferred_name(event.facts, mapping);
-    if mapping.past_end == PastEnd::Left && end.is_some_and(|end| is_over(end, at)) {
+    for event in end.iter_mut().chain([&mut event]) {
+        event.facts.settle_end(at);
+    }
+    if mapping.past_end == PastEnd::Left && end.as_ref().is_some_and(|end| is_over(end, at)) {
         event.facts.employment = Some((EmploymentState::Left, None));
     }
     let day_of = |event: &Event| event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > at);
-    let mut leaves_at = end.and_then(day_of);
+    let mut leaves_at = end.as_ref().and_then(day_of);
     let ahead = day_of(&event);
     event.facts.employment = match event.facts.employment {
         Some((EmploymentState::Left, _)) if ahead.is_some() => {

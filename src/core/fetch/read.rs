@@ -155,8 +155,6 @@ pub struct ReadState {
     is_renewed: bool,
     wants_token: bool,
     end: Option<ReadEnd>,
-    /// The announced end of the person's employment.
-    pub announced_end: Option<UnixMs>,
 }
 
 impl ReadState {
@@ -175,7 +173,6 @@ impl ReadState {
             is_renewed: false,
             wants_token: false,
             end: None,
-            announced_end: None,
         }
     }
 
@@ -293,17 +290,10 @@ impl ReadState {
                     return None;
                 }
                 let document = facts::document(&person.employee_id, &self.answers);
-                Some(
-                    match facts::of_person(
-                        &api.rules().mapping,
-                        &person,
-                        &document,
-                        (self.began_at, self.announced_end),
-                    ) {
-                        Ok(answered) => ReadEnd::Told(answered),
-                        Err((code, detail)) => ReadEnd::Refused { code, detail },
-                    },
-                )
+                Some(match facts::of_person(&api.rules().mapping, &person, &document, self.began_at) {
+                    Ok(answered) => ReadEnd::Told(answered),
+                    Err((code, detail)) => ReadEnd::Refused { code, detail },
+                })
             }
         }
     }

@@ -7,7 +7,10 @@ use super::{
     Api, Asked, Credential, FetchRules, HrReply, ListStep, ListedRow, Listing, NextRead, PageEnd, ReadEnd, ReadState,
 };
 use crate::core::code::Code;
-use crate::core::person::{EmploymentState, Person, SourceName};
+use crate::core::mapping::{Mapping, Record, remap};
+use crate::core::person::fold::{fold, fold_read};
+use crate::core::person::job::JobId;
+use crate::core::person::{Document, EmploymentState, Entry, Event, EventKind, Facts, Person, SourceName, Word};
 use crate::core::time::UnixMs;
 
 const GRAPHQL: &str = r#"
@@ -33,6 +36,7 @@ ends_at       = "/last_day"
 
 /// 2026-11-22T10:00:00Z
 const NOW: UnixMs = UnixMs(1_795_341_600_000);
+const DAY: u64 = 86_400_000;
 const RETRY: ReadRetry = ReadRetry { first_ms: 1_000, max_ms: 900_000, give_up_after_ms: 3_600_000 };
 
 fn api(base_url: Option<&str>) -> Api {
@@ -440,6 +444,95 @@ fn a_row_gives_the_current_state_and_the_day_of_a_future_leave() {
     }
     assert_eq!(rows[8], ListedRow::Nothing);
     assert_eq!(listing.next(&api), ListStep::Whole);
+}
+
+/// An announced end, and the night after it, in which the status has not been changed yet.
+#[test]
+fn a_late_status_brings_nobody_back_whichever_way_it_comes_in() {
+    let (announced_at, end) = (NOW.minus_ms(9 * DAY), UnixMs::parse_rfc3339("2026-11-22T00:00:00Z").unwrap());
+    let document = || {
+        let mut document = Document::new(ada());
+        let word = |facts, kind| Event { person: ada(), kind, at: Some(announced_at), facts };
+        let said = |state, from| Facts { employment: Some((state, from)), ..Facts::default() };
+        document.record.fold(&word(said(EmploymentState::Employed, None), EventKind::Hire), announced_at, 1);
+        document.record.fold(&word(said(EmploymentState::Left, Some(end)), EventKind::Leave), announced_at, 2);
+        document
+    };
+    let employee = r#"{"id":"E-1","status":"active","last_day":"2026-11-21","at":"2026-11-22T09:00:00Z"}"#;
+    let state = |document: &Document, now| document.record.membership(now);
+    // A read after a notice.
+    let mut read_one = document();
+    let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else { panic!() };
+    fold_read(&mut read_one, told.events, NOW, 3);
+    assert_eq!(state(&read_one, NOW), Some(EmploymentState::Left));
+    assert_eq!(read_one.next_change(NOW), Some(end.plus_ms(7 * DAY)), "then the status is read again");
+    // The list of `import --fetch`.
+    let mut imported = document();
+    let (api, mut listing) = listing(None);
+    let page = reply(200, &format!(r#"{{"people":[{employee}]}}"#));
+    let PageEnd::Rows(rows) = listing.learn(&api, &page, NOW) else { panic!("no rows") };
+    let [ListedRow::Says(facts)] = rows.as_slice() else { panic!("{rows:?}") };
+    let job = JobId::about(1 << 64, ada().id());
+    let event = Box::new(facts.event.clone());
+    let staged = Word::Staged { import: "i".to_owned(), job, event, leaves_at: facts.leaves_at };
+    let apply = Word::Apply { import: "i".to_owned(), member: None, after: Vec::new() };
+    let entries = [(3, staged), (4, apply)].map(|(seq, word)| (seq, Entry { accepted_at: NOW, word, trace: None }));
+    fold(&mut imported, entries.to_vec(), NOW);
+    assert_eq!(state(&imported, NOW), Some(EmploymentState::Left));
+    // A webhook.
+    let mut told = document();
+    let webhook = r#"
+        assume = "update"
+        employee_id = "/id"
+        status = "/status"
+        active_values = ["active"]
+        ends_at = "/last_day"
+        occurred_at = "/at"
+        starts_at = "/first_day""#;
+    let mapping: Mapping = toml::from_str(webhook).unwrap();
+    let fold_webhook = |document: &mut Document, body: &str| {
+        for (seq, record) in (3..).zip(remap(&mapping, &ada().source, &Bytes::copy_from_slice(body.as_bytes()))) {
+            let Record::Event { event, .. } = record else { panic!("{record:?}") };
+            document.record.fold(&event, NOW, seq);
+        }
+    };
+    fold_webhook(&mut told, employee);
+    assert_eq!(state(&told, NOW), Some(EmploymentState::Left));
+    // Whoever began again after it works there, whenever people are invited.
+    fold_webhook(&mut told, &employee.replace("\"at\"", "\"first_day\":\"2026-11-22\",\"at\"").replace("T09", "T10"));
+    assert_eq!(state(&told, NOW), Some(EmploymentState::Employed));
+    // Without a time of its own, and an end long ago, which is that of a former employment.
+    let mut untimed = document();
+    fold_webhook(&mut untimed, r#"{"id":"E-1","status":"active","last_day":"2024-11-21"}"#);
+    assert_eq!(state(&untimed, NOW), Some(EmploymentState::Employed));
+}
+
+/// Somebody leaves in three days, and the next employment begins two days later.
+#[test]
+fn an_end_before_the_next_start_ends_nothing_but_the_days_between() {
+    let (day, starts) = (UnixMs::parse_rfc3339("2026-11-26T00:00:00Z").unwrap(), "2026-11-28");
+    let employee = format!(r#"{{"id":"E-1","status":"active","last_day":"2026-11-25","start":"{starts}"}}"#);
+    for (invite, past_end) in [("at_record", "former"), ("at_start", "former"), ("at_start", "left")] {
+        let rules = format!("{GRAPHQL}starts_at = '/start'\ninvite = '{invite}'\npast_end = '{past_end}'\n");
+        let rules: FetchRules = toml::from_str(&rules).unwrap();
+        let values = BTreeMap::from([("subdomain".to_owned(), "acme".to_owned())]);
+        let api = Api::new(rules, None, values, &BTreeSet::from([Credential::Token])).unwrap();
+        let read_at = |document: &mut Document, now: UnixMs, seq| {
+            let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, now);
+            state.learn(&api, &reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#)), now);
+            let NextRead::Done(ReadEnd::Told(told)) = state.next(&api) else { panic!("{invite}") };
+            fold_read(document, told.events, now, seq);
+        };
+        let days = [NOW, day, day.plus_ms(DAY), day.plus_ms(2 * DAY), day.plus_ms(30 * DAY)];
+        let (employed, left) = (Some(EmploymentState::Employed), Some(EmploymentState::Left));
+        let mut document = Document::new(ada());
+        read_at(&mut document, NOW, 1);
+        let states = days.map(|now| document.record.membership(now));
+        assert_eq!(states, [employed, left, left, employed, employed], "{invite} {past_end}");
+        // Read again while they are away, and once they are back.
+        read_at(&mut document, day.plus_ms(3 * DAY), 9);
+        assert_eq!(document.record.membership(day.plus_ms(3 * DAY)), employed, "{invite} {past_end}");
+    }
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub struct OwedRead {
     /// The last of them said that the record was removed, and no answer has shown it since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
+    /// Since when an announced end that is due has waited for it, whatever notices came since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_since: Option<UnixMs>,
     /// The turn that the limiter gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<UnixMs>,
@@ -81,10 +84,18 @@ impl OwedRead {
                     looked: false,
                     looks: 0,
                     removed,
+                    end_since: None,
                     turn: None,
                 });
             }
         }
+    }
+
+    /// An announced end that came due at `from` waits for it. Returns since when.
+    pub fn end_waits(&mut self, from: UnixMs, now: UnixMs) -> UnixMs {
+        let since = self.end_since.filter(|since| *since >= from).unwrap_or(now);
+        self.end_since = Some(since);
+        since
     }
 
     /// An operator asked for another try at once.
@@ -95,7 +106,8 @@ impl OwedRead {
     /// See [`crate::core::person::Document::set_right`].
     pub fn set_right(&mut self, now: UnixMs) {
         let longest = now.plus_ms(SLEEP_MS_MAX);
-        for at in [&mut self.first_at, &mut self.last_at].into_iter().chain(self.failing_since.as_mut()) {
+        let since = self.failing_since.iter_mut().chain(&mut self.end_since);
+        for at in [&mut self.first_at, &mut self.last_at].into_iter().chain(since) {
             *at = at.set_right(now);
         }
         for at in self.not_before.iter_mut().chain(self.turn.as_mut()) {
@@ -212,7 +224,6 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
             lost: None,
             outdone: None,
             lacks_employment: false,
-            late_end: None,
         }),
         ReadEnd::NotFound => {
             let detail = "the HR system has nobody with this id, after several tries".to_owned();

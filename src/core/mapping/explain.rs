@@ -103,6 +103,9 @@ pub enum RecordResult {
         /// An announced end, which is a second event.
         #[serde(skip_serializing_if = "Option::is_none")]
         end: Option<Event>,
+        /// The next employment after that end, which is a third event.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        again: Option<Event>,
     },
     /// It is ignored.
     Ignored {
@@ -162,7 +165,9 @@ pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Ch
 
 fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordResult {
     match fate(mapping, source, place) {
-        Fate::Event { event, end, .. } => RecordResult::Event { event, end },
+        Fate::Event { event, announced, .. } => {
+            RecordResult::Event { event, end: announced.end, again: announced.again }
+        }
         Fate::Ignored(ignored) => {
             RecordResult::Ignored { why: ignored.why.as_str(), type_value: ignored.type_value.unwrap_or_default() }
         }

@@ -10,7 +10,8 @@ use super::{Invite, Mapping, Meaning, Names, PastEnd, TimeUnit};
 use crate::core::json::Json;
 use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
-    Email, EmploymentState, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, Scope, SourceName, Stated,
+    BesideEnd, Email, EmploymentState, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, Scope,
+    SourceName, Stated,
 };
 use crate::core::time::UnixMs;
 
@@ -20,16 +21,41 @@ const MOVED_MS_MAX: u64 = 31 * 86_400_000;
 /// What a record states, and which of its fields cannot be used.
 pub(super) struct Stating {
     pub(super) facts: Facts,
-    /// An end that is announced with the employment.
-    pub(super) ends_at: Option<UnixMs>,
+    /// What is announced with the employment.
+    pub(super) announced: Announced,
     pub(super) at: Option<UnixMs>,
     /// The time gives no zone.
     pub(super) is_zoneless: bool,
     pub(super) dropped: Vec<InvalidField>,
 }
 
-/// Employment, from when on, and an announced end.
-type StatedEmployment = (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>);
+/// What a record announces beside the present employment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Announced {
+    /// Its end.
+    pub(super) ends_at: Option<UnixMs>,
+    /// When the next employment begins, after that end.
+    pub(super) again_from: Option<UnixMs>,
+    /// On which condition this counts.
+    pub(super) if_ahead: Option<BesideEnd>,
+}
+
+/// What a record states about employment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct StatedEmployment {
+    /// The state, and from when on.
+    pub(super) state: Option<(EmploymentState, Option<UnixMs>)>,
+    /// What a stated end means for it.
+    pub(super) beside_end: Option<BesideEnd>,
+    /// What is announced beside it.
+    pub(super) announced: Announced,
+}
+
+impl StatedEmployment {
+    fn of(state: Option<(EmploymentState, Option<UnixMs>)>) -> Self {
+        Self { state, ..Self::default() }
+    }
+}
 
 /// Reads fields, and notes those that cannot be used.
 pub(super) struct Reader<'m, 'v> {
@@ -230,10 +256,14 @@ impl<'m, 'v> Reader<'m, 'v> {
         Ok(start.and_then(|start| start.days_earlier(self.mapping.lead_days).beginning(&self.mapping.zone)))
     }
 
-    /// Whether the person began (again) after this end.
-    fn starts_after(&mut self, end: UnixMs) -> bool {
-        let start = self.starts_at();
-        start.and_then(|start| start.beginning(&self.mapping.zone)).is_some_and(|start| start >= end)
+    /// When the person should be in the team (again), if they begin after this end.
+    fn again_from(&mut self, end: UnixMs) -> Option<UnixMs> {
+        let (zone, lead_days) = (&self.mapping.zone, self.mapping.lead_days);
+        let start = self.starts_at().filter(|start| start.beginning(zone).is_some_and(|start| start >= end))?;
+        match self.mapping.invite {
+            Invite::AtRecord => start.beginning(zone),
+            Invite::AtStart => start.days_earlier(lead_days).beginning(zone),
+        }
     }
 
     fn starts_at(&mut self) -> Option<Moment> {
@@ -317,7 +347,7 @@ impl<'m, 'v> Reader<'m, 'v> {
             EventKind::Leave => Some(EmploymentState::Left),
             EventKind::Hire => Some(self.status().unwrap_or(EmploymentState::Employed)),
             EventKind::Update => self.status(),
-            EventKind::Notice => return Ok((None, None)),
+            EventKind::Notice => return Ok(StatedEmployment::default()),
         };
         self.employment_of(status, kind, at)
     }
@@ -334,9 +364,9 @@ impl<'m, 'v> Reader<'m, 'v> {
     ) -> Result<StatedEmployment, InvalidField> {
         Ok(match status {
             Some(EmploymentState::Left) => match self.left_from() {
-                Ok(from) => (Some((EmploymentState::Left, from)), None),
+                Ok(from) => StatedEmployment::of(Some((EmploymentState::Left, from))),
                 Err(problem) if kind == EventKind::Leave => return Err(problem),
-                Err(problem) => (self.drop(problem), None),
+                Err(problem) => StatedEmployment::of(self.drop(problem)),
             },
             Some(EmploymentState::Employed) => {
                 // A first day that cannot be read may lie ahead, and an invitation cannot be taken back.
@@ -349,29 +379,53 @@ impl<'m, 'v> Reader<'m, 'v> {
                         let is_stated =
                             |end: &UnixMs| self.mapping.past_end == PastEnd::Left || at.is_none_or(|at| *end > at);
                         let end = self.stated_end().filter(is_stated);
-                        return Ok((end.map(|end| (EmploymentState::Left, Some(end))), None));
+                        let if_ahead = |end: &UnixMs| match self.mapping.past_end {
+                            PastEnd::Left => None,
+                            PastEnd::Former => Some(BesideEnd::OnlyAhead(*end)),
+                        };
+                        let beside_end = end.as_ref().and_then(if_ahead);
+                        let left = StatedEmployment::of(end.map(|end| (EmploymentState::Left, Some(end))));
+                        return Ok(StatedEmployment { beside_end, ..left });
                     }
                 };
                 let end = self.ends_at();
                 let end = self.or_drop(end).filter(|end| !end.is_never()).and_then(|end| self.end_of(end));
-                match (end.filter(|end| at.is_some_and(|at| *end <= at)), self.mapping.past_end) {
-                    // If the record has no time of its own, the end may be past when it is read.
-                    (over, PastEnd::Left)
-                        if (over.is_some() || at.is_none()) && end.is_some_and(|end| self.starts_after(end)) =>
-                    {
-                        (Some((EmploymentState::Employed, from)), None)
-                    }
-                    (Some(over), PastEnd::Left) => (Some((EmploymentState::Left, Some(over))), None),
-                    // The end belongs to an earlier employment, since the record says that they work here.
-                    (Some(_), PastEnd::Former) => (Some((EmploymentState::Employed, from)), None),
-                    (None, _) => (Some((EmploymentState::Employed, from)), end),
+                match end {
+                    Some(end) => self.employed_until(from, end, at),
+                    None => StatedEmployment::of(Some((EmploymentState::Employed, from))),
                 }
             }
             None => {
                 let end = self.stated_end();
-                (end.map(|end| (EmploymentState::Left, Some(end))), None)
+                StatedEmployment::of(end.map(|end| (EmploymentState::Left, Some(end))))
             }
         })
+    }
+
+    /// A status that says employed, with an end beside it. A start after the end is the next employment's. Where the record
+    /// has no time of its own, whether the end is over shows only once it is folded.
+    fn employed_until(&mut self, from: Option<UnixMs>, end: UnixMs, at: Option<UnixMs>) -> StatedEmployment {
+        let again_from = self.again_from(end);
+        let employed = |from| StatedEmployment::of(Some((EmploymentState::Employed, from)));
+        let announced = |if_ahead| Announced { ends_at: Some(end), again_from, if_ahead };
+        match (at.map(|at| end <= at), again_from, self.mapping.past_end) {
+            (Some(true), Some(_), _) => employed(from),
+            (Some(true), None, PastEnd::Left) => StatedEmployment::of(Some((EmploymentState::Left, Some(end)))),
+            (Some(true), None, PastEnd::Former) => {
+                StatedEmployment { beside_end: Some(BesideEnd::Status(end)), ..employed(from) }
+            }
+            (_, Some(_), _) => StatedEmployment {
+                beside_end: Some(BesideEnd::BeforeStart(end)),
+                announced: announced(Some(BesideEnd::OnlyAhead(end))),
+                ..employed(from)
+            },
+            (_, None, PastEnd::Left) => StatedEmployment { announced: announced(None), ..employed(from) },
+            (_, None, PastEnd::Former) => StatedEmployment {
+                beside_end: Some(BesideEnd::Status(end)),
+                announced: announced(Some(BesideEnd::OnlyAhead(end))),
+                ..employed(from)
+            },
+        }
     }
 
     /// When the employment ends, if the record has a day for that which can be read.
@@ -395,9 +449,9 @@ impl<'m, 'v> Reader<'m, 'v> {
             // The rest comes from the read.
             let scope = scope.map(|scope| self.scope(scope)).transpose();
             let facts = Facts { day_ends, scope: self.or_drop(scope), ..Facts::default() };
-            return Ok(Stating { facts, ends_at: None, at, is_zoneless, dropped: self.dropped });
+            return Ok(Stating { facts, announced: Announced::default(), at, is_zoneless, dropped: self.dropped });
         }
-        let (employment, ends_at) = self.employment(kind, at)?;
+        let StatedEmployment { state: employment, beside_end, announced } = self.employment(kind, at)?;
         let (email, unusable_email) = match self.email() {
             Ok(email) => (email, false),
             Err(problem) => {
@@ -418,6 +472,7 @@ impl<'m, 'v> Reader<'m, 'v> {
             asks_nothing: false,
             is_other_status: employment.is_none() && self.says_other_status(),
             tells_end: employment.is_some() && self.tells_end(),
+            beside_end,
             starts,
             scope,
             email,
@@ -428,7 +483,7 @@ impl<'m, 'v> Reader<'m, 'v> {
             locale: self.locale(),
             further: self.further(),
         };
-        Ok(Stating { facts, ends_at, at, is_zoneless, dropped: self.dropped })
+        Ok(Stating { facts, announced, at, is_zoneless, dropped: self.dropped })
     }
 
     /// Scope, and from when on: a move out of scope may be announced, like a leave.

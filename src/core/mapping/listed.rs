@@ -3,7 +3,7 @@
 use super::Mapping;
 use super::facts::Reader;
 use super::path::Place;
-use super::read::{Fate, fate, records, with_json};
+use super::read::{AnnouncedEvents, Fate, fate, records, with_json};
 use super::record::{IgnoredWhy, Trouble};
 use crate::core::json::Json;
 use crate::core::person::{Email, Event, InvalidField, Person, PersonId, SourceName};
@@ -24,8 +24,8 @@ pub enum Says {
     Event {
         /// The event.
         event: Box<Event>,
-        /// An announced end.
-        end: Option<Box<Event>>,
+        /// What is announced beside it.
+        announced: Box<AnnouncedEvents>,
         /// Fields that cannot be used.
         dropped: Vec<InvalidField>,
     },
@@ -66,8 +66,8 @@ pub fn named(mapping: &Mapping, source: &SourceName, page: &Json<'_>) -> Vec<Opt
 fn one(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Listed {
     let person = Reader::new(mapping, place).person(source).ok();
     let says = match fate(mapping, source, place) {
-        Fate::Event { event, dropped, end, .. } => {
-            Says::Event { event: Box::new(event), end: end.map(Box::new), dropped }
+        Fate::Event { event, dropped, announced, .. } => {
+            Says::Event { event: Box::new(event), announced: Box::new(announced), dropped }
         }
         // For example a status that the mapping does not list, and nothing else.
         Fate::Ignored(ignored) => match ignored.dropped.first() {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 
 use super::condition::all_and_none;
-use super::facts::{Reader, Stating};
+use super::facts::{Announced, Reader, Stating};
 use super::kept::Kept;
 use super::lookup::Lookups;
 use super::path::Place;
@@ -26,9 +26,18 @@ const TYPE_CHARS_MAX: usize = 80;
 /// The result for one record, before it is known what must be kept.
 #[expect(clippy::large_enum_variant, reason = "most are events, and none is kept")]
 pub(super) enum Fate {
-    Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event>, is_zoneless: bool },
+    Event { event: Event, dropped: Vec<InvalidField>, announced: AnnouncedEvents, is_zoneless: bool },
     Ignored(Ignored),
     Unmapped(Trouble),
+}
+
+/// What one record announces beside the present employment: events of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnnouncedEvents {
+    /// Its end.
+    pub end: Option<Event>,
+    /// The next employment, after that end.
+    pub again: Option<Event>,
 }
 
 /// Maps a delivery: its records in order, none for an empty batch.
@@ -184,7 +193,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     // People who were in scope stay until they leave: the other records of people out of scope are ignored.
     let is_left_out = mapping.out_of_scope == OutOfScope::Ignore && scope == Some(Scope::Out);
     let scope = scope.filter(|_| mapping.out_of_scope == OutOfScope::Leave);
-    let Stating { mut facts, ends_at, at, is_zoneless, dropped } = match reader.state(kind, scope) {
+    let Stating { mut facts, announced, at, is_zoneless, dropped } = match reader.state(kind, scope) {
         Ok(stating) => stating,
         Err(problem) => return bad(mapping, Some(kind), Some(person), &[problem]),
     };
@@ -195,7 +204,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         return match leave_alone(&facts) {
             Some(facts) => {
                 let event = Event { person, kind, at, facts };
-                Fate::Event { event, dropped: Vec::new(), end: None, is_zoneless }
+                Fate::Event { event, dropped: Vec::new(), announced: AnnouncedEvents::default(), is_zoneless }
             }
             None => Fate::Ignored(Ignored {
                 why: IgnoredWhy::OutOfScope,
@@ -212,19 +221,25 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         }
         return bad(mapping, Some(kind), Some(person), &lost);
     }
-    let end = ends_at.map(|end| Event {
+    let Announced { ends_at, again_from, if_ahead: beside_end } = announced;
+    let beside = |kind, state, from| Event {
         person: person.clone(),
-        kind: EventKind::Leave,
+        kind,
         at,
         facts: Facts {
             day_ends: facts.day_ends,
-            employment: Some((EmploymentState::Left, Some(end))),
+            employment: Some((state, Some(from))),
+            beside_end,
             ..Facts::default()
         },
-    });
+    };
+    let announced = AnnouncedEvents {
+        end: ends_at.map(|end| beside(EventKind::Leave, EmploymentState::Left, end)),
+        again: again_from.map(|from| beside(EventKind::Hire, EmploymentState::Employed, from)),
+    };
     // A person out of scope leaves, whatever else the record says.
     let kind = if scope == Some(Scope::Out) { EventKind::Leave } else { kind };
-    Fate::Event { event: Event { person, kind, at, facts }, dropped, end, is_zoneless }
+    Fate::Event { event: Event { person, kind, at, facts }, dropped, announced, is_zoneless }
 }
 
 /// The leave in a record of somebody out of scope. None if it does not state one. No address is followed: under it,
@@ -350,11 +365,12 @@ fn read_records(
             continue;
         }
         match fate(mapping, source, place) {
-            Fate::Event { event, dropped, end, is_zoneless } => {
+            Fate::Event { event, dropped, announced, is_zoneless } => {
                 let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
                 let (person, kind) = (event.person.clone(), Some(event.kind));
                 read.push(Record::Event { event, dropped, is_zoneless });
-                read.extend(end.map(|event| Record::Event { event, dropped: Vec::new(), is_zoneless }));
+                let announced = announced.end.into_iter().chain(announced.again);
+                read.extend(announced.map(|event| Record::Event { event, dropped: Vec::new(), is_zoneless }));
                 if !lost.is_empty() {
                     let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
                     let trouble = trouble_with(mapping, Some(person), &lost, "the rest of it is in effect");

@@ -9,7 +9,7 @@ use super::lookup::Lookups;
 use super::path::{Path, Place};
 use super::{Invite, Mapping, OutOfScope};
 use crate::core::json::Json;
-use crate::core::person::{EmploymentState, EventKind, InvalidField, Problem, Scope};
+use crate::core::person::{BesideEnd, EmploymentState, EventKind, Facts, InvalidField, Problem, Scope};
 use crate::core::time::UnixMs;
 
 /// A mapping's rules for rows.
@@ -27,6 +27,8 @@ pub struct RowWord {
     pub scope: Option<Scope>,
     /// Whether they work there, and from when on, if that is in the future.
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
+    /// What a stated end that is over means for it.
+    pub beside_end: Option<BesideEnd>,
     /// When they will leave.
     pub leaves_at: Option<UnixMs>,
     /// They are out of scope, and nothing counts but that they have left.
@@ -113,14 +115,18 @@ impl RowRules {
             return Ok(None);
         }
         let mut reader = Reader::new(mapping, place);
-        let (employment, leaves_at) = reader.employment_of(status, EventKind::Leave, Some(at))?;
+        let stated = reader.employment_of(status, EventKind::Leave, Some(at))?;
+        let mut facts = Facts { employment: stated.state, beside_end: stated.beside_end, ..Facts::default() };
+        facts.settle_end(at);
+        let Facts { employment, beside_end, .. } = facts;
         if let Some(problem) = reader.dropped.into_iter().next() {
             return Err(problem);
         }
         // A date in the past only says that it is so now.
         let ahead = |from: UnixMs| from > at;
         let employment = employment.map(|(state, from)| (state, from.filter(|from| ahead(*from))));
-        Ok(Some(RowWord { scope, employment, leaves_at, is_leave_alone }))
+        let leaves_at = stated.announced.ends_at;
+        Ok(Some(RowWord { scope, employment, beside_end, leaves_at, is_leave_alone }))
     }
 }
 

@@ -161,7 +161,7 @@ fn a_past_end_may_mean_a_leave_unless_a_later_start_follows() {
     };
     assert_eq!(of("2020-01-01", "2025-12-31"), [Some(Left)]);
     assert_eq!(of("2026-01-01", "2025-12-31"), [Some(Employed)]);
-    assert_eq!(of("2026-09-01", "2026-07-31"), [Some(Employed), Some(Left)], "they leave first");
+    assert_eq!(of("2026-09-01", "2026-07-31"), [Some(Employed), Some(Left), Some(Employed)], "they leave first");
 }
 
 #[test]

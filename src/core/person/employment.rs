@@ -48,8 +48,27 @@ impl Scope {
     }
 }
 
+/// What a timeline is about.
+pub trait TimedState: Copy + Eq + Serialize {
+    /// Whether it ends what was so before, so that it may be about that alone, and not about what is announced for later.
+    fn is_end(self) -> bool;
+}
+
+impl TimedState for EmploymentState {
+    fn is_end(self) -> bool {
+        self == Self::Left
+    }
+}
+
+impl TimedState for Scope {
+    fn is_end(self) -> bool {
+        false
+    }
+}
+
 /// One statement on what is so from an instant on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct TimedWord<S> {
     /// What is so.
     pub state: S,
@@ -68,10 +87,21 @@ pub struct TimedWord<S> {
     /// is next month. It is not in effect; but if the status later says otherwise, the announcement is withdrawn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_early: bool,
+    /// It is as the person's present status says, rather than something that happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_status: bool,
 }
 
 /// One statement on employment.
 pub type EmploymentWord = TimedWord<EmploymentState>;
+
+impl<S: TimedState> TimedWord<S> {
+    /// Whether this may be the announced end of one employment, and the other one the announced beginning of the next.
+    fn may_precede(&self, next: &Self) -> bool {
+        let are_announced = self.is_announced() && next.is_announced();
+        are_announced && self.state.is_end() && !next.state.is_end() && self.from < next.from
+    }
+}
 
 impl<S> TimedWord<S> {
     /// Whether it was said ahead of the time from which it is so. If not, it takes effect at once, even if the
@@ -118,7 +148,7 @@ impl<S> Timeline<S> {
     }
 }
 
-impl<S: Copy + Eq + Serialize> Timeline<S> {
+impl<S: TimedState> Timeline<S> {
     /// Folds in a statement. Returns whether it can count.
     pub fn fold(&mut self, word: TimedWord<S>) -> bool {
         self.fold_told(word, None)
@@ -210,6 +240,13 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         self.words.insert(place, word);
     }
 
+    /// The statements older than this one.
+    #[must_use]
+    pub fn before(&self, stamp: &Stamp) -> Self {
+        let words = self.words.iter().filter(|word| word.stamp < *stamp).copied().collect();
+        Self { words, told: Vec::new() }
+    }
+
     /// What is so at `now`; none if HR has not said, or only for later. If a statement would be in effect had it not
     /// been postponed, the result is as new as the statement that postponed it, since the former may have been
     /// applied.
@@ -247,7 +284,15 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
     }
 
     fn is_outdone(&self, word: &TimedWord<S>) -> bool {
-        self.words.iter().any(|newer| newer.outdoes(word))
+        self.words.iter().any(|newer| newer.outdoes(word) && !self.precedes(newer, word))
+    }
+
+    /// Whether `end` ends what is so until then, and `next` was announced for later: a leave that is told after a rehire was
+    /// announced, and takes effect before it, does not withdraw it. For somebody who was not there before, it does.
+    fn precedes(&self, end: &TimedWord<S>, next: &TimedWord<S>) -> bool {
+        let is_before = |word: &&TimedWord<S>| word.from <= end.from && word.stamp < end.stamp && !word.is_early;
+        let present = || self.words.iter().filter(is_before).max_by_key(|word| (word.from, word.stamp));
+        end.may_precede(next) && present().is_some_and(|present| present.state == next.state)
     }
 
     /// The statement that postponed this one: the same for a later instant, with nothing else between the two, that was
@@ -287,7 +332,15 @@ mod tests {
 
     fn word(state: EmploymentState, at: i64, from: i64) -> EmploymentWord {
         let stamp = Stamp { at: UnixMs(at), accepted_at: UnixMs(at), seq: u64::try_from(at).unwrap() };
-        EmploymentWord { state, from: UnixMs(from), stamp, is_observed: false, is_of_row: false, is_early: false }
+        EmploymentWord {
+            state,
+            from: UnixMs(from),
+            stamp,
+            is_observed: false,
+            is_of_row: false,
+            is_early: false,
+            is_status: false,
+        }
     }
 
     fn early(state: EmploymentState, at: i64) -> EmploymentWord {
@@ -465,6 +518,34 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_one_employment_leaves_the_next_one_that_was_announced() {
+        let (hire, next) = (word(Employed, 10, 10), word(Employed, 20, 80));
+        let states = |words: &[EmploymentWord]| {
+            let mut found = Vec::new();
+            for turn in 0..words.len() {
+                for is_reversed in [false, true] {
+                    let mut order = words.to_vec();
+                    order.rotate_left(turn);
+                    if is_reversed {
+                        order.reverse();
+                    }
+                    let employment = folded(&order);
+                    found.push([35, 50, 90].map(|now| state(&employment, now)));
+                }
+            }
+            found.dedup();
+            assert_eq!(found.len(), 1, "the order matters: {found:?}");
+            found[0]
+        };
+        assert_eq!(states(&[hire, next, word(Left, 30, 40)]), [Some(Employed), Some(Left), Some(Employed)]);
+        // What is not announced is the newest word; and an end withdraws the start of somebody who was not there before.
+        assert_eq!(states(&[hire, next, word(Left, 30, 30)]), [Some(Left); 3]);
+        assert_eq!(states(&[next, word(Left, 30, 40)]), [None, Some(Left), Some(Left)]);
+        let left = word(Left, 12, 12);
+        assert_eq!(states(&[hire, left, next, word(Left, 30, 40)]), [Some(Left); 3]);
+    }
+
+    #[test]
     fn only_a_newer_hire_brings_somebody_back() {
         let left = folded(&[word(Employed, 10, 10), word(Left, 12, 12), word(Employed, 10, 10)]);
         assert_eq!(state(&left, 20), Some(Left));
@@ -494,8 +575,24 @@ mod tests {
             let (one, other) = (folded(&words), folded(&turned));
             prop_assert_eq!(&one.words, &other.words);
             for now in 0..45 {
-                let outdone = |older: usize| words[older + 1..].iter().any(|newer| newer.from <= words[older].from);
-                let left: Vec<_> = (0..words.len()).filter(|place| !outdone(*place)).map(|place| words[place]).collect();
+                let outdoes = |newer: &EmploymentWord, older: &EmploymentWord| newer.stamp > older.stamp && newer.from <= older.from;
+                let are_announced = |one: &EmploymentWord, other: &EmploymentWord| one.is_announced() && other.is_announced();
+                let are_two = |end: &EmploymentWord, next: &EmploymentWord| {
+                    end.state == Left && next.state == Employed && are_announced(end, next) && end.from < next.from
+                };
+                let is_dropped = |word: &EmploymentWord| words.iter().any(|newer| {
+                    outdoes(newer, word) && !are_announced(newer, word)
+                });
+                let kept: Vec<_> = words.iter().filter(|word| !is_dropped(word)).copied().collect();
+                let works_until = |end: &EmploymentWord| {
+                    let before = kept.iter().filter(|word| word.from <= end.from && word.stamp < end.stamp);
+                    before.max_by_key(|word| (word.from, word.stamp)).is_some_and(|word| word.state == Employed)
+                };
+                let outdone = |word: &EmploymentWord| kept.iter().any(|newer| {
+                    outdoes(newer, word) && !(are_two(newer, word) && works_until(newer))
+                });
+                let mut left: Vec<_> = kept.iter().filter(|word| !outdone(word)).copied().collect();
+                left.sort_by_key(|word| (word.from, word.stamp));
                 // A statement is postponed by one that says the same for a later instant, before the first is in effect.
                 let put_off = |place: usize| words.iter().any(|next| {
                     let word = left[place];

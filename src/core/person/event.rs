@@ -71,6 +71,18 @@ impl<T> Stated<T> {
     }
 }
 
+/// What an end of employment that a record states means for what else it states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BesideEnd {
+    /// The status says "employed" beside this end: if it is over, perhaps the status is late.
+    Status(UnixMs),
+    /// The status says "employed" beside this end, and the next employment begins after it: until then they work there.
+    BeforeStart(UnixMs),
+    /// It only counts if this end is still ahead.
+    OnlyAhead(UnixMs),
+}
+
 /// What an event states. What it says nothing about is `None`.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -95,6 +107,9 @@ pub struct Facts {
     /// It also states an end of employment, or that none is announced, so nothing else about employment is open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tells_end: bool,
+    /// What an end of employment that the record states beside this means for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside_end: Option<BesideEnd>,
     /// From when on somebody who has not started yet should be in the team, in an update that does not call them
     /// employed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +148,36 @@ impl Facts {
         self.names().is_empty()
     }
 
+    /// What is stated at `at`, when it is known whether the end is over.
+    pub fn settle_end(&mut self, at: UnixMs) {
+        match self.beside_end {
+            Some(BesideEnd::Status(end)) if end <= at => return,
+            Some(BesideEnd::BeforeStart(end)) if end > at => {
+                self.employment = self.employment.map(|(state, _)| (state, None));
+            }
+            Some(BesideEnd::OnlyAhead(end)) if end <= at => self.employment = None,
+            Some(_) | None => {}
+        }
+        self.beside_end = None;
+    }
+
+    /// The end beside a status that says "employed", once it is settled that it is over.
+    #[must_use]
+    pub fn end_beside_status(&self) -> Option<UnixMs> {
+        match (self.beside_end, self.employment) {
+            (Some(BesideEnd::Status(end)), Some((EmploymentState::Employed, _))) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// The word for the stated employment.
+    pub(super) fn employment_name(state: EmploymentState) -> &'static str {
+        match state {
+            EmploymentState::Employed => "employed",
+            EmploymentState::Left => "left",
+        }
+    }
+
     /// The word for the stated scope.
     pub(super) fn scope_name(scope: Scope) -> &'static str {
         match scope {
@@ -152,10 +197,7 @@ impl Facts {
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
         let stated = [
-            self.employment.as_ref().map(|(state, _)| match state {
-                EmploymentState::Employed => "employed",
-                EmploymentState::Left => "left",
-            }),
+            self.employment.map(|(state, _)| Self::employment_name(state)),
             self.starts.map(|_| "starts"),
             self.scope.map(|(scope, _)| Self::scope_name(scope)),
             self.email.as_ref().map(|_| "email"),

@@ -218,6 +218,7 @@ impl Columns {
             is_other_status: false,
             employment: word.employment,
             tells_end: false,
+            beside_end: word.beside_end,
             starts: None,
             scope: word.scope.map(|scope| (scope, None)),
             email,

@@ -15,7 +15,7 @@ use crate::store::{Claimed, InboxEntry, StoreError, documents};
 use crate::worker::Worker;
 
 impl Worker {
-    /// Folds what is in the inbox.
+    /// Folds what is in the inbox, and notes a read that is due without a notice.
     pub(super) async fn fold_inbox(
         &self,
         document: &mut Document,
@@ -24,6 +24,7 @@ impl Worker {
     ) -> Result<Folding, StoreError> {
         let folding = fold(document, entries, now);
         document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
+        self.owe_status(document, now);
         report(&folding);
         self.note_outdated(&document.person.source, &folding, now).await;
         // Before the commit: a worker that dies in between finds them answered once more.

@@ -133,9 +133,7 @@ impl Worker {
         let began = Instant::now();
         let began_at = self.clock.now();
         let is_trial = trial_of.is_some_and(|scope| *scope == HoldScope::Fetch(document.person.source.clone()));
-        let announced_end = document.announced_end();
-        let (end, status) =
-            self.read(reader, &document.person, began_at, guard, (is_trial, traced, announced_end)).await?;
+        let (end, status) = self.read(reader, &document.person, began_at, guard, (is_trial, traced)).await?;
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
@@ -157,9 +155,21 @@ impl Worker {
             // Somebody who is not there any more has left as announced.
             OwedRead::note(&mut document.owed_read, now, true);
         }
-        let owed = document.owed_read.as_ref()?;
-        let since = if owed.first_at >= word.from { owed.first_at } else { owed.last_at };
+        let since = document.owed_read.as_mut()?.end_waits(word.from, now);
         Some(since.plus_ms(END_WAITS_MS)).filter(|until| now < *until)
+    }
+
+    /// Where an end stands although the status said that they work there, the status is read again once it is believed:
+    /// they may have been hired again.
+    pub(in crate::worker) fn owe_status(&self, document: &mut Document, now: UnixMs) {
+        let Some(until) = document.record.end_stands_until().filter(|until| *until <= now) else { return };
+        let is_read = document.read_at.is_some_and(|read| read >= until);
+        let is_open = document.record.closed.is_none() && document.not_followed_since.is_none();
+        let is_owed = document.owed_read.as_ref().is_some_and(|owed| owed.last_at >= until);
+        let reads_people = |reader: &Reader| !reader.system.api().is_list();
+        if !is_read && !is_owed && is_open && self.readers.0.get(&document.person.source).is_some_and(reads_people) {
+            OwedRead::note(&mut document.owed_read, now, false);
+        }
     }
 
     /// A person who leaves, and whose address is not known yet (they were hired before there was a bridge, say), is
@@ -244,7 +254,7 @@ impl Worker {
         person: &Person,
         began_at: UnixMs,
         guard: &mut LeaseGuard<'_>,
-        (is_trial, traced, announced_end): (bool, &Span, Option<UnixMs>),
+        (is_trial, traced): (bool, &Span),
     ) -> Result<(ReadEnd, Option<u16>), Interrupted> {
         let (system, api) = (&reader.system, reader.system.api());
         let asked = if api.is_list() {
@@ -255,7 +265,6 @@ impl Worker {
             Asked::Person { person: person.clone() }
         };
         let mut state = ReadState::new(person.source.clone(), asked, began_at);
-        state.announced_end = announced_end;
         let mut token = match self.token(reader, &person.source, None, guard).await? {
             Ok(token) => token,
             Err(end) => return Ok((end, None)),
@@ -357,7 +366,6 @@ impl Worker {
                     info!(%person, left_out, "a record of the HR system's answer cannot be mapped: a later one takes its place");
                 }
                 fold_read(document, told.events, now, seq);
-                document.late_end = told.late_end;
                 document.read_without_employment = told.lacks_employment && document.record.employment.is_empty();
                 has_told = true;
                 let still_owed = owed.clone().after_read(began_at, lag_ms);

@@ -1,7 +1,7 @@
 //! Whether they should be in the team by HR's word, and under which addresses they may be there by now.
 
 use super::Document;
-use crate::core::person::{Email, EmploymentState, Record, Timeline};
+use crate::core::person::{Email, Record, Timeline};
 use crate::core::time::UnixMs;
 
 /// How many addresses are noted between two attempts. A claim on one that is not noted counts for nothing: the next
@@ -9,14 +9,6 @@ use crate::core::time::UnixMs;
 const ADDRESSES_MAX: usize = 16;
 
 impl Document {
-    /// The end that was announced for the present employment, in effect or not, as long as no answer has shown another status.
-    #[must_use]
-    pub fn announced_end(&self) -> Option<UnixMs> {
-        let newest = self.record.employment.words().iter().max_by_key(|word| word.stamp)?;
-        let is_left = newest.state == EmploymentState::Left;
-        if newest.is_announced() { Some(newest.from) } else { self.late_end }.filter(|_| is_left)
-    }
-
     /// Whether HR has said something about the membership that was not applied yet; none if HR has said nothing.
     #[must_use]
     pub fn has_new_word(&self, now: UnixMs) -> Option<bool> {
@@ -68,12 +60,13 @@ impl Document {
         self.was_out_of_scope = self.left_scope;
     }
 
-    /// When there is something to do without another event: an announced change of employment, or another try with
-    /// the groups.
+    /// When there is something to do without another event: an announced change of employment, another read where a
+    /// status seems to be late, or another try with the groups.
     #[must_use]
     pub fn next_change(&self, now: UnixMs) -> Option<UnixMs> {
         let groups = self.groups_wait.map(|wait| wait.due);
-        self.record.next_change(now).into_iter().chain(groups).min()
+        let read = self.record.end_stands_until().filter(|until| *until > now);
+        self.record.next_change(now).into_iter().chain(read).chain(groups).min()
     }
 
     /// Folds something that states this address. Notes this address and the previous one, since a create may go out,

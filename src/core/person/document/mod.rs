@@ -64,9 +64,6 @@ pub struct Document {
     /// The last read said nothing about their employment, and neither has anything else so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_without_employment: bool,
-    /// The end of the employment, if the last read showed it beside a status that has not followed yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub late_end: Option<UnixMs>,
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -173,7 +170,6 @@ impl Document {
             owed_read: None,
             read_at: None,
             read_without_employment: false,
-            late_end: None,
             trouble: None,
             progress: Progress::default(),
             employment_done: None,

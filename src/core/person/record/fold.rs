@@ -4,6 +4,7 @@ use super::{Record, Start};
 use crate::core::person::employment::{EmploymentState, EmploymentWord, TimedWord};
 use crate::core::person::event::{Event, EventKind, Facts};
 use crate::core::person::fact::{Fact, Stamp, Told};
+use crate::core::person::late_status::LateStatus;
 use crate::core::time::UnixMs;
 
 /// How far ahead of its acceptance a statement may be dated. If it is dated later (a start date, or a wrong clock), the
@@ -67,7 +68,9 @@ impl Record {
     fn fold_as(&mut self, event: &Event, accepted_at: UnixMs, seq: u64, is_of_row: bool) -> Folded {
         let is_ahead = is_ahead(event, accepted_at);
         let stamp = stamp_of(event, accepted_at, seq);
-        let facts = &event.facts;
+        let mut facts = event.facts.clone();
+        facts.settle_end(stamp.at);
+        let facts = &facts;
         let day_ends = facts.day_ends.filter(|_| event.at.is_some() && !is_ahead);
         // A statement dated only with the day of the hand-over counts as made after it if it arrived after it.
         let closed = self.closed.as_ref();
@@ -81,46 +84,12 @@ impl Record {
             }
             is_otherwise |= !is_news && !is_so;
         };
-        // What was derived from statements about the first day is derived again below.
-        let starts = std::mem::take(&mut self.starts);
-        self.employment.take_out(|word| starts.iter().any(|start| start.stamp == word.stamp && !word.is_early));
-        self.starts = starts;
-        if let Some((state, from)) = facts.employment {
-            // The status in an update describes the present, as a row does, unless the record states an end, too: it
-            // stays "active" until that day.
-            let is_present = from.is_none_or(|from| state == EmploymentState::Employed && from <= at.max(accepted_at));
-            let is_told_by_status = event.kind == EventKind::Update || facts.is_status;
-            let is_status = is_told_by_status && is_present && !facts.tells_end;
-            let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
-            // What a row announces is an announcement like any other.
-            let is_observed = is_status || (is_of_row && from.is_none());
-            let is_of_row = is_of_row || facts.asks_nothing;
-            let word =
-                EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed, is_of_row, is_early: false };
-            let name = match state {
-                EmploymentState::Employed => "employed",
-                EmploymentState::Left => "left",
-            };
-            let is_news = self.employment.fold_told(word, day_ends);
-            let newest = self.employment.counting().max_by_key(|word| word.stamp);
-            note(is_news, newest.is_some_and(|newest| newest.state == state), name);
-            // "Terminated", with a last day that is still to come.
-            if facts.is_status && state == EmploymentState::Left && word.from > at.max(accepted_at) {
-                let early = EmploymentWord { from: at, is_observed: true, is_early: true, ..word };
-                self.employment.fold_told(early, day_ends);
-            }
-        }
-        if let Some(from) = facts.starts {
-            let is_news = self.fold_start(from, told);
-            note(is_news, self.starts.last().is_some_and(|newest| newest.from == from), "starts");
-        }
-        for moved in self.moved_starts() {
-            self.employment.put_in(moved);
-        }
+        self.fold_employment((event.kind, facts), told, accepted_at, is_of_row, &mut note);
         if let Some((scope, from)) = facts.scope {
             let before = self.scope_from(accepted_at);
             let from = from.unwrap_or(at);
-            let word = TimedWord { state: scope, from, stamp, is_observed: false, is_of_row: false, is_early: false };
+            let (is_observed, is_of_row, is_early, is_status) = (false, false, false, false);
+            let word = TimedWord { state: scope, from, stamp, is_observed, is_of_row, is_early, is_status };
             self.scope.fold_told(word, day_ends);
             self.scope.settle(accepted_at);
             // A statement that nothing has changed is not news.
@@ -159,6 +128,63 @@ impl Record {
         note(is_news, are_so, "facts");
         let is_outdated = news.is_empty() && is_otherwise;
         Folded { news, is_ahead, is_outdated }
+    }
+
+    /// Folds in what is stated about employment, and about the first day.
+    fn fold_employment(
+        &mut self,
+        (kind, facts): (EventKind, &Facts),
+        told: Told,
+        accepted_at: UnixMs,
+        is_of_row: bool,
+        note: &mut impl FnMut(bool, bool, &'static str),
+    ) {
+        // What was derived from late statuses, and from statements about the first day, is derived again below.
+        let starts = std::mem::take(&mut self.starts);
+        self.employment.take_out(|word| starts.iter().any(|start| start.stamp == word.stamp && !word.is_early));
+        self.starts = starts;
+        self.late_statuses.take_out(&mut self.employment);
+        let mut late = None;
+        if let Some((state, from)) = facts.employment {
+            let (stamp, at) = (told.stamp, told.stamp.at);
+            // The status in an update describes the present, as a row does, unless the record states an end, too: it
+            // stays "active" until that day.
+            let is_present = from.is_none_or(|from| state == EmploymentState::Employed && from <= at.max(accepted_at));
+            let is_told_by_status = kind == EventKind::Update || facts.is_status;
+            let describes_present = is_told_by_status && is_present && !facts.tells_end;
+            let from = if describes_present { from.filter(|from| *from >= accepted_at) } else { from };
+            // What a row announces is an announcement like any other.
+            let is_observed = describes_present || (is_of_row && from.is_none());
+            let from = from.unwrap_or(at);
+            let is_status = facts.is_status || is_of_row;
+            let is_of_row = is_of_row || facts.asks_nothing;
+            let word = EmploymentWord { state, from, stamp, is_observed, is_of_row, is_early: false, is_status };
+            let is_late = |end: &UnixMs| is_told_by_status && LateStatus::may_be_late(*end, at);
+            late = facts.end_beside_status().filter(is_late).map(|end| LateStatus { end, word });
+            if late.is_none() {
+                let is_news = self.employment.fold_told(word, told.day_ends);
+                let newest = self.employment.counting().max_by_key(|word| word.stamp);
+                note(is_news, newest.is_some_and(|newest| newest.state == state), Facts::employment_name(state));
+            }
+            // "Terminated", with a last day that is still to come.
+            if facts.is_status && state == EmploymentState::Left && word.from > at.max(accepted_at) {
+                let early = EmploymentWord { from: at, is_observed: true, is_early: true, ..word };
+                self.employment.fold_told(early, told.day_ends);
+            }
+        }
+        let is_new = late.is_some_and(|late| self.late_statuses.fold(late, told, &self.employment));
+        self.late_statuses.put_in(&mut self.employment);
+        if late.is_some() {
+            let newest = self.employment.counting().max_by_key(|word| word.stamp);
+            note(is_new, true, Facts::employment_name(newest.map_or(EmploymentState::Employed, |newest| newest.state)));
+        }
+        if let Some(from) = facts.starts {
+            let is_news = self.fold_start(from, told);
+            note(is_news, self.starts.last().is_some_and(|newest| newest.from == from), "starts");
+        }
+        for moved in self.moved_starts() {
+            self.employment.put_in(moved);
+        }
     }
 
     /// Folds in a statement about the first day. Returns whether it is the newest.

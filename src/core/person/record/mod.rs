@@ -6,10 +6,11 @@ pub use self::closed::{Closed, OwnerNow};
 pub use self::fold::{AHEAD_MS_MAX, Folded};
 pub(super) use self::fold::{is_since, stamp_of};
 use super::email::Email;
-use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, Timeline};
+use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedState, Timeline};
 use super::event::Stated;
 use super::fact::{self, Fact, Stamp};
 use super::label::{FurtherFacts, Label};
+use super::late_status::LateStatuses;
 use super::name::{Locale, Name};
 use crate::core::time::UnixMs;
 
@@ -27,6 +28,9 @@ pub struct Record {
     /// Statements that give only the first day of work, for somebody who has not started yet; oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
+    /// Statuses that said "employed" beside an end that was over.
+    #[serde(skip_serializing_if = "LateStatuses::is_empty")]
+    pub late_statuses: LateStatuses,
     /// Whether they are in scope by the source's rules.
     #[serde(skip_serializing_if = "Timeline::is_empty")]
     pub scope: Timeline<Scope>,
@@ -70,7 +74,7 @@ impl Record {
     /// A digest of what HR says, now and for later, whenever and however often it was said.
     #[must_use]
     pub fn says(&self, now: UnixMs) -> u32 {
-        fn timed<S: Copy + Eq + Serialize>(timeline: &Timeline<S>, now: UnixMs) -> u32 {
+        fn timed<S: TimedState>(timeline: &Timeline<S>, now: UnixMs) -> u32 {
             let later = timeline.counting().filter(|word| word.from > now).map(|word| (word.state, word.from));
             fact::hash(&(timeline.at(now).map(|word| word.state), later.collect::<Vec<_>>()))
         }
@@ -102,7 +106,8 @@ impl Record {
     #[must_use]
     pub fn works_here(&self) -> bool {
         let ended = |by: &EmploymentWord| {
-            let is_over = |word: &EmploymentWord| word.stamp > by.stamp;
+            // The end of an employment before it is none of its own.
+            let is_over = |word: &EmploymentWord| word.stamp > by.stamp && word.from >= by.from;
             self.employment.counting().any(|word| word.state == EmploymentState::Left && is_over(word))
         };
         let newest_scope = self.scope.counting().max_by_key(|word| word.stamp);
@@ -155,6 +160,13 @@ impl Record {
         let is_out = self.is_out_of_scope(now);
         let next = self.scope.next_change(now).filter(|word| (word.state == Scope::Out) != is_out);
         (is_out, next.map(|word| word.from))
+    }
+
+    /// Until when the end of their employment stands although the status beside it says that they work there; none if there
+    /// is no such status.
+    #[must_use]
+    pub fn end_stands_until(&self) -> Option<UnixMs> {
+        self.late_statuses.end_stands_until(&self.employment)
     }
 
     /// When an announced change of their membership takes effect.
