@@ -44,7 +44,7 @@ impl Reading {
         Self { path: path.to_owned(), bytes_max, begun: None }
     }
 
-    /// Where the file is.
+    /// The file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

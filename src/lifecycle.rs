@@ -68,7 +68,7 @@ impl Lifecycle {
         }
     }
 
-    /// Where the process is.
+    /// Which phase the process is in.
     #[must_use]
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()

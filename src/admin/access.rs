@@ -36,7 +36,7 @@ pub(super) fn open_session(token: &LiveSecret, now: UnixMs, number: &str) -> Str
     format!("{session}.{}", sign(token, "session", &session))
 }
 
-/// Until when a cookie's value is valid, if it is a session of ours that has not run out.
+/// Until when a cookie's value is valid, if it belongs to a session that has not run out.
 pub(super) fn session_until(token: &LiveSecret, now: UnixMs, cookie: &str) -> Option<UnixMs> {
     let (session, signature) = cookie.split_once('.')?;
     let genuine = same(&sign(token, "session", session), signature);

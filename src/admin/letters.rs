@@ -60,7 +60,7 @@ pub struct WholeLetter {
 
 /// What to do with dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum LetterAction {
     /// Tries them again.
     Replay,
     /// Discards them.
@@ -73,7 +73,7 @@ pub enum Deed {
 /// Which dead letters, and how many at once.
 #[derive(Debug, Clone, Default)]
 pub struct Bulk {
-    /// Which.
+    /// Which dead letters.
     pub filter: DeadFilter,
     /// Whether only to count them.
     pub dry_run: bool,
@@ -153,7 +153,7 @@ impl AdminState {
     }
 
     /// Acts on one dead letter. If it still cannot be mapped, that is an error, and it stays.
-    pub async fn act_on_one(&self, by: &Actor, id: JobId, deed: &Deed) -> Result<(), AdminError> {
+    pub async fn act_on_one(&self, by: &Actor, id: JobId, deed: &LetterAction) -> Result<(), AdminError> {
         let (row, _) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
         self.act(by, &row, deed).await?;
         let target = id.to_string();
@@ -161,7 +161,7 @@ impl AdminState {
     }
 
     /// Acts on all that match, at most [`BULK_MAX`] in one request; or counts them, without a limit.
-    pub async fn act_on_all(&self, by: &Actor, bulk: &Bulk, deed: &Deed) -> Result<Done, AdminError> {
+    pub async fn act_on_all(&self, by: &Actor, bulk: &Bulk, deed: &LetterAction) -> Result<Done, AdminError> {
         let mut done = Done::default();
         let mut page = Page { rows_max: ROWS, after: bulk.after.clone() };
         loop {
@@ -186,7 +186,7 @@ impl AdminState {
     }
 
     /// Acts on these.
-    pub async fn act_on_these(&self, by: &Actor, ids: &[JobId], deed: &Deed) -> Result<Done, AdminError> {
+    pub async fn act_on_these(&self, by: &Actor, ids: &[JobId], deed: &LetterAction) -> Result<Done, AdminError> {
         let mut rows = Vec::new();
         for id in ids.iter().take(BULK_MAX) {
             rows.extend(self.store.dead_letter(*id).await?.map(|(row, _)| row));
@@ -198,7 +198,13 @@ impl AdminState {
         Ok(done)
     }
 
-    async fn act_on_rows(&self, by: &Actor, rows: &[DeadRow], deed: &Deed, done: &mut Done) -> Result<(), AdminError> {
+    async fn act_on_rows(
+        &self,
+        by: &Actor,
+        rows: &[DeadRow],
+        deed: &LetterAction,
+        done: &mut Done,
+    ) -> Result<(), AdminError> {
         for some in rows.chunks(AT_ONCE) {
             let mut acts = Vec::new();
             for row in some {
@@ -221,15 +227,15 @@ impl AdminState {
         Ok(())
     }
 
-    async fn act(&self, by: &Actor, row: &DeadRow, deed: &Deed) -> Result<(), AdminError> {
+    async fn act(&self, by: &Actor, row: &DeadRow, deed: &LetterAction) -> Result<(), AdminError> {
         let by = by.name.clone();
         match (deed, &row.person) {
-            (Deed::Replay, Some(person)) if !row.unmapped => self.put(person, Word::TryAgain { by }).await,
-            (Deed::Discard { reason }, Some(person)) if !row.unmapped => {
+            (LetterAction::Replay, Some(person)) if !row.unmapped => self.put(person, Word::TryAgain { by }).await,
+            (LetterAction::Discard { reason }, Some(person)) if !row.unmapped => {
                 self.put(person, Word::Discard { by, reason: reason.clone() }).await
             }
-            (Deed::Replay, _) => self.map_anew(row).await,
-            (Deed::Discard { .. }, _) => {
+            (LetterAction::Replay, _) => self.map_anew(row).await,
+            (LetterAction::Discard { .. }, _) => {
                 let is_gone = self.store.discard_unmapped(row.id).await?;
                 if is_gone { Ok(()) } else { Err(AdminError::NotFound("dead letter")) }
             }
@@ -271,7 +277,7 @@ impl AdminState {
             loop {
                 let listed = self.store.dead(&filter, &page).await?;
                 let (mut done, by) = (Done::default(), Actor::mapping());
-                self.act_on_rows(&by, &listed.rows, &Deed::Replay, &mut done).await?;
+                self.act_on_rows(&by, &listed.rows, &LetterAction::Replay, &mut done).await?;
                 healed += done.done;
                 match listed.next {
                     Some(next) if !self.lifecycle.is_stopping() => page.after = Some(next),
@@ -314,7 +320,7 @@ fn unmapped(row: &DeadRow, still: StillUnmapped) -> NewUnmapped {
     NewUnmapped { row, payload: still.payload }
 }
 
-impl Deed {
+impl LetterAction {
     fn act(&self) -> Act {
         match self {
             Self::Replay => Act::Replay,

@@ -22,7 +22,7 @@ const TOKEN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// One call and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCall {
-    /// Which.
+    /// The operation.
     pub operation: Operation,
     /// The HTTP status, if there was one.
     pub status: Option<u16>,

@@ -102,7 +102,7 @@ pub enum Meant {
     One(Box<WholePerson>),
     /// Several; at least these.
     Several(Vec<PersonView>),
-    /// Nobody.
+    /// There is nobody like that.
     Nobody,
 }
 

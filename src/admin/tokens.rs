@@ -13,7 +13,7 @@ use crate::secret::LiveSecret;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenRole {
-    /// Everything.
+    /// It may read and change everything.
     Full,
     /// Read only.
     ReadOnly,

@@ -106,7 +106,7 @@ pub enum StartError {
     /// The admin token could not be kept.
     #[error("the admin token cannot be kept in {path}: {source}")]
     Token {
-        /// Where.
+        /// The path of its file.
         path: String,
         /// Why not.
         source: std::io::Error,

@@ -332,7 +332,7 @@ fn saved_plan(file: &Path) -> Result<PlanReport, Failure> {
     };
     let plan: PlanReport =
         serde_json::from_slice(&payload::read(file)?).map_err(|error| no_plan(&error.to_string()))?;
-    // Every plan has one, and no other JSON of ours.
+    // Every plan has one, and no other JSON that the bridge writes.
     if plan.digest.is_empty() { Err(no_plan("it has no `digest`")) } else { Ok(plan) }
 }
 

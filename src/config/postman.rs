@@ -11,7 +11,7 @@ use super::secret::{Fit, Reader, SecretSpec};
 use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
 
-/// Where the key is when the configuration does not say.
+/// The variable that holds the key if the configuration names none.
 pub(super) const KEY_VARIABLE: &str = "POSTMAN_SCIM_KEY";
 
 /// Postman's own, for all regions.

@@ -25,7 +25,7 @@ const FILE_BYTES_MAX: u64 = 65_536;
 /// The form of a secret, for errors.
 const FORM: &str = "text, { env = \"NAME\" } or { file = \"PATH\" }";
 
-/// Where a secret is, as the configuration says it.
+/// Where a secret comes from, as configured.
 #[derive(Clone)]
 pub(super) struct SecretSpec {
     at: At,
@@ -215,7 +215,7 @@ struct Watched {
 /// What a secret must be fit for.
 #[derive(Debug)]
 pub(super) enum Fit {
-    /// Anything.
+    /// It may be any text.
     Any,
     /// To sign by a scheme.
     Scheme(Box<Scheme>),

@@ -84,7 +84,7 @@ pub struct Line {
     pub at: UnixMs,
     /// The operator, by the name of their token.
     pub by: String,
-    /// What.
+    /// What was done.
     pub act: Act,
     /// To what: a dead letter's id, a scope, a filter, a person's number.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -59,7 +59,7 @@ codes! {
         "Postman could not update this member's username in several tries.",
         "Look at the member in Postman's team settings; replay when they look right.";
     ScimNotAllowed = "SCIM-403-NOT-ALLOWED",
-        "The admin who made the key may not change this member.",
+        "The admin who created the key may not change this member.",
         "Change the member by hand, or use a key of an admin with more rights; then replay.";
     ScimNotMember = "SCIM-404-NOT-MEMBER",
         "This person is no longer a member: somebody removed them at Postman.",
@@ -128,7 +128,7 @@ codes! {
         "Look for a cache or a proxy that answers instead, or for another kind of id in the webhook; then replay.";
     FetchUnreadable = "FETCH-UNREADABLE",
         "The HR system's answer cannot be used: it is not JSON, cut off, or too long.",
-        "It is tried again a few times. Check `[source.fetch] base_url`, and what is between here and there; then replay.";
+        "It is tried again a few times. Check `[source.fetch] base_url`, and proxies on the way there; then replay.";
     FetchRefused = "FETCH-4XX",
         "The HR system's API refuses the read of this employee, or answers with an error.",
         "It is tried again a few times. See the story for the status; correct the key's rights or the fetch's rules, then replay.";
@@ -180,8 +180,8 @@ codes! {
         "Postman does not accept the SCIM API key (401).",
         "Put a valid SCIM key where `[postman] key` points; work resumes automatically.";
     HoldAdminLeft = "HOLD-ADMIN-LEFT",
-        "The key was made by an admin who has left the team (403).",
-        "Have a current Team Admin make a SCIM key and put it where `[postman] key` points.";
+        "The key was created by an admin who has left the team (403).",
+        "Have a current Team Admin create a SCIM key, and put it where `[postman] key` points.";
     HoldPlan = "HOLD-PLAN",
         "The Postman team is not on the Enterprise plan, which SCIM needs.",
         "Upgrade the plan; work resumes automatically.";
@@ -242,7 +242,7 @@ codes! {
         "Give the user the rights that docs/redis.md lists.";
     StoreReadOnly = "STORE-READONLY",
         "This Redis is a replica and takes no writes, as after a fail-over.",
-        "Nothing with Sentinel or Cluster: the new primary is looked for. Else let `[store] url` name the primary.";
+        "Nothing with Sentinel or Cluster: the bridge finds the new primary. Otherwise, point `[store] url` at the primary.";
     StoreNoPrimary = "STORE-NO-PRIMARY",
         "No primary is known that could take writes.",
         "Bring Redis, Sentinel or the cluster back to health; it is tried again automatically.";
@@ -283,7 +283,7 @@ codes! {
         "`[store] durability = \"replicated\"`, and this primary takes writes although no replica is connected.",
         "Set `min-replicas-to-write 1` (and `min-replicas-max-lag 10`) on it and its replicas: `CONFIG SET` each, and in redis.conf; for trials only, `[store] insecure_ok = true`.";
     StoreEmptied = "STORE-EMPTIED",
-        "The store was emptied, or another put in its place, while the bridge was running: what was known, and what waited, is gone from it.",
+        "The store was emptied or replaced while the bridge was running: what was known, and what waited, is gone from it.",
         "Restore Redis from its files or from a backup. If there is none, restart every process of the bridge, which then begins anew; have the HR system send again what it sent lately, and import a roster.";
     StoreEviction = "STORE-EVICTION",
         "Redis may evict keys when memory is short: its `maxmemory-policy` is not `noeviction`.",
@@ -298,7 +298,7 @@ codes! {
         "The store was written by a newer version of scim-bridge.",
         "Run the newer version, or give this one a store of its own: another directory in `[store] url`; with Redis, another `[store] key_prefix`.";
     StoreDamaged = "STORE-DAMAGED",
-        "What was read from the store is not what was written.",
+        "What was read from the store is not what the bridge wrote.",
         "Run `scim-bridge check`, which reads all of an embedded store's file, and put a backup in its place; with Redis, find who else writes to the keys of this prefix, and restore its data from before that.";
     StoreUnwritable = "STORE-UNWRITABLE",
         "The store cannot be reached or written.",

@@ -129,7 +129,7 @@ impl StoreOperation {
 /// An operation that needs attention. Processes share this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailingOperation {
-    /// Which.
+    /// The operation.
     pub operation: StoreOperation,
     /// The text of a [`Code`], which may be one that this version does not know.
     pub code: String,

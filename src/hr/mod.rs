@@ -58,7 +58,7 @@ pub enum HrClientError {
 pub struct Credentials(BTreeMap<Credential, LiveSecret>);
 
 impl Credentials {
-    /// These.
+    /// Credentials of these parts.
     #[must_use]
     pub fn new(parts: BTreeMap<Credential, LiveSecret>) -> Self {
         Self(parts)

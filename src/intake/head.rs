@@ -33,7 +33,7 @@ pub struct Fields {
     places: Box<[Place]>,
 }
 
-/// Where a field is. The longest head is shorter than the range of these numbers.
+/// The position of a field. The longest head is shorter than the range of these numbers.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     name: (u16, u16),

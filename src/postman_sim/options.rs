@@ -97,7 +97,7 @@ pub enum AuthAccepted {
     Bearer,
     /// `KEY`
     Raw,
-    /// Either.
+    /// Either of the two.
     Any,
 }
 

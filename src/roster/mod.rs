@@ -78,7 +78,7 @@ pub enum RosterError {
     /// The list of members cannot be read.
     #[error("the list of members cannot be read: {what}")]
     Members {
-        /// Why.
+        /// Why it cannot be read.
         what: String,
         /// What the target's answer means.
         code: Option<Code>,

@@ -13,7 +13,7 @@ pub enum StoreError {
         "the store at {path} is in use by another process: stop it, give this one another `[store] url`, or use Redis for several processes"
     )]
     InUse {
-        /// Where the store is.
+        /// The store's directory or address.
         path: String,
     },
     /// The store was written by a newer version.

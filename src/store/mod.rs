@@ -61,7 +61,7 @@ pub struct StoreOptions {
 /// The limiter's answer to a request for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token {
-    /// Go.
+    /// The call may go out.
     Granted,
     /// Ask again then, or sooner: see [`TOKEN_LOOK_MAX`].
     NotBefore(UnixMs),

@@ -9,7 +9,7 @@
 //! e-mail addresses (`?filter=userName eq "…"`) and keys. They may be silenced further, never opened.
 //!
 //! `EnvFilter` takes any word for a target, so `verbose`, or a misspelt level, would silence the whole log
-//! without notice. [`filter`] refuses a directive that leaves nothing of ours to be logged, unless it says
+//! without notice. [`filter`] refuses a directive under which this program would log nothing, unless it says
 //! `off`.
 
 use std::io::IsTerminal;
@@ -162,7 +162,7 @@ fn is_neither_level_nor_ours(directive: &str) -> bool {
     bare && !is_level(directive) && !is_own(directive)
 }
 
-/// Whether a directive decides something for this crate: a level for all, or a target or span of ours.
+/// Whether a directive decides something for this crate: a level for all, or one of its targets or spans.
 fn reaches_ours(directive: &str) -> bool {
     if is_level(directive) {
         return true;

@@ -74,7 +74,7 @@ async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
 }
 
 /// Parses the text format strictly: HELP and TYPE before the samples of a family, each family once, no sample twice,
-/// every family and label of ours declared.
+/// every family and label of the bridge declared.
 fn parse(text: &str) -> BTreeMap<String, String> {
     let (mut samples, mut families, mut helped) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     let mut family = "";

@@ -113,7 +113,7 @@ def test_a_rotated_secret_of_the_hr_system(on_call):
 
     with on_call(rotate) as (made, visitor):
         card = problem(visitor, "SOURCE-SIGNATURE")
-        says(card, "12 deliveries were refused", "add the new one to the old one")
+        says(card, "12 deliveries were refused", "add it there, next to the old one")
         says(visitor.page.locator("#sources tr", has_text="hr"), "12", "none seen")
         visitor.leave()
         made.change(f'"whsec_{SECRET}"', f'"whsec_{new}", "whsec_{SECRET}"')

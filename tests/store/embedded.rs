@@ -16,7 +16,7 @@ use scim_bridge::store::{
 use tempfile::TempDir;
 
 use crate::harness::{
-    Bench, Engine, REMEMBER_MS, at, commit, delivery, first, held, idle, options, person, request, retry, words,
+    Bench, Engine, REMEMBER_MS, at, commit, contents, delivery, first, held, idle, options, person, request, retry,
 };
 
 /// A folder that is removed with the test.
@@ -205,7 +205,7 @@ async fn an_unreadable_person_is_set_aside_and_the_others_go_on() {
     for (column, value) in [("state", "'garbage'"), ("document", "17"), ("newest", "x'00'"), ("due", "0.5")] {
         file(&path).execute(&format!("UPDATE person SET {column} = {value} WHERE id = ?1"), [number]).unwrap();
         let claimed = bench.claim_one(at(2)).await;
-        assert_ne!(words(&claimed), ["x"], "{column}");
+        assert_ne!(contents(&claimed), ["x"], "{column}");
         assert_eq!(bench.claim(at(2), 9).await.len(), 1, "{column}");
         // They are left out of listings, and their neighbours are listed.
         let listed = bench.store().await.people(&first(9)).await.unwrap();
@@ -214,7 +214,7 @@ async fn an_unreadable_person_is_set_aside_and_the_others_go_on() {
         // Once repaired, they are found again within the hour.
         let mend = "UPDATE person SET state = 'waiting', document = NULL, newest = NULL, due = 0 WHERE id = ?1";
         file(&path).execute(mend, [number]).unwrap();
-        assert_eq!(words(&bench.claim_one(at(3)).await), ["x"], "{column}");
+        assert_eq!(contents(&bench.claim_one(at(3)).await), ["x"], "{column}");
         bench.store().await.end_leases(at(3)).await.unwrap();
         file(&path).execute("UPDATE person SET due = ?2 WHERE id = ?1", [number, at(0).0]).unwrap();
     }
@@ -235,7 +235,7 @@ async fn unreadable_figures_are_counted_anew() {
         bench.reopen().await;
         assert_eq!(bench.store().await.stats().await.unwrap(), before, "{damage}");
         bench.accept(at(2), &[("1", "c")]).await;
-        assert_eq!(words(&bench.claim_one(at(2)).await), ["a", "b", "c"]);
+        assert_eq!(contents(&bench.claim_one(at(2)).await), ["a", "b", "c"]);
     }
 }
 

@@ -314,7 +314,7 @@ pub(crate) fn dies(row: DeadRow, who: &str) -> Commit {
 }
 
 /// The contents of an inbox.
-pub(crate) fn words(claimed: &Claimed) -> Vec<String> {
+pub(crate) fn contents(claimed: &Claimed) -> Vec<String> {
     claimed.inbox.iter().map(|entry| String::from_utf8(entry.bytes.to_vec()).unwrap()).collect()
 }
 

@@ -390,7 +390,7 @@ impl Pair {
 /// What a claim shows, except for sequence numbers and fences, which differ between engines.
 fn seen(claimed: &Claimed) -> impl PartialEq + std::fmt::Debug {
     let lease = &claimed.lease;
-    (lease.person, lease.until, claimed.document.clone(), crate::harness::words(claimed), claimed.taken_over)
+    (lease.person, lease.until, claimed.document.clone(), crate::harness::contents(claimed), claimed.taken_over)
 }
 
 fn some_lane(which: usize, due: UnixMs) -> Lane {

@@ -8,7 +8,7 @@ use scim_bridge::store::redis::{Redis, RedisOptions, StoreClock};
 use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{Accepted, Commit, DeadFilter, Store, StoreError, StoreOptions};
 
-use crate::harness::{Bench, Engine, at, commit, delivery, first, idle, link, options, person, words};
+use crate::harness::{Bench, Engine, at, commit, contents, delivery, first, idle, link, options, person};
 use crate::servers::{REDIS, Server, VALKEY};
 
 /// A part of a server's key space.
@@ -155,7 +155,7 @@ async fn an_unreadable_person_is_set_aside_and_delays_nobody() {
             mend(&mut keys, &key_of(letter, "1"), &before);
             let claimed = b.claim(at(2 + ASIDE_MS), 8).await;
             let found = claimed.iter().find(|claimed| claimed.lease.person == person("1").id()).unwrap();
-            assert_eq!(words(found), ["a"], "{how}");
+            assert_eq!(contents(found), ["a"], "{how}");
         }
     }
 }

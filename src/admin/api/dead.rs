@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 use super::handlers::{ApiResult, By, State};
 use super::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DiscardBody, DiscardedBody, ReplayBody};
 use crate::admin::error::{AdminError, ErrorBody};
-use crate::admin::letters::{BULK_MAX, Bulk, Deed, Done};
+use crate::admin::letters::{BULK_MAX, Bulk, Done, LetterAction};
 use crate::admin::listing;
 use crate::admin::service::AdminState;
 use crate::admin::tokens::Actor;
@@ -117,7 +117,7 @@ pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: we
     let id = listing::id(&id)?;
     let ReplayBody { fields } = optional(&body)?;
     if fields.is_empty() {
-        state.act_on_one(&by, id, &Deed::Replay).await?;
+        state.act_on_one(&by, id, &LetterAction::Replay).await?;
     } else {
         state.correct(&by, id, &fields.into_iter().collect::<Vec<_>>()).await?;
     }
@@ -136,7 +136,7 @@ pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: we
 pub(super) async fn discard(state: State, by: By, id: web::Path<String>, body: web::Bytes) -> ApiResult<DiscardedBody> {
     let id = listing::id(&id)?;
     let DiscardBody { reason } = optional(&body)?;
-    state.act_on_one(&by, id, &Deed::Discard { reason }).await?;
+    state.act_on_one(&by, id, &LetterAction::Discard { reason }).await?;
     Ok(web::Json(DiscardedBody { discarded: id.to_string() }))
 }
 
@@ -158,7 +158,7 @@ fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, 
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) -> ApiResult<BulkDoneBody> {
-    let done = act(&state, &by, &body, &Deed::Replay).await?;
+    let done = act(&state, &by, &body, &LetterAction::Replay).await?;
     Ok(web::Json(BulkDoneBody::replayed(done)))
 }
 
@@ -171,12 +171,12 @@ pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) 
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn discard_all(state: State, by: By, body: web::Json<BulkBody>) -> ApiResult<BulkDoneBody> {
-    let deed = Deed::Discard { reason: body.reason.clone() };
+    let deed = LetterAction::Discard { reason: body.reason.clone() };
     let done = act(&state, &by, &body, &deed).await?;
     Ok(web::Json(BulkDoneBody::discarded(done)))
 }
 
-async fn act(state: &AdminState, by: &Actor, body: &BulkBody, deed: &Deed) -> Result<Done, AdminError> {
+async fn act(state: &AdminState, by: &Actor, body: &BulkBody, deed: &LetterAction) -> Result<Done, AdminError> {
     let BulkBody { ids, code, source, event, older_than_s, dry_run, after, reason: _ } = body;
     if let Some(ids) = ids {
         if ids.len() > BULK_MAX {

@@ -11,7 +11,7 @@ use super::{FormReply, Page, State, go_to};
 use crate::admin::api::dead::filter;
 use crate::admin::api::shapes::{CSV_COLUMNS, DeadRowBody};
 use crate::admin::error::AdminError;
-use crate::admin::letters::{Bulk, Deed, Matched};
+use crate::admin::letters::{Bulk, LetterAction, Matched};
 use crate::admin::listing;
 use crate::admin::service::AdminState;
 use crate::core::person::EventKind;
@@ -215,12 +215,12 @@ fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
 /// `POST /dead/act`
 pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(String, String)>>) -> FormReply {
     let field = |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
-    let by = session.acts(field("form_token").unwrap_or_default())?;
+    let by = session.authorise(field("form_token").unwrap_or_default())?;
     let what = field("what").unwrap_or_default();
     let deed = if what.starts_with("discard") {
-        Deed::Discard { reason: field("reason").map(str::to_owned) }
+        LetterAction::Discard { reason: field("reason").map(str::to_owned) }
     } else {
-        Deed::Replay
+        LetterAction::Replay
     };
     let acted = if what.ends_with("-all") {
         let age = age(field("older_than_s").unwrap_or_default())?;
@@ -241,8 +241,8 @@ pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(St
         state.act_on_these(by, &ids?, &deed).await?.done
     };
     let word = match deed {
-        Deed::Replay => "replayed",
-        Deed::Discard { .. } => "discarded",
+        LetterAction::Replay => "replayed",
+        LetterAction::Discard { .. } => "discarded",
     };
     Ok(go_to(&format!("/dead?done={word}&count={acted}")))
 }

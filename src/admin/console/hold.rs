@@ -165,7 +165,7 @@ fn meaning(scope: &HoldScope) -> &'static str {
 /// `POST /hold`
 pub(super) async fn change(state: State, session: Session, given: web::Form<Change>) -> FormReply {
     let given = given.into_inner();
-    let by = session.acts(&given.form_token)?;
+    let by = session.authorise(&given.form_token)?;
     Ok(match given.what {
         What::Set => {
             state.set_hold(by, given.scope, Some(&given.reason)).await?;

@@ -93,7 +93,7 @@ pub(super) fn error(error: &AdminError) -> Markup {
     )
 }
 
-/// A line of ours in which backticks mark code.
+/// A line from the program itself, in which backticks mark code.
 pub(super) fn prose(text: &str) -> Markup {
     html! {
         @for (n, piece) in text.split('`').enumerate() {

@@ -10,7 +10,7 @@ use super::session::Session;
 use super::{FormReply, Page, State, go_to, person, trial};
 use crate::admin::api::shapes::code_of;
 use crate::admin::error::AdminError;
-use crate::admin::letters::{Deed, WholeLetter};
+use crate::admin::letters::{LetterAction, WholeLetter};
 use crate::admin::listing;
 use crate::admin::service::AdminState;
 use crate::admin::summary::summary;
@@ -37,7 +37,7 @@ pub(super) async fn show(state: State, session: Session, id: web::Path<String>, 
     let id = listing::id(&id)?;
     let letter = state.dead_letter(id).await?;
     if query.payload && letter.payload.is_some() {
-        state.payload_shown(session.looks(), id).await?;
+        state.payload_shown(session.by(), id).await?;
     }
     let now = state.now();
     let holds = state.holds().await?;
@@ -153,7 +153,7 @@ pub(super) async fn correct(
     given: web::Form<Vec<(String, String)>>,
 ) -> FormReply {
     let token = given.iter().find(|(name, _)| name == "form_token").map(|(_, value)| value.as_str());
-    let by = session.acts(token.unwrap_or_default())?;
+    let by = session.authorise(token.unwrap_or_default())?;
     let set = given.iter().filter_map(|(name, value)| Some((name.strip_prefix("set-")?.to_owned(), value.clone())));
     let fields: Vec<_> = set.filter(|(_, value)| !value.is_empty()).collect();
     if fields.is_empty() {
@@ -169,8 +169,8 @@ pub(super) async fn correct(
 
 /// `POST /dead/{id}/replay`
 pub(super) async fn replay(state: State, session: Session, id: web::Path<String>, given: web::Form<Bare>) -> FormReply {
-    let by = session.acts(&given.form_token)?;
-    state.act_on_one(by, listing::id(&id)?, &Deed::Replay).await?;
+    let by = session.authorise(&given.form_token)?;
+    state.act_on_one(by, listing::id(&id)?, &LetterAction::Replay).await?;
     Ok(go_to("/dead?done=replayed"))
 }
 
@@ -181,7 +181,7 @@ pub(super) async fn discard(
     id: web::Path<String>,
     given: web::Form<Discard>,
 ) -> FormReply {
-    let by = session.acts(&given.form_token)?;
-    state.act_on_one(by, listing::id(&id)?, &Deed::Discard { reason: Some(given.reason.clone()) }).await?;
+    let by = session.authorise(&given.form_token)?;
+    state.act_on_one(by, listing::id(&id)?, &LetterAction::Discard { reason: Some(given.reason.clone()) }).await?;
     Ok(go_to("/dead?done=discarded"))
 }

@@ -80,7 +80,7 @@ pub(super) fn not_found() -> HttpResponse {
     PageError::from(super::error::AdminError::NotFound("page")).error_response()
 }
 
-/// Sends the browser to another page of ours after a form, so that a reload repeats nothing.
+/// Sends the browser to another page of the console after a form, so that a reload repeats nothing.
 fn go_to(page: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, page)).finish()
 }

@@ -62,7 +62,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
 
 /// `POST /person/try`
 pub(super) async fn try_now(state: State, session: Session, given: web::Form<TryNow>) -> FormReply {
-    let by = session.acts(&given.form_token)?;
+    let by = session.authorise(&given.form_token)?;
     let person = parse_person(&given.source, &given.employee_id)?;
     state.try_now(by, &person).await?;
     Ok(go_to(&format!("{}&done=due", layout::person_page(&person))))

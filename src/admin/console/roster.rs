@@ -247,7 +247,7 @@ fn compared(now: UnixMs, session: &Session, drift: &Drift, every_ms: u64) -> Mar
 /// `POST /roster/apply`
 pub(super) async fn apply(state: State, session: Session, given: web::Form<Order>) -> FormReply {
     let given = given.into_inner();
-    let by = session.acts(&given.form_token)?;
+    let by = session.authorise(&given.form_token)?;
     let only = Change::parse(&given.only).map(|change| [change].into());
     let selection = Selection { only, people: None, strangers: given.strangers };
     let request = ApplyRequest { selection, plan: None, digest: Some(given.digest) };
@@ -257,7 +257,7 @@ pub(super) async fn apply(state: State, session: Session, given: web::Form<Order
 
 /// `POST /roster/compare`
 pub(super) async fn compare(state: State, session: Session, given: web::Form<Bare>) -> FormReply {
-    let by = session.acts(&given.form_token)?;
+    let by = session.authorise(&given.form_token)?;
     state.compare(by).await?;
     Ok(go_to("/roster?done=compared"))
 }

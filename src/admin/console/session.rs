@@ -34,14 +34,14 @@ impl Session {
         self.actor.may_write()
     }
 
-    /// The user who acts, if the form came from a page of this session and the user may change things.
-    pub(super) fn acts(&self, given: &str) -> Result<&Actor, AdminError> {
+    /// Checks that the form came from a page of this session, and that the user may change things. Returns the user.
+    pub(super) fn authorise(&self, given: &str) -> Result<&Actor, AdminError> {
         self.check(given)?;
         if self.may_write() { Ok(&self.actor) } else { Err(AdminError::ReadOnly) }
     }
 
-    /// The user who looks at something that is audited.
-    pub(super) fn looks(&self) -> &Actor {
+    /// The user, for the audit log.
+    pub(super) fn by(&self) -> &Actor {
         &self.actor
     }
 

@@ -49,7 +49,7 @@ pub struct ListRules {
     /// Pages begin at an offset, the first at this one. Only a page without people ends the list.
     #[serde(default)]
     pub offset_from: Option<u32>,
-    /// Where the total number of people is: it is compared with how many are listed.
+    /// The path to the total number of people: it is compared with how many are listed.
     #[serde(default)]
     pub total_at: Option<Path>,
     /// The header with the total, if no field has it.

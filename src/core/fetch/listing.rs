@@ -27,7 +27,7 @@ pub enum ListStep {
 /// Why a list, or a request, failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListFailure {
-    /// Which.
+    /// The code of the failure.
     pub code: Code,
     /// What, without values.
     pub detail: String,
@@ -40,7 +40,7 @@ pub enum PageEnd {
     Rows(Vec<ListedRow>),
     /// Temporary trouble: the same page may be requested again.
     Again {
-        /// Which.
+        /// The code of the trouble.
         code: Code,
         /// When, if the system said so.
         not_before: Option<UnixMs>,

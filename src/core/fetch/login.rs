@@ -158,7 +158,7 @@ pub enum NoToken {
     },
     /// Temporary trouble.
     TryAgain {
-        /// Which.
+        /// The code of the trouble.
         code: Code,
         /// When to try again, if the system said so.
         not_before: Option<UnixMs>,

@@ -53,7 +53,7 @@ pub enum ReadEnd {
     NotFound,
     /// Passing trouble.
     TryAgain {
-        /// Which.
+        /// The code of the trouble.
         code: Code,
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,

@@ -32,7 +32,7 @@ pub enum HrReply {
         /// Whether it is complete: it may have been cut off, or too long.
         body_complete: bool,
     },
-    /// Nothing.
+    /// No answer came.
     Nothing(NoReply),
 }
 
@@ -89,7 +89,7 @@ pub(super) enum Said {
     },
     /// Something other than the API answered: a redirect, or a web page.
     Elsewhere {
-        /// What.
+        /// What answered.
         what: &'static str,
     },
     /// 429.
@@ -99,14 +99,14 @@ pub(super) enum Said {
     },
     /// Temporary trouble.
     Passing {
-        /// Which.
+        /// The code of the trouble.
         code: Code,
         /// When to come back, where it said so.
         not_before: Option<UnixMs>,
     },
     /// The request is refused, or the answer cannot be used.
     Refused {
-        /// Which.
+        /// The code of the trouble.
         code: Code,
         /// What, without values.
         detail: String,

@@ -33,7 +33,7 @@ pub struct HrRequest {
     pub method: Method,
     /// The whole address, encoded.
     pub url: String,
-    /// Headers.
+    /// The headers, by name.
     pub headers: Vec<(String, String)>,
     /// The body with its media type.
     pub body: Option<(&'static str, String)>,

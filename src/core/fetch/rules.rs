@@ -103,7 +103,7 @@ pub struct Step {
     /// The JSON to send.
     #[serde(default)]
     pub body: Option<Body>,
-    /// Where the real status is, in a system that answers 200 to everything.
+    /// The path to the real status, in a system that answers 200 to everything.
     #[serde(default)]
     pub status_at: Option<Path>,
     /// A field that only error answers have.

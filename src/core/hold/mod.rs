@@ -90,7 +90,7 @@ pub fn set_by(by: Option<&str>, reason: Option<&str>) -> Option<String> {
 /// A hold that was lifted recently. If it comes back, its pauses between probes go on growing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifted {
-    /// Which.
+    /// Its scope.
     pub scope: HoldScope,
     /// Its code.
     pub code: Code,
@@ -191,7 +191,7 @@ impl Holds {
     }
 
     /// Sets an operator's hold in place of what the target caused in this scope. The guard's, and what cannot be read, stay
-    /// beside it: lifting the one must not lift the other. Returns whether anything changed: there may be one already.
+    /// in force, too: lifting the one must not lift the other. Returns whether anything changed: there may be one already.
     pub fn set_by_hand(&mut self, now: UnixMs, scope: &HoldScope) -> bool {
         if self.set_by_operator(scope).is_some() {
             return false;
@@ -221,7 +221,7 @@ impl Holds {
         is_news
     }
 
-    /// The hold of this scope that an operator set, by a command of ours.
+    /// The hold of this scope that an operator set.
     #[must_use]
     pub fn set_by_operator(&self, scope: &HoldScope) -> Option<&Hold> {
         self.holds

@@ -20,7 +20,7 @@ pub struct Listed {
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Says {
-    /// This.
+    /// It states something about a person.
     Event {
         /// The event.
         event: Box<Event>,

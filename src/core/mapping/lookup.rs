@@ -1,4 +1,4 @@
-//! Where a field is, and how its value is transformed.
+//! The paths to a field, and how its value is transformed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

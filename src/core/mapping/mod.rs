@@ -46,7 +46,7 @@ mod row;
 pub struct Mapping {
     /// The format of a body.
     pub body: BodyFormat,
-    /// Where the records are: one object, or an array of them. Empty: the body itself.
+    /// The path to the records: one object, or an array of them. Empty: the body itself.
     pub records: Path,
     /// Whether the records are an object's members, by name.
     pub records_by_key: bool,
@@ -152,7 +152,7 @@ pub enum BodyFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutOfScope {
-    /// Nothing.
+    /// Their records are ignored; only a leave counts.
     #[default]
     Ignore,
     /// They are switched off until a record shows them in scope: a person who was in scope moved out of it.

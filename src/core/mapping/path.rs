@@ -1,4 +1,4 @@
-//! Where a field is: a JSON Pointer (RFC 6901), extended to choose an entry by a sibling field, from the record or
+//! The path to a field: a JSON Pointer (RFC 6901), extended to choose an entry by a sibling field, from the record or
 //! from the whole body.
 
 use std::fmt;

@@ -13,7 +13,7 @@ use crate::core::person::{Event, EventKind, InvalidField, Person};
 pub enum Record {
     /// It states something about a person. A record that also announces an end of the employment is two events.
     Event {
-        /// What.
+        /// What it states.
         event: Event,
         /// Fields that are there but cannot be used: the event is accepted without them.
         dropped: Vec<InvalidField>,

@@ -81,7 +81,7 @@ pub enum Word {
     Groups {
         /// The former owner.
         from: Person,
-        /// Which.
+        /// The groups.
         groups: Groups,
         /// What HR says about the new owner, if they are the sender.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -28,7 +28,7 @@ impl Letter {
 /// A dead letter about fields of a record, with that record's place in time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenLetter {
-    /// Which.
+    /// The dead letter.
     #[serde(flatten)]
     pub letter: Letter,
     /// When HR stated what could not be used.

@@ -43,7 +43,7 @@ pub enum Note {
     },
     /// A call was made.
     Called {
-        /// Which.
+        /// The operation.
         operation: Operation,
         /// HTTP status, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub enum Note {
     },
     /// Waits for a hold to be lifted; no attempt is counted.
     Held {
-        /// Which.
+        /// The scope of the hold.
         scope: HoldScope,
         /// The reason.
         code: Code,
@@ -127,9 +127,9 @@ pub enum Note {
     },
     /// A job ended.
     Ended {
-        /// Which.
+        /// The job.
         job: JobId,
-        /// How.
+        /// How it ended.
         outcome: Finished,
     },
     /// An entry that this version does not know, because another version wrote it; kept as it is.

@@ -17,7 +17,7 @@ codes! {
         "Look at their stories for what Postman, or the HR system that is read, answers; what cannot succeed becomes a dead letter in the end.";
     SourceSignature = "SOURCE-SIGNATURE",
         "Deliveries are refused because their sender is not authenticated.",
-        "Compare the secret in the HR system with `[[source]] secrets` of this source, and add the new one to the old one there; the HR system sends what was refused again, or can be made to.";
+        "Compare the secret in the HR system with `[[source]] secrets` of this source. If the HR system has a new one, add it there, next to the old one. The HR system sends what was refused again, or can be made to.";
     SourceTime = "SOURCE-TIME",
         "Deliveries are refused because of their timestamp.",
         "Check the clocks of this machine and of the sender; a wider window is `past_s` and `future_s` of `[source.signature] timestamp`.";
@@ -38,16 +38,16 @@ codes! {
         "See in the HR system whether our answers arrive there in time: a proxy that cuts them off makes it send again. Nothing is applied twice.";
     SourceAhead = "SOURCE-AHEAD",
         "Events carry times more than an hour in the future, so the time of their arrival counts instead.",
-        "Let `[source.mapping] occurred_at` name when it happened, not a start or end date; set its `zone`, and check the sender's clock.";
+        "Point `[source.mapping] occurred_at` at the time of the change, not at a start or end date; set `zone`, and check the sender's clock.";
     SourceZone = "SOURCE-ZONE",
         "The times of this source give no zone, and seem to be those of another zone than the configured one.",
         "Set `[source.mapping] zone` to the zone of the HR system's times, such as `America/New_York` (`scim-bridge explain` shows which one is taken); then send again, or import and apply, what came meanwhile.";
     SourceUntimed = "SOURCE-UNTIMED",
         "Some events from this source carry no time, and count as of their arrival; others carry one.",
-        "Let `[source.mapping] occurred_at` name the time of these, too; if they have none, set it to `[]`, so that their arrival orders all events.";
+        "Add the path to their time to `[source.mapping] occurred_at`; if they have none, set it to `[]`: then all events count in the order of their arrival.";
     SourceOutdated = "SOURCE-OUTDATED",
         "All events that this source has sent lately are older than what is known, and are not applied.",
-        "Check the sender's clock, and that `[source.mapping] occurred_at` and `zone` name when it happened; then have what was left out sent again. A replay of what is known needs no action.";
+        "Check the sender's clock, and that `[source.mapping] occurred_at` and `zone` give the time of the change; then have what was left out sent again. A replay of what is known needs no action.";
     SourceConflict = "SOURCE-CONFLICT",
         "Deliveries repeat a known event id but say something else; they are treated as duplicates.",
         "Have the HR system give every event an id of its own; what these said is not applied: have it sent again, or correct it there again.";
@@ -83,7 +83,7 @@ codes! {
         "See who (`scim-bridge people list --mark groupless`). If they have not accepted Postman's invitation yet, have them do so; otherwise put one of them into the group in Postman's team settings, which shows what stands in the way. They are tried again every day, and by `scim-bridge person try WHO` at once.";
     PeopleGroupsForbidden = "PEOPLE-GROUPS-FORBIDDEN",
         "Members are not in their groups: Postman forbids it for everybody.",
-        "Most likely the SCIM key may not write groups: have somebody make it who may manage groups in Postman, or stop whatever else manages these groups (an identity provider, say); or take the `[[group]]` rules out. Names and membership go on being followed. They are tried again by themselves, less and less often, down to once a day, and at once by `scim-bridge person try WHO`.";
+        "Most likely the SCIM key may not write groups: have it created by somebody who may manage groups in Postman, or stop whatever else manages these groups (an identity provider, say), or remove the `[[group]]` rules. Everything else about these people is still applied. The groups are tried again automatically, at growing pauses of up to a day, and at once by `scim-bridge person try WHO`.";
     PeopleInvited = "PEOPLE-INVITED",
         "People were invited more than a week ago, and Postman does not list them as members.",
         "See who (`scim-bridge drift`). They have not accepted yet, or somebody removed them since: remind them, or invite them again in Postman's team settings; if they are not to join, have HR send their leave. `scim-bridge drift --now` looks again.";

@@ -182,7 +182,7 @@ pub struct BoundFigures {
 /// People with a mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkFigure {
-    /// Which.
+    /// The mark.
     pub mark: Mark,
     /// How many.
     pub count: u64,

@@ -26,7 +26,7 @@ pub enum Conclusion {
     },
     /// Temporary trouble of the target, or on the way to it.
     TryAgain {
-        /// Which.
+        /// The code of the trouble.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
@@ -49,7 +49,7 @@ pub enum Conclusion {
     },
     /// The target refuses everybody.
     Hold {
-        /// What.
+        /// What it refuses.
         scope: HoldScope,
         /// The reason.
         code: Code,

@@ -35,7 +35,7 @@ pub enum GroupCall {
         id: String,
         /// SCIM id of the member.
         member: String,
-        /// How.
+        /// As a PATCH, or as a PUT of the whole resource.
         by: Carrier,
     },
     /// Removes the member.
@@ -44,7 +44,7 @@ pub enum GroupCall {
         id: String,
         /// SCIM id of the member.
         member: String,
-        /// How.
+        /// As a PATCH, or as a PUT of the whole resource.
         by: Carrier,
     },
 }

@@ -125,7 +125,7 @@ pub enum Outcome {
     },
     /// A temporary failure; the request had no effect, or repeating it does no harm.
     Passing {
-        /// Which.
+        /// The code of the trouble.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,

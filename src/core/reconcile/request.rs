@@ -165,7 +165,7 @@ pub enum Request {
         id: String,
         /// On or off.
         active: bool,
-        /// How.
+        /// As a PATCH, or as a PUT of the whole resource.
         by: Carrier,
     },
     /// `userName`: `PATCH /Users/{id}`
@@ -174,7 +174,7 @@ pub enum Request {
         id: String,
         /// The address.
         user_name: String,
-        /// How.
+        /// As a PATCH, or as a PUT of the whole resource.
         by: Carrier,
     },
     /// `PATCH /Users/{id}` with `name.givenName` and `name.familyName`, for targets where a PUT could do harm.
@@ -331,7 +331,7 @@ impl Attributes {
 }
 
 impl Default for Attributes {
-    /// None.
+    /// No attributes.
     fn default() -> Self {
         Self(RawValue::from_string("{}".to_owned()).unwrap_or_default())
     }

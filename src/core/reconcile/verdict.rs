@@ -58,19 +58,19 @@ pub enum Standing {
     Idle,
     /// Tried again at that time.
     Retry {
-        /// When.
+        /// When that will be.
         at: UnixMs,
         /// The target did not ask for the pause: news from HR ends it.
         wakes: bool,
     },
     /// Waits for a read at the HR system; a new event makes them due at once.
     Read {
-        /// When.
+        /// When that will be.
         at: UnixMs,
     },
     /// Behind a hold.
     Held {
-        /// Which.
+        /// The scope of the hold.
         scope: HoldScope,
         /// When an announced change of employment takes effect: it may not need what is held.
         at: Option<UnixMs>,

@@ -76,7 +76,7 @@ pub struct Scheme {
     /// Where the delivery's id is.
     #[serde(default)]
     pub id: IdRule,
-    /// Where the time of sending is, and how far it may differ from our clock. None: any age is accepted.
+    /// Where to read the time of sending, and how far it may differ from our clock. None: any age is accepted.
     #[serde(default)]
     pub timestamp: Option<TimestampRule>,
     /// What a source asks before or between its deliveries.
@@ -232,7 +232,7 @@ pub struct TimestampRule {
     pub future_s: Tolerance,
 }
 
-/// Where the time of sending is.
+/// Where to read the time of sending.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimestampFrom {

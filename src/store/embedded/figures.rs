@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// A number as SQLite has it. All of ours are below 2^63.
+/// A number as SQLite has it. All that are stored are below 2^63.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -54,7 +54,7 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     }
 }
 
-/// Where the lock is.
+/// The path of the lock file.
 pub(super) fn lock_file(dir: &Path) -> PathBuf {
     dir.join(LOCK)
 }

@@ -34,7 +34,7 @@ pub(super) const FIXED: [(&str, &str); 23] = [
 pub(super) enum Of {
     /// Lane and inbox: see `lua/lane.lua`.
     Lane,
-    /// Document.
+    /// The document.
     Document,
     /// Story: a list.
     Story,

@@ -219,7 +219,7 @@ fn blob(id: JobId) -> Vec<u8> {
     id.0.to_be_bytes().to_vec()
 }
 
-/// Converts an instant of another clock, which shows `there_now`, to one of ours, which shows `now`.
+/// Converts an instant of another clock, which shows `there_now`, to one of our clock, which shows `now`.
 fn local(at: UnixMs, there_now: UnixMs, now: UnixMs) -> UnixMs {
     UnixMs(at.0.saturating_sub(there_now.0).saturating_add(now.0))
 }
@@ -282,7 +282,7 @@ impl Store for Redis {
     }
 
     async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
-        self.first_tokens(now).await
+        self.pause_end(now).await
     }
 
     async fn shared(&self, name: &str) -> Result<Shared, StoreError> {

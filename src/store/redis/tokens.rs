@@ -25,7 +25,7 @@ impl Redis {
         Ok(())
     }
 
-    pub(super) async fn first_tokens(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+    pub(super) async fn pause_end(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
         let options = &self.calls.options;
         let (until, server_now) =
             self.move_tats(now, |tats, server_now| tats.paused_until(options, server_now)).await?;

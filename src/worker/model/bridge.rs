@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stateright::{Model, Property};
 
-use super::hand::{Hand, Next};
+use super::busy_worker::{BusyWorker, Next};
 use super::world::{Flaw, Mishaps, World};
 use crate::core::person::Event;
 use crate::core::reconcile::team_tests::Fault;
@@ -66,17 +66,17 @@ impl Model for Bridge {
             }
         }
         // Workers are all alike: the first that has nothing to do claims.
-        actions.extend(world.hands.iter().position(Option::is_none).map(Act::Claim));
-        for (n, hand) in world.hands.iter().enumerate() {
-            let Some(hand) = hand else { continue };
+        actions.extend(world.workers.iter().position(Option::is_none).map(Act::Claim));
+        for (n, worker) in world.workers.iter().enumerate() {
+            let Some(worker) = worker else { continue };
             actions.push(Act::Go(n));
-            let calls = matches!(hand.next, Next::Send(_));
+            let calls = matches!(worker.next, Next::Send(_));
             actions.extend((calls && left.may(|left| &mut left.lost_replies)).then_some(Act::LoseReply(n)));
             actions.extend((left.may(|left| &mut left.crashes)).then_some(Act::Crash(n)));
-            let is_valid = hand.lease.until > world.now;
+            let is_valid = worker.lease.until > world.now;
             actions.extend((is_valid && left.may(|left| &mut left.expiries)).then_some(Act::Expire(n)));
         }
-        if world.hands.iter().all(Option::is_none) {
+        if world.workers.iter().all(Option::is_none) {
             actions.push(Act::Pass);
         }
     }
@@ -100,7 +100,7 @@ impl Model for Bridge {
             }
             Act::Claim(n) => {
                 let claimed = world.claim().ok()?;
-                world.hands[n] = Hand::new(&claimed, world.now, |key| world.owner(key)).map(Arc::new);
+                world.workers[n] = BusyWorker::new(&claimed, world.now, |key| world.owner(key)).map(Arc::new);
             }
             Act::Go(n) => self.go(&mut world, n, Fault::None),
             Act::LoseReply(n) => {
@@ -109,11 +109,11 @@ impl Model for Bridge {
             }
             Act::Crash(n) => {
                 world.left.happens(|left| &mut left.crashes);
-                world.hands[n] = None;
+                world.workers[n] = None;
             }
             Act::Expire(n) => {
                 world.left.happens(|left| &mut left.expiries);
-                world.now = world.hands[n].as_ref()?.lease.until;
+                world.now = world.workers[n].as_ref()?.lease.until;
             }
             Act::Pass => {
                 // On a copy: the claim itself is made by `Claim`.
@@ -159,32 +159,32 @@ impl Bridge {
     }
 
     fn go(&self, world: &mut World, n: usize, fault: Fault) {
-        let Some(hand) = world.hands[n].take() else { return };
-        let mut hand = Hand::clone(&hand);
+        let Some(worker) = world.workers[n].take() else { return };
+        let mut worker = BusyWorker::clone(&worker);
         let now = world.now;
-        world.hands[n] = match hand.next.clone() {
-            Next::Own(keys) => match world.own(&hand.lease, keys.clone()) {
-                Owned::Yes => Some(hand.learn_claim(&keys, now)),
+        world.workers[n] = match worker.next.clone() {
+            Next::Own(keys) => match world.own(&worker.lease, keys.clone()) {
+                Owned::Yes => Some(worker.learn_claim(&keys, now)),
                 Owned::Stale => None,
                 Owned::By(_) => panic!("there is nobody else"),
             },
             Next::Send(_) => {
                 // No call begins without a lease that outlives it.
-                if hand.lease.until <= now {
-                    match world.renew(&hand.lease) {
+                if worker.lease.until <= now {
+                    match world.renew(&worker.lease) {
                         None => return,
-                        Some(lease) => hand = hand.renewed(lease),
+                        Some(lease) => worker = worker.renewed(lease),
                     }
                 }
-                let next = world.call(&hand, fault);
-                Some(hand.with(next))
+                let next = world.call(&worker, fault);
+                Some(worker.with(next))
             }
-            Next::Learn(request, reply) => Some(hand.learn(&request, &reply, now)),
+            Next::Learn(request, reply) => Some(worker.learn(&request, &reply, now)),
             Next::Commit(commit) if self.flaw == Flaw::CommitInTwoSteps => {
-                world.consume(&hand.lease, &commit).then(|| hand.with(Next::CommitRest(commit)))
+                world.consume(&worker.lease, &commit).then(|| worker.with(Next::CommitRest(commit)))
             }
             Next::Commit(commit) | Next::CommitRest(commit) => {
-                world.commit(&hand.lease, *commit, self.flaw);
+                world.commit(&worker.lease, *commit, self.flaw);
                 None
             }
         }

@@ -10,6 +10,6 @@
 //! then, since the target checks none.
 
 mod bridge;
-mod hand;
+mod busy_worker;
 mod variants;
 mod world;

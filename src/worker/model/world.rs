@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 
-use super::hand::{Hand, Next, Stored};
+use super::busy_worker::{BusyWorker, Next, Stored};
 use crate::core::limiter::Rate;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::JobId;
@@ -71,7 +71,7 @@ pub(super) struct World {
     pub(super) heard: Vec<bool>,
     /// An event that is remembered but not queued yet, if that takes two steps.
     pub(super) half: Option<usize>,
-    pub(super) hands: Vec<Option<Arc<Hand>>>,
+    pub(super) workers: Vec<Option<Arc<BusyWorker>>>,
     pub(super) left: Mishaps,
     /// Up to which entry the stored document is complete.
     committed_to: u64,
@@ -102,7 +102,7 @@ impl Mishaps {
 }
 
 impl World {
-    pub(super) fn new(person: PersonId, events: usize, hands: usize, mishaps: Mishaps) -> Self {
+    pub(super) fn new(person: PersonId, events: usize, workers: usize, mishaps: Mishaps) -> Self {
         let rate = Rate { calls: 0, window_ms: 60_000 };
         let bounds = Bounds {
             entries_max: 1_000,
@@ -118,7 +118,7 @@ impl World {
             team: Team::default(),
             heard: vec![false; events],
             half: None,
-            hands: vec![None; hands],
+            workers: vec![None; workers],
             left: mishaps,
             committed_to: 0,
             went_back: false,
@@ -206,8 +206,8 @@ impl World {
         }
     }
 
-    pub(super) fn call(&mut self, hand: &Hand, fault: Fault) -> Next {
-        let Next::Send(request) = &hand.next else { return hand.next.clone() };
+    pub(super) fn call(&mut self, worker: &BusyWorker, fault: Fault) -> Next {
+        let Next::Send(request) = &worker.next else { return worker.next.clone() };
         self.team.now = self.now;
         let reply = self.team.answer(request, fault);
         // They do not matter for what follows.
@@ -255,7 +255,7 @@ impl World {
     pub(super) fn is_done(&self) -> bool {
         let is_idle = |row: &PersonRow| row.lane.state == LaneState::Idle && row.inbox.is_empty();
         self.heard.iter().all(|heard| *heard)
-            && self.hands.iter().all(Option::is_none)
+            && self.workers.iter().all(Option::is_none)
             && self.row().as_ref().is_none_or(is_idle)
     }
 
@@ -272,11 +272,12 @@ impl World {
         }
         // All workers are alike, and about fences it only matters which one is the lane's and which is the newest,
         // since they only grow. States that differ in nothing else count as one.
-        let holds =
-            |hand: &Arc<Hand>| (hand.seen, self.store.is_held_by(&hand.lease), hand.lease.fence == self.newest_fence);
-        let mut hands: Vec<_> = self.hands.iter().map(|hand| hand.as_ref().map(holds)).collect();
-        hands.sort_unstable();
-        (self.now, self.team.made, &self.heard, self.half, hands, self.left).hash(&mut hasher);
+        let holds = |worker: &Arc<BusyWorker>| {
+            (worker.seen, self.store.is_held_by(&worker.lease), worker.lease.fence == self.newest_fence)
+        };
+        let mut workers: Vec<_> = self.workers.iter().map(|worker| worker.as_ref().map(holds)).collect();
+        workers.sort_unstable();
+        (self.now, self.team.made, &self.heard, self.half, workers, self.left).hash(&mut hasher);
         let shown = (self.stale_taken, self.stale_refused, self.taken_over, self.known_again, self.went_back);
         (shown, self.committed_to).hash(&mut hasher);
         hasher.finish()
@@ -294,7 +295,7 @@ impl Clone for World {
             store: self.store.apart(),
             team: self.team.clone(),
             heard: self.heard.clone(),
-            hands: self.hands.clone(),
+            workers: self.workers.clone(),
             ..*self
         }
     }
@@ -314,7 +315,8 @@ impl PartialEq for World {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hands: Vec<_> = self.hands.iter().map(|hand| hand.as_ref().map(|hand| hand.next.word())).collect();
-        f.debug_struct("World").field("heard", &self.heard).field("hands", &hands).finish_non_exhaustive()
+        let workers: Vec<_> =
+            self.workers.iter().map(|worker| worker.as_ref().map(|worker| worker.next.word())).collect();
+        f.debug_struct("World").field("heard", &self.heard).field("workers", &workers).finish_non_exhaustive()
     }
 }

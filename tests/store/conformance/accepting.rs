@@ -5,7 +5,8 @@ use scim_bridge::core::person::SourceName;
 use scim_bridge::store::{Accepted, DeadFilter, Dedupe, FullBound, LaneState, NewDelivery, NewEntry};
 
 use crate::harness::{
-    Bench, REMEMBER_MS, at, body, commit, dead_row, delivery, dies, held, idle, person, person_of, retry, source, words,
+    Bench, REMEMBER_MS, at, body, commit, contents, dead_row, delivery, dies, held, idle, person, person_of, retry,
+    source,
 };
 
 pub(crate) async fn a_delivery_waits_in_the_inbox_of_each_of_its_people(b: &mut Bench) {
@@ -93,7 +94,7 @@ pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_persons_newest(b:
     let (answer, back) = accept(b, 3, 1, "a").await;
     assert_eq!(answer, Accepted::Stored);
     assert_eq!(accept(b, 4, 1, "a").await.0, Accepted::Duplicate { ids: vec![back] });
-    assert_eq!(words(&b.claim_one(at(5)).await), ["a", "b", "a"]);
+    assert_eq!(contents(&b.claim_one(at(5)).await), ["a", "b", "a"]);
     // A delivery with an id of its own is newer, too.
     b.accept(at(6), &[("1", "c")]).await;
     assert_eq!(accept(b, 7, 1, "a").await.0, Accepted::Stored);

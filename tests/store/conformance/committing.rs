@@ -4,8 +4,8 @@ use bytes::Bytes;
 use scim_bridge::store::{Claim, Commit, Committed, DeadFilter, LaneState, Story};
 
 use crate::harness::{
-    Bench, LEASE_MS, STORY_KEEP_MS, at, blocked, commit, dead_row, dies, first, held, idle, person, request, retry,
-    words,
+    Bench, LEASE_MS, STORY_KEEP_MS, at, blocked, commit, contents, dead_row, dies, first, held, idle, person, request,
+    retry,
 };
 
 fn notes(range: std::ops::Range<u32>) -> Vec<Bytes> {
@@ -162,8 +162,8 @@ pub(crate) async fn a_commit_puts_entries_into_other_peoples_inboxes(b: &mut Ben
     assert_eq!((b.lane("4").await, b.entries().await), (idle(), 4));
     assert!(b.store().await.person(person("nobody").id()).await.unwrap().is_none());
     let claimed = b.claim(at(70_000), 9).await;
-    assert_eq!(claimed.iter().map(|one| words(one).len()).sum::<usize>(), 3);
-    assert!(claimed.iter().flat_map(words).all(|word| word == "sent"));
+    assert_eq!(claimed.iter().map(|one| contents(one).len()).sum::<usize>(), 3);
+    assert!(claimed.iter().flat_map(contents).all(|word| word == "sent"));
 }
 
 pub(crate) async fn a_leased_person_is_not_parked(b: &mut Bench) {
@@ -184,7 +184,7 @@ pub(crate) async fn an_operators_entry_makes_due_despite_lane_and_bounds(b: &mut
         assert_eq!(b.lane(who).await, retry(at(5)));
     }
     let claimed = b.claim(at(5), 9).await;
-    assert_eq!((claimed.len(), words(&claimed[0])), (2, vec!["try again".to_owned()]));
+    assert_eq!((claimed.len(), contents(&claimed[0])), (2, vec!["try again".to_owned()]));
     let nobody = b.entry("nobody", "x");
     assert!(!b.store().await.put(at(5), nobody).await.unwrap());
     assert!(b.store().await.person(person("nobody").id()).await.unwrap().is_none());

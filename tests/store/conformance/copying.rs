@@ -15,7 +15,7 @@ use scim_bridge::store::transfer::{Section, Transfer};
 use scim_bridge::store::{Accepted, Commit, DeadFilter, LaneState, Own, Stats, StoreError};
 
 use crate::harness::{
-    Bench, LEASE_MS, REMEMBER_MS, at, commit, dead_row, delivery, dies, first, held, idle, person, retry, words,
+    Bench, LEASE_MS, REMEMBER_MS, at, commit, contents, dead_row, delivery, dies, first, held, idle, person, retry,
 };
 use crate::memory::Kept;
 
@@ -104,7 +104,7 @@ async fn everything_arrives_as_it_was(from: &mut Bench, to: &mut Bench) {
     let last = from.row("1").await.inbox.last().unwrap().seq;
     to.accept(LATER, &[("1", "news")]).await;
     assert!(to.row("1").await.inbox.last().unwrap().seq > last);
-    assert_eq!(words(&to.claim_one(LATER).await), ["z"]);
+    assert_eq!(contents(&to.claim_one(LATER).await), ["z"]);
 }
 
 async fn the_copy_remembers_past_deliveries(from: &mut Bench, to: &mut Bench) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use scim_bridge::core::person::PersonId;
 use scim_bridge::store::{Commit, Committed, DeadFilter, Lane, LaneState, Own, Story};
 
-use crate::harness::{Bench, at, commit, dead_row, dies, first, held, idle, person, person_of, retry, words};
+use crate::harness::{Bench, at, commit, contents, dead_row, dies, first, held, idle, person, person_of, retry};
 
 pub(crate) async fn an_unmapped_record_is_shown_with_its_payload(b: &mut Bench) {
     let id = b.accept_unmapped(at(0), Some("1"), r#"{"x":1}"#).await;
@@ -25,7 +25,7 @@ pub(crate) async fn an_unmapped_record_is_replaced_by_its_events_in_one_step(b: 
     assert_eq!(b.lane("1").await, retry(at(1)));
     let claimed = b.claim(at(1), 9).await;
     let of_one = claimed.iter().find(|claimed| claimed.lease.person == person("1").id()).unwrap();
-    assert_eq!((claimed.len(), words(of_one)), (2, vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!((claimed.len(), contents(of_one)), (2, vec!["a".to_owned(), "b".to_owned()]));
     let stats = b.store().await.stats().await.unwrap();
     assert_eq!((stats.dead_bytes, stats.entries["hr"]), (8, 3));
     // The second time there is nothing to replay.
@@ -96,7 +96,7 @@ pub(crate) async fn erasing_a_leased_person_ends_the_lease_and_they_may_return(b
     assert_eq!(b.commit(at(1), &lease, commit("1", idle())).await, Committed::Stale);
     b.accept(at(2), &[("1", "b")]).await;
     let claimed = b.claim_one(at(2)).await;
-    assert_eq!((words(&claimed), claimed.taken_over), (vec!["b".to_owned()], false));
+    assert_eq!((contents(&claimed), claimed.taken_over), (vec!["b".to_owned()], false));
     assert!(claimed.lease.fence > lease.fence);
     assert_eq!(b.commit(at(2), &lease, commit("1", idle())).await, Committed::Stale);
 }

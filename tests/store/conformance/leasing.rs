@@ -4,7 +4,7 @@ use bytes::Bytes;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::store::{Claim, ClaimRequest, Claimed, Commit, Committed, LaneState, Lease};
 
-use crate::harness::{Bench, LEASE_MS, at, commit, held, idle, person, request, retry, words};
+use crate::harness::{Bench, LEASE_MS, at, commit, contents, held, idle, person, request, retry};
 
 fn ids(claimed: &[Claimed]) -> Vec<u64> {
     claimed.iter().map(|claimed| claimed.lease.person.0).collect()
@@ -19,14 +19,14 @@ pub(crate) async fn a_claim_gives_the_document_the_inbox_and_a_lease(b: &mut Ben
     let claimed = b.claim_one(at(1)).await;
     assert_eq!((claimed.lease.person, claimed.lease.until), (person("1").id(), at(1 + LEASE_MS)));
     assert_eq!((claimed.document.as_ref(), claimed.taken_over), (None, false));
-    assert_eq!(words(&claimed), ["a", "b"]);
+    assert_eq!(contents(&claimed), ["a", "b"]);
     let row = b.row("1").await;
     assert_eq!((row.lane.state, row.lane.due, row.since), (LaneState::Running, None, at(1)));
     let done = Commit { document: Some(Bytes::from_static(b"doc")), ..commit("1", retry(at(9))) };
     b.commit(at(2), &claimed.lease, done).await;
     // Nothing was folded: the inbox is unchanged, and the lane wakes.
     let claimed = b.claim_one(at(2)).await;
-    assert_eq!((claimed.document.as_deref(), words(&claimed).len()), (Some(&b"doc"[..]), 2));
+    assert_eq!((claimed.document.as_deref(), contents(&claimed).len()), (Some(&b"doc"[..]), 2));
 }
 
 pub(crate) async fn people_due_longest_go_first(b: &mut Bench) {
@@ -51,7 +51,7 @@ pub(crate) async fn a_person_has_one_worker_at_a_time(b: &mut Bench) {
     let folded = Commit { consumed_to: Some(claimed.inbox[0].seq), ..commit("1", idle()) };
     assert_eq!(b.commit(at(3), &claimed.lease, folded).await, Committed::Committed);
     let claimed = b.claim_one(at(3)).await;
-    assert_eq!(words(&claimed), ["b"]);
+    assert_eq!(contents(&claimed), ["b"]);
 }
 
 pub(crate) async fn a_long_inbox_is_given_out_in_parts(b: &mut Bench) {

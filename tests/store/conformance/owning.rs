@@ -4,7 +4,7 @@ use bytes::Bytes;
 use scim_bridge::core::person::PersonId;
 use scim_bridge::store::{Commit, Committed, Former, LaneState, Lease, Own, Owned};
 
-use crate::harness::{Bench, LEASE_MS, at, commit, held, idle, person, retry, words};
+use crate::harness::{Bench, LEASE_MS, at, commit, contents, held, idle, person, retry};
 
 fn keys(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
@@ -78,7 +78,7 @@ pub(crate) async fn keys_are_taken_from_a_person_who_is_notified_once(b: &mut Be
     // Repeated because the answer was lost: the handover is not announced twice.
     let from = former_of(b);
     assert_eq!(own(b, &two, &["id:7", "address:a@x", "id:new"], from).await, Owned::Yes);
-    assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
+    assert_eq!(contents(&b.claim_one(at(1)).await), ["handed over"]);
 }
 
 pub(crate) async fn unused_keys_are_taken_without_notice(b: &mut Bench) {
@@ -101,7 +101,7 @@ pub(crate) async fn keys_are_not_taken_from_a_leased_person(b: &mut Bench) {
     assert_eq!(own(b, &two, &["id:new"], from.clone()).await, Owned::Yes);
     b.commit(at(1), &one, folded("1")).await;
     assert_eq!(own(b, &two, &["id:7"], from).await, Owned::Yes);
-    assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
+    assert_eq!(contents(&b.claim_one(at(1)).await), ["handed over"]);
 }
 
 pub(crate) async fn keys_are_not_taken_from_a_person_who_changed_since_the_read(b: &mut Bench) {

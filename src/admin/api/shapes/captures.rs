@@ -17,7 +17,7 @@ pub struct CapturesBody {
 /// A source that is captured.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CapturedSourceBody {
-    /// Which.
+    /// The source.
     pub source: String,
     /// When it ends.
     pub until: String,

@@ -161,7 +161,7 @@ pub struct ActBody {
     pub at: String,
     /// The operator, by the name of their token.
     pub by: String,
-    /// What.
+    /// What was done.
     pub act: String,
     /// To what: an id, a scope, a filter, a person's number.
     pub target: String,

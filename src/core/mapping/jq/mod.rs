@@ -126,7 +126,7 @@ fn compile(text: &str) -> Result<Filter<Data>, String> {
     })
 }
 
-/// Where a filter is malformed, as far as known.
+/// The place at which a filter is malformed, as far as known.
 fn malformed(text: &str) -> String {
     let at = match jaq_core::load::lex::Lexer::new(text).lex() {
         Err(errors) => errors.first().map_or(0, |(_, rest)| text.len().saturating_sub(rest.len())),

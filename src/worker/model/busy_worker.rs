@@ -66,7 +66,7 @@ thread_local! {
 
 /// A worker in the middle of an attempt.
 #[derive(Debug, Clone)]
-pub(super) struct Hand {
+pub(super) struct BusyWorker {
     pub(super) lease: Lease,
     pub(super) next: Next,
     /// A hash of everything it has learned except its fence: nothing else affects its decisions.
@@ -77,7 +77,7 @@ pub(super) struct Hand {
     before: Arc<Before>,
 }
 
-impl Hand {
+impl BusyWorker {
     /// Begins with a claim. None if document or inbox cannot be read: then the caller sets the lane aside.
     /// `owner`: who owns a claimed key.
     pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
@@ -86,7 +86,7 @@ impl Hand {
         let folding = fold(&mut document, entries, now);
         document.progress.take_overs += u32::from(claimed.taken_over);
         let inbox: Vec<_> = claimed.inbox.iter().map(|entry| (entry.seq, &entry.bytes)).collect();
-        let mut hand = Self {
+        let mut worker = Self {
             lease: claimed.lease.clone(),
             next: Next::Own(Vec::new()),
             seen: digest(0, &(claimed.lease.until, claimed.taken_over, &claimed.document, inbox)),
@@ -95,17 +95,17 @@ impl Hand {
             consumed_to: claimed.inbox.last().map(|entry| entry.seq),
             before,
         };
-        if !needs_attempt(&document, &hand.folding, now) {
-            hand.next = hand.commit(Ending::of_folding(document, now), now);
-            return Some(hand);
+        if !needs_attempt(&document, &worker.folding, now) {
+            worker.next = worker.commit(Ending::of_folding(document, now), now);
+            return Some(worker);
         }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
         for email in state.addresses_in_doubt() {
             let is_theirs = owner(&address_key(email.lower())) == Some(claimed.lease.person);
             state.learn_address_in_doubt(email, is_theirs, now);
         }
-        hand.state = Some(state);
-        Some(hand.go_on(now))
+        worker.state = Some(state);
+        Some(worker.go_on(now))
     }
 
     /// Notes that the requested claims were granted.
