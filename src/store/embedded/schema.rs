@@ -87,7 +87,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     // A checkpoint stops the writer for some 15 ms. With one for each 64 MiB of log, fewer than one delivery in a
     // hundred meets one, a page that was changed many times is written once, and reading the log after a crash is
     // still quick.
-    db.pragma_update(None, "wal_autocheckpoint", 32_000)?;
+    db.pragma_update(None, "wal_autocheckpoint", 16_000)?;
     db.pragma_update(None, "journal_size_limit", 134_217_728)?;
     create(&mut db)?;
     Ok(db)
@@ -105,19 +105,11 @@ fn make(path: &Path) -> Result<(), StoreError> {
     drop(private(&draft)?);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(&draft, flags)?;
-    lay_out(&db)?;
+    // Freed pages can then be returned to the file system. It can be set only before the first page is written.
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     create(&mut db)?;
     db.close().map_err(|(_, error)| error)?;
     fs::rename(&draft, path).and_then(|()| sync_folder(path)).map_err(failed)
-}
-
-/// Sets what can be set only before the first page is written.
-fn lay_out(db: &Connection) -> Result<(), StoreError> {
-    // Freed pages can then be returned to the file system.
-    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    // A delivery writes a few pages at random places: at half the usual size, they cost half as much.
-    db.pragma_update(None, "page_size", 2_048)?;
-    Ok(())
 }
 
 /// A log without its file is of a store that was lost: SQLite would write it into the new one.

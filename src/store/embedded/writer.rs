@@ -109,13 +109,16 @@ where
     }
 
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
-        let answer = match (failure, self.value) {
+        let Self { value, reply, delivery, .. } = *self;
+        let answer = match (failure, value) {
             (None, Some(value)) => Ok(value),
             (None, None) => Err(stopped()),
             (Some(error), _) => Err(error.clone()),
         };
+        // Whoever is answered finds its room free.
+        drop(delivery);
         // If nobody listens any more, the commit stands.
-        let _ = self.reply.send(answer);
+        let _ = reply.send(answer);
     }
 }
 
