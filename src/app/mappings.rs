@@ -31,7 +31,7 @@ pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
         for record in of_page.unwrap_or_else(|| mapping::remap(mapping, name, &payload)) {
             match record {
                 Record::Event { event, .. } => remapped.events.push(event),
-                Record::Ignored { .. } => {}
+                Record::Ignored { .. } => remapped.ignored += 1,
                 Record::Unmapped { person, code, detail, payload, .. } => {
                     remapped.unmapped.push(StillUnmapped { person, code, detail, payload });
                 }
@@ -88,5 +88,15 @@ mod tests {
         assert_eq!(mended.events[0].facts.employment, Some((EmploymentState::Employed, None)));
         let notices = read(&after, notice);
         assert_eq!((notices.events.len(), notices.unmapped.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_kept_record_that_the_mapping_ignores_by_now_is_done_with() {
+        let text = "name = 'hr'\nsecrets = ['whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=']\n\
+                    mapping = { ignore = ['team.renamed'] }";
+        let source =
+            source_alone(text.parse().unwrap(), std::iter::empty()).unwrap_or_else(|errors| panic!("{errors}"));
+        let remapped = remap(&[source])(&SourceName::parse("hr").unwrap(), br#"{"type":"team.renamed"}"#).unwrap();
+        assert_eq!((remapped.events.len(), remapped.unmapped.len(), remapped.ignored), (0, 0, 1), "{remapped:?}");
     }
 }

@@ -4,7 +4,6 @@
 //! here is already authenticated), and what an event leads to.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
@@ -236,8 +235,8 @@ pub struct KindRule {
     pub except_if: Vec<Condition>,
 }
 
-/// Type values. Configured ones replace the defaults.
-#[derive(Clone, Default)]
+/// Type values. Configured ones replace the defaults, and come before the defaults of other lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Types {
     values: Vec<String>,
     is_set: bool,
@@ -262,20 +261,6 @@ impl Types {
     fn longest_prefix_of(&self, value: &str) -> Option<usize> {
         let starts = self.values.iter().filter_map(|known| known.strip_suffix('*'));
         starts.filter(|start| value.starts_with(start)).map(str::len).max()
-    }
-}
-
-impl PartialEq for Types {
-    fn eq(&self, other: &Self) -> bool {
-        self.values == other.values
-    }
-}
-
-impl Eq for Types {}
-
-impl fmt::Debug for Types {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.values.fmt(f)
     }
 }
 
