@@ -29,6 +29,10 @@ pub struct AttemptState {
     pub(super) search: Search,
     /// The target says that the person is a member already.
     pub(super) already_member: bool,
+    /// A member was asked for by id, so no other read shows more of them.
+    pub(super) asked_by_id: bool,
+    /// Only the status of the reply said so: it may be refused to everybody.
+    pub(super) is_bare_conflict: bool,
     /// A create of unknown outcome may be ours: look before posting.
     pub(super) may_have_created: bool,
     /// Addresses before HR's present one under which a create of ours may have gone out.
@@ -88,6 +92,8 @@ impl AttemptState {
             shown: None,
             search: Search::default(),
             already_member: false,
+            asked_by_id: false,
+            is_bare_conflict: false,
             stale_id: None,
             nowhere: None,
             in_doubt: false,

@@ -17,7 +17,7 @@ use crate::core::time::UnixMs;
 fn an_address_that_was_not_obtained_is_free_for_somebody_else() {
     let mut world = World::new();
     // A create that is refused.
-    world.faults = vec![Fault::Username];
+    world.faults = vec![Fault::Content];
     let ending = world.tell(&[hire(10, "typo@example.com", "Ada", "Lovelace")]);
     assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
     assert!(world.claims.contains_key("address:typo@example.com"), "{:?}", world.claims);
@@ -30,7 +30,7 @@ fn an_address_that_was_not_obtained_is_free_for_somebody_else() {
 #[test]
 fn a_person_refused_under_many_addresses_claims_only_the_last() {
     let mut world = World::new();
-    world.faults = [Fault::Username].repeat(100);
+    world.faults = [Fault::Content].repeat(100);
     world.tell(&[hire(10, "ada0@example.com", "Ada", "Lovelace")]);
     for n in 1..40 {
         let ending = world.tell(&[update(10 + n, &format!("ada{n}@example.com"), "-", "-")]);

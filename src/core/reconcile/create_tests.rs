@@ -33,6 +33,15 @@ fn a_person_found_to_be_no_member_was_not_created_by_the_killed_worker() {
 }
 
 #[test]
+fn a_bare_409_is_no_proof_that_another_team_has_the_account() {
+    let mut world = World::new();
+    world.faults = vec![Fault::Wordless(409)];
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!((ending.standing, shown(&world.team.users[0])), (Standing::Idle, ada("Ada", "Lovelace", true)));
+    assert_eq!(world.calls().iter().filter(|call| **call == "POST /Users").count(), 2);
+}
+
+#[test]
 fn a_leave_does_not_forget_a_lost_create() {
     let mut world = World::new();
     world.faults = vec![Fault::LostBefore, Fault::LostBefore];

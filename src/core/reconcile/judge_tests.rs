@@ -114,7 +114,7 @@ fn every_documented_reply_means_what_the_table_says() {
         ("create-400-invalid-team", hold_all(Code::HoldTeamGone)),
         ("create-401-invalid-api-key", hold_all(Code::HoldKey)),
         ("create-403-admin-team-mismatch", hold_all(Code::HoldAdminLeft)),
-        ("create-409-user-already-exists", Outcome::AlreadyMember),
+        ("create-409-user-already-exists", Outcome::AlreadyMember { is_told: true }),
         ("create-429-rate-limit-exceeded", Outcome::RateLimited { until: NOW.plus_ms(60_000) }),
         ("create-500-something-went-wrong", Outcome::Unknown { code: Code::ScimUnavailable, not_before: None }),
         ("replace-400-cant-update-username", Outcome::UsernameRefused),
@@ -243,7 +243,7 @@ fn a_truncated_refusal_is_retried() {
         let outcome = meaning(&request, &cut(400, "{\"detail\":\"No slots avail"));
         assert_eq!(outcome, passing_with(Code::ScimUnreadable));
     }
-    assert_eq!(meaning(&create(), &cut(409, "")), Outcome::AlreadyMember);
+    assert_eq!(meaning(&create(), &cut(409, "")), Outcome::AlreadyMember { is_told: false });
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_filter_that_is_refused_is_paged_around_unless_a_key_can_be_the_cause() {
 fn uniqueness_with_any_status_means_already_a_member() {
     for status in [400, 403, 409, 422] {
         let unique = http(status, r#"{"scimType":"Uniqueness"}"#);
-        assert_eq!(meaning(&create(), &unique), Outcome::AlreadyMember);
+        assert_eq!(meaning(&create(), &unique), Outcome::AlreadyMember { is_told: true });
         assert_eq!(meaning(&set_user_name(), &unique), Outcome::AddressRefused { is_taken: true, status });
         assert_eq!(meaning(&replace(None), &unique), Outcome::Permanent(Code::ScimRejected));
     }
@@ -342,18 +342,25 @@ fn a_stale_version_is_read_again() {
         assert_eq!(meaning(&set_active(false), &http(status, "{}")), Outcome::Changed, "{status}");
     }
     assert_eq!(meaning(&set_user_name(), &http(412, "{}")), Outcome::Changed);
-    assert_eq!(meaning(&get(), &http(412, "{}")), Outcome::Permanent(Code::ScimRejected));
-    assert_eq!(meaning(&create(), &http(412, "{}")), Outcome::Permanent(Code::ScimRejected));
+    assert_eq!(meaning(&get(), &http(412, "{}")), suspect(412));
+    assert_eq!(meaning(&create(), &http(412, "{}")), suspect(412));
 }
 
 #[test]
-fn an_unknown_4xx_about_the_request_is_permanent_and_any_other_is_suspect() {
+fn a_4xx_about_the_content_is_permanent_and_any_other_that_nobody_documents_is_suspect() {
     let body = r#"{"schemas":[],"detail":"Something new.","status":"4xx"}"#;
-    for status in [400, 410, 412, 413, 414, 416, 422] {
+    for status in [413, 414, 416] {
         assert_eq!(meaning(&create(), &http(status, body)), Outcome::Permanent(Code::ScimRejected));
     }
-    for status in [401, 402, 403, 404, 405, 406, 407, 411, 415, 421, 423, 426, 428, 431, 451] {
+    for (status, scim_type) in [(400, "invalidValue"), (400, "mutability"), (422, "InvalidPath")] {
+        let content = http(status, &format!(r#"{{"scimType":"{scim_type}","detail":"Something new."}}"#));
+        assert_eq!(meaning(&create(), &content), Outcome::Permanent(Code::ScimRejected), "{scim_type}");
+    }
+    for status in [400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 415, 421, 422, 423, 426, 428, 431, 451] {
         assert_eq!(meaning(&create(), &http(status, body)), suspect(status));
+    }
+    for status in [400, 409, 412, 422] {
+        assert_eq!(meaning(&page(), &http(status, body)), suspect(status));
     }
     for status in [400, 401, 402, 403, 404, 405, 407, 422] {
         assert_eq!(meaning(&Request::Probe, &http(status, body)), refused_by_all());

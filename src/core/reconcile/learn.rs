@@ -30,6 +30,7 @@ impl AttemptState {
     pub fn learn(&mut self, rules: &PlanRules, request: &Request, outcome: Outcome, now: UnixMs) {
         self.calls += 1;
         let operation = request.operation();
+        self.asked_by_id |= operation == Operation::Get;
         if let Request::Group(call) = request
             && !matches!(outcome, Outcome::Group(_) | Outcome::NoPatch)
         {
@@ -58,8 +59,9 @@ impl AttemptState {
                     self.groups.learn(&mut self.document, call, outcome, operation.as_http());
                 }
             }
-            Outcome::AlreadyMember => {
+            Outcome::AlreadyMember { is_told } => {
                 self.already_member = true;
+                self.is_bare_conflict = !is_told;
                 self.search = Search::default();
             }
             Outcome::NotMember if operation == Operation::Get => self.learn_nobody(),

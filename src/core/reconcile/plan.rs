@@ -377,6 +377,10 @@ fn nobody(
         }
         Standing::Employed if state.already_member => {
             state.document.looked = Some(looked);
+            if state.is_bare_conflict {
+                let (operation, status) = (Operation::Create, Some(409));
+                return finish(Conclusion::Suspect { operation, status, not_before: None });
+            }
             blocked(Code::ScimElsewhere, "after POST /Users")
         }
         // Each invitation sends an e-mail, so it is not repeated. If it was withdrawn meanwhile, HR's next hire makes

@@ -161,7 +161,7 @@ pub fn preview_in(
                 preview.note_call(&request);
                 let outcome = answer(&request, &mut members, team, &state.document, rules.target);
                 // Refused, since the person is a member already: the look-up that follows shows which one.
-                preview.create &= outcome != Outcome::AlreadyMember;
+                preview.create &= !matches!(outcome, Outcome::AlreadyMember { .. });
                 preview.readdress &= !matches!(outcome, Outcome::AddressRefused { .. });
                 state.learn(rules, &request, outcome, now);
             }
@@ -187,7 +187,7 @@ fn answer(
     let place = request.member_id().and_then(|id| members.iter().position(|member| member.id == id));
     let mut member = place.and_then(|place| members.get_mut(place));
     match request {
-        Request::Create(_) if !is_empty => return Outcome::AlreadyMember,
+        Request::Create(_) if !is_empty => return Outcome::AlreadyMember { is_told: true },
         Request::Create(user) => {
             let member = Member {
                 // Nobody else has it, since a created member has a new id.

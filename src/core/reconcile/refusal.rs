@@ -24,7 +24,9 @@ pub(super) fn classify(asked: &Request, http: &HttpReply, hint: Option<RetryHint
             Outcome::Hold(HoldScope::All, Code::HoldRedirect, None)
         }
         300..=399 => refused.suspect(),
-        409 if operation == Operation::Create => Outcome::AlreadyMember,
+        409 if operation == Operation::Create => {
+            Outcome::AlreadyMember { is_told: ScimErrorBody::read(&http.body).is_some_and(|told| told.says_taken()) }
+        }
         // The reason may be in the missing part. A 4xx had no effect, so asking again does no harm.
         _ if !http.body_complete => Outcome::Passing { code: Code::ScimUnreadable, not_before: refused.not_before() },
         _ => match ScimErrorBody::read(&http.body) {
@@ -79,6 +81,18 @@ impl ScimErrorBody {
     fn is_of_type(&self, scim_type: &str) -> bool {
         self.scim_type.eq_ignore_ascii_case(scim_type)
     }
+
+    /// Whether somebody has the address already.
+    fn says_taken(&self) -> bool {
+        self.is_of_type("uniqueness") || ["already", "exist", "duplicate", "in use"].iter().any(|word| self.says(word))
+    }
+
+    /// Whether it is about the content of the request (RFC 7644 §3.12), so that repeating it is useless.
+    fn is_about_content(&self) -> bool {
+        ["invalidSyntax", "invalidValue", "invalidPath", "noTarget", "mutability", "invalidVers", "sensitive"]
+            .iter()
+            .any(|scim_type| self.is_of_type(scim_type))
+    }
 }
 
 struct Refused<'a> {
@@ -112,7 +126,10 @@ impl Refused<'_> {
             403 if told.says("admin is not allowed") => self.permanent(Code::ScimNotAllowed),
             403 if matches!(self.asked, Request::SetUserName { .. }) => self.permanent(Code::ScimAddress),
             // It is about the content, not about the sender.
-            400 | 410 | 412 | 413 | 414 | 416 | 422 => self.permanent(Code::ScimRejected),
+            413 | 414 | 416 => self.permanent(Code::ScimRejected),
+            400 | 422 if told.is_about_content() => self.permanent(Code::ScimRejected),
+            // Nobody documents it, so it may be refused to everybody. An address or a filter is often refused like this.
+            400 | 410 | 412 | 422 => self.by_request(|| self.suspect()),
             404 if self.is_find() => Outcome::NoFilter,
             404 => self.beyond_the_last_page().unwrap_or_else(|| self.suspect()),
             _ => self.suspect(),
@@ -150,7 +167,7 @@ impl Refused<'_> {
     /// Another member has the address.
     fn taken(&self) -> Outcome {
         match self.asked {
-            Request::Create(_) => Outcome::AlreadyMember,
+            Request::Create(_) => Outcome::AlreadyMember { is_told: true },
             Request::SetUserName { .. } => Outcome::AddressRefused { is_taken: true, status: self.status },
             _ => self.permanent(Code::ScimRejected),
         }
@@ -161,12 +178,17 @@ impl Refused<'_> {
         match self.asked {
             Request::SetUserName { .. } => self.taken(),
             _ if self.writes_a_member() => Outcome::Changed,
-            _ => self.permanent(Code::ScimRejected),
+            _ => self.by_request(|| self.suspect()),
         }
     }
 
     /// This request cannot succeed, unless the target itself asks to repeat it.
     fn permanent(&self, code: Code) -> Outcome {
+        self.by_request(|| Outcome::Permanent(code))
+    }
+
+    /// What a refusal means for requests whose refusals have a meaning of their own.
+    fn by_request(&self, otherwise: impl FnOnce() -> Outcome) -> Outcome {
         if self.hint.is_some_and(|hint| hint.is_asked) {
             return self.suspect();
         }
@@ -174,7 +196,7 @@ impl Refused<'_> {
             Request::SetUserName { .. } => Outcome::AddressRefused { is_taken: false, status: self.status },
             Request::Find { .. } | Request::FindExternalId { .. } => Outcome::NoFilter,
             Request::Probe | Request::Discover => self.suspect(),
-            _ => self.beyond_the_last_page().unwrap_or(Outcome::Permanent(code)),
+            _ => self.beyond_the_last_page().unwrap_or_else(otherwise),
         }
     }
 

@@ -80,7 +80,10 @@ pub enum Outcome {
     /// The target serves us (discovery), and can do this.
     Served(Capabilities),
     /// The person is already a member, of this team or of another one.
-    AlreadyMember,
+    AlreadyMember {
+        /// The reply says so, by more than its status.
+        is_told: bool,
+    },
     /// No member of the team has that id.
     NotMember,
     /// 404 or 410 to a read of a member, with a body that no SCIM server sends: it may come from a proxy.
@@ -164,7 +167,7 @@ impl Outcome {
             | Self::Applied
             | Self::Members(_)
             | Self::Served(_)
-            | Self::AlreadyMember
+            | Self::AlreadyMember { .. }
             | Self::NotMember
             | Self::Nowhere { .. }
             | Self::NoFilter
@@ -190,7 +193,7 @@ impl Outcome {
                 _ => "members",
             },
             Self::Served(_) => "served",
-            Self::AlreadyMember => "already a member",
+            Self::AlreadyMember { .. } => "already a member",
             Self::NotMember => "not a member",
             Self::Nowhere { .. } => "not found (not a SCIM reply)",
             Self::NoFilter => "no filter",

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::team_tests::Team;
 use super::world_tests::{World, ada, hire, leave, shown, update};
+use crate::core::person::Email;
 use crate::core::person::job::Finished;
 
 fn provider(no_patch: bool, no_filter: bool) -> World {
@@ -69,4 +70,19 @@ fn an_employee_is_found_by_their_id_whatever_their_address_was() {
     assert_eq!(ending.ended[0].1, Finished::Adopted);
     assert_eq!(world.team.users.len(), 2);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn a_member_whose_list_leaves_active_out_is_read_before_a_put() {
+    for standing_is_told in [true, false] {
+        let mut world = provider(true, false);
+        world.team.lists_in_part = true;
+        world.team.add("ada@example.com", "Ada", "Lovelace", false, &json!({}));
+        let told = if standing_is_told { leave(10) } else { update(10, "ada@example.com", "Ada", "King") };
+        let mut told = [told, update(20, "ada@example.com", "Ada", "King")];
+        told[0].facts.email = Email::parse("ada@example.com").ok();
+        let ending = world.tell(&told);
+        assert!(ending.document.trouble.is_none(), "{:?} {:?}", ending.document.trouble, world.calls());
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false), "{:?}", world.calls());
+    }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Username,
     /// 409: somebody has the address, in another team perhaps.
     Taken,
+    /// The content of the request can never do.
+    Content,
     /// 409, 412 or 404 without a word.
     Wordless(u16),
 }
@@ -54,6 +56,8 @@ pub(crate) struct Team {
     pub(super) no_filter: bool,
     /// It says that it supports PATCH, whether or not it does.
     pub(super) lies: bool,
+    /// Its lists leave `active` out.
+    pub(super) lists_in_part: bool,
     /// It accepts a PATCH of the names.
     pub(super) patches_names: bool,
     pub(crate) made: u32,
@@ -117,6 +121,9 @@ impl Team {
             Fault::Html => return raw(502, "<html>Bad gateway</html>"),
             Fault::Refused => return http(403, &error("no")),
             Fault::Username => return http(400, &error("Couldn't update this team member's username. Try again.")),
+            Fault::Content => {
+                return http(400, &json!({"scimType": "invalidSyntax", "detail": "unsupported characters"}));
+            }
             Fault::Taken => return http(409, &uniqueness()),
             Fault::Wordless(status) => return http(status, &error("")),
             Fault::Bare => return raw(201, ""),
@@ -127,6 +134,9 @@ impl Team {
         }
         let before = self.users.clone();
         let (status, mut body) = self.serve(request);
+        for row in body["Resources"].as_array_mut().into_iter().flatten().filter(|_| self.lists_in_part) {
+            row.as_object_mut().and_then(|row| row.remove("active"));
+        }
         if let Some(attribute) = self.ignores.filter(|_| self.users.len() == before.len()) {
             for (user, was) in self.users.iter_mut().zip(&before) {
                 user[attribute] = was[attribute].clone();

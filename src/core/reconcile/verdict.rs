@@ -407,6 +407,7 @@ impl Ending {
     fn incomplete(&mut self, missing: &[&str], now: UnixMs) {
         self.document.missing = missing.iter().map(|name| (*name).to_owned()).collect();
         self.document.trouble = None;
+        self.document.progress.note_served();
         self.document.waiting_since.get_or_insert(now);
         let missing = self.document.missing.clone();
         self.tell(now, Note::Incomplete { missing });

@@ -12,7 +12,7 @@ use crate::core::code::Code;
 use crate::core::limiter::CallKind;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::{Finished, JobId};
-use crate::core::person::{EmploymentState, Event, Mark, samples};
+use crate::core::person::{Document, EmploymentState, Event, Mark, samples};
 use crate::core::time::UnixMs;
 
 #[test]
@@ -62,6 +62,21 @@ fn a_hire_without_an_address_waits_for_it() {
     let ending = world.tell(&[update(20, "ada@example.com", "-", "-")]);
     assert_eq!(ending.ended.len(), 2);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+#[test]
+fn who_waits_for_hr_does_not_count_as_failing() {
+    let mut world = World::new();
+    world.has_scope = false;
+    world.people.insert("hr/E-1".to_owned(), {
+        let mut document = Document::new(person("E-1"));
+        (document.progress.failures, document.progress.failing_since) = (7, Some(world.now));
+        document
+    });
+    let ending = world.tell(&[hire(10, "-", "Ada", "Lovelace")]);
+    assert_eq!(ending.document.missing, ["email"]);
+    let progress = &ending.document.progress;
+    assert_eq!((progress.failures, progress.failing_since), (0, None));
 }
 
 /// A hire with an address that cannot be used.

@@ -265,7 +265,9 @@ impl World {
                 }
                 Step::Send(request) => {
                     let is_put_by = match self.faults.first() {
-                        Some(Fault::Username | Fault::Taken) => request.operation().call_kind() == CallKind::Read,
+                        Some(Fault::Username | Fault::Content | Fault::Taken) => {
+                            request.operation().call_kind() == CallKind::Read
+                        }
                         Some(_) => false,
                         None => true,
                     };

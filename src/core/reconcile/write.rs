@@ -149,6 +149,8 @@ pub(super) fn rename(
             let by_path = rules.target.patches_names(capabilities);
             Some(Step::Send(Request::SetNames { id: member.id.clone(), given_name, family_name, by_path }))
         }
+        // A list may leave `active` out.
+        None if !state.asked_by_id => Some(Step::Send(Request::Get { id: member.id.clone() })),
         None => {
             state.refuse(Aspect::Names, Code::ScimNotApplied, Operation::Get);
             None

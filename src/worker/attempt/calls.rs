@@ -222,7 +222,7 @@ fn is_served(outcome: &Outcome) -> bool {
         | Outcome::Applied
         | Outcome::Members(_)
         | Outcome::Served(_)
-        | Outcome::AlreadyMember
+        | Outcome::AlreadyMember { .. }
         | Outcome::NotMember
         | Outcome::Changed => true,
         Outcome::Group(outcome) => outcome.is_served(),

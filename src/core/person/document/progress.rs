@@ -85,6 +85,12 @@ impl Progress {
         self.unshown.clear();
     }
 
+    /// An attempt has ended with every call served: nothing fails any more.
+    pub fn note_served(&mut self) {
+        (self.failures, self.failing_since, self.again_at) = (0, None, None);
+        (self.suspicions, self.suspicions_alone, self.refused_at) = (0, 0, None);
+    }
+
     /// Until when news does not end another pause: a target in trouble is not called at every word of a talkative HR
     /// system.
     #[must_use]
