@@ -6,6 +6,9 @@ use super::bounds::{ID_BYTES_MAX, VERSION_BYTES_MAX};
 use super::carrier::Carrier;
 use super::json::{self, Object};
 
+/// A reply that shows as many members may not show all.
+const MEMBERS_SHOWN_MAX: usize = 100;
+
 /// A call about groups.
 #[derive(Clone, PartialEq, Eq)]
 pub enum GroupCall {
@@ -91,6 +94,8 @@ pub enum GroupOutcome {
     Shown(Box<ShownGroup>),
     /// The write was accepted.
     Applied,
+    /// The write was accepted, and the reply shows that it was not made.
+    NotMade,
     /// The target does not filter groups: page instead.
     NoFilter,
     /// There is no group of that id, or no such member for it.
@@ -113,6 +118,7 @@ impl GroupOutcome {
             Self::Rows { .. } => "groups",
             Self::Shown(_) => "group",
             Self::Applied => "applied",
+            Self::NotMade => "not made",
             Self::NoFilter => "no filter",
             Self::Nobody => "no such group",
             Self::Changed => "changed meanwhile",
@@ -125,7 +131,7 @@ impl GroupOutcome {
     pub fn is_served(&self) -> bool {
         match self {
             Self::Rows { .. } | Self::Shown(_) | Self::Applied | Self::Nobody | Self::Changed => true,
-            Self::NoFilter | Self::Refused { .. } => false,
+            Self::NoFilter | Self::NotMade | Self::Refused { .. } => false,
         }
     }
 }
@@ -151,8 +157,34 @@ pub(super) fn served(call: &GroupCall, body: &[u8], etag: Option<&str>) -> Optio
         GroupCall::Create { .. } => Some(
             ShownGroup::read(body, etag).map_or(GroupOutcome::Applied, |shown| GroupOutcome::Shown(Box::new(shown))),
         ),
-        GroupCall::Add { .. } | GroupCall::Remove { .. } => Some(GroupOutcome::Applied),
+        GroupCall::Add { member, .. } => written(body, member, true),
+        GroupCall::Remove { member, .. } => written(body, member, false),
     }
+}
+
+/// What the reply to a change of a group's members means. Many targets answer without a body; any other body is the group,
+/// and shows whether the change was made.
+fn written(body: &[u8], member: &str, is_in: bool) -> Option<GroupOutcome> {
+    if body.trim_ascii().is_empty() {
+        return Some(GroupOutcome::Applied);
+    }
+    let [id, members] = json::pick(json::document(body)?, ["id", "members"])?;
+    json::text(id?, ID_BYTES_MAX).filter(|id| !id.is_empty())?;
+    let (mut shown, mut found) = (0_usize, false);
+    let row = |row: &RawValue| {
+        shown += 1;
+        found |= is_member(row, member);
+    };
+    let are_shown = members.is_some_and(|members| json::for_each_element(members, row).is_some());
+    let is_missing = is_in && !found && shown < MEMBERS_SHOWN_MAX;
+    let is_left = !is_in && found;
+    Some(if are_shown && (is_missing || is_left) { GroupOutcome::NotMade } else { GroupOutcome::Applied })
+}
+
+/// Whether a row of a group's `members` is about this member.
+fn is_member(row: &RawValue, member: &str) -> bool {
+    let [value] = json::pick(row, ["value"]).unwrap_or_default();
+    value.and_then(|value| json::text(value, usize::MAX)).as_deref() == Some(member)
 }
 
 fn read_list(body: &[u8]) -> Option<GroupOutcome> {
@@ -212,13 +244,9 @@ fn with_member(group: &RawValue, member: &str, is_in: bool, is_empty: bool) -> O
 /// The `members` of a group with this member added or removed. None if what was read is not an array.
 fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> Option<String> {
     let mut kept: Vec<String> = Vec::new();
-    let is_theirs = |row: &RawValue| {
-        let [value] = json::pick(row, ["value"]).unwrap_or_default();
-        value.and_then(|value| json::text(value, usize::MAX)).as_deref() == Some(member)
-    };
     if let Some(members) = members.filter(|members| members.get() != "null") {
         let row = |row: &RawValue| {
-            if !is_theirs(row) {
+            if !is_member(row, member) {
                 kept.push(row.get().to_owned());
             }
         };
@@ -249,6 +277,32 @@ mod tests {
         for empty in [r#"{"id":"g","members":[]}"#, r#"{"id":"g","members":null}"#] {
             let empty = ShownGroup::read(empty.as_bytes(), None).unwrap();
             assert_eq!(with(&empty, "1", true).as_deref(), Some(r#"{"id":"g","members":[{"value":"1"}]}"#));
+        }
+    }
+
+    #[test]
+    fn the_reply_to_a_change_of_members_is_compared_with_what_was_asked() {
+        let call = |is_in| {
+            let (id, member) = ("g".to_owned(), "1".to_owned());
+            let by = Carrier::Patch;
+            if is_in { GroupCall::Add { id, member, by } } else { GroupCall::Remove { id, member, by } }
+        };
+        let meaning = |is_in, body: &str| served(&call(is_in), body.as_bytes(), None).map(|outcome| outcome.meaning());
+        let has = r#"{"id":"g","members":[{"value":"1"},{"value":"2"}]}"#;
+        let has_not = r#"{"id":"g","members":[{"value":"2"}]}"#;
+        assert_eq!((meaning(true, has), meaning(false, has_not)), (Some("applied"), Some("applied")));
+        assert_eq!((meaning(true, has_not), meaning(false, has)), (Some("not made"), Some("not made")));
+        let many = (10..110).map(|n| format!(r#"{{"value":"{n}"}}"#)).collect::<Vec<_>>().join(",");
+        let many = format!(r#"{{"id":"g","members":[{many}]}}"#);
+        for unshown in ["", " \n", r#"{"id":"g"}"#, r#"{"id":"g","members":"many"}"#, &many] {
+            assert_eq!(
+                (meaning(true, unshown), meaning(false, unshown)),
+                (Some("applied"), Some("applied")),
+                "{unshown}"
+            );
+        }
+        for other in ["<html>Log in</html>", r#"{"id":"g","mem"#, r#"{"error":"no"}"#, r#"{"status":"403"}"#, "null"] {
+            assert_eq!((meaning(true, other), meaning(false, other)), (None, None), "{other}");
         }
     }
 

@@ -26,6 +26,8 @@ const ALONE_MS: u64 = 60_000;
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
 const CHANGED_MAX: u32 = 20;
+/// How often a write may be answered as done and shown not to be made.
+const NOT_MADE_MAX: u32 = 2;
 /// Pages of groups read at most, where the target does not filter.
 const PAGES_MAX: u32 = 20;
 
@@ -171,6 +173,7 @@ pub(super) struct GroupsState {
     /// Names as configured, by key.
     names: Names,
     changed: u32,
+    not_made: u32,
     problem: Option<String>,
     /// Groups are written by PUT, whatever the provider says about PATCH.
     no_patch: bool,
@@ -323,14 +326,23 @@ impl GroupsState {
         self.found.iter().find(|(_, found)| found.as_deref() == Some(id)).map(|(key, _)| key.clone())
     }
 
-    /// A call may have put the member into a group, but no reply said so. Notes the group, so that the member is
-    /// removed from it if they should not be there.
+    /// A call may have put the member into a group, or taken them out of it, but no reply said so. Notes the group, so that
+    /// they are put into it or removed from it once more, as HR says by then.
     pub(super) fn note_in_doubt(&self, document: &mut Document, call: &GroupCall) {
-        if let GroupCall::Add { id, .. } = call
-            && let Some(key) = self.key_of(id)
-        {
-            let name = self.names.get(&key).cloned().unwrap_or(key);
-            document.note_unsure(name);
+        match call {
+            GroupCall::Add { id, .. } => {
+                if let Some(key) = self.key_of(id) {
+                    let name = self.names.get(&key).cloned().unwrap_or(key);
+                    document.note_unsure(name);
+                }
+            }
+            GroupCall::Remove { id, .. } => {
+                let left: Vec<_> = document.groups.extract_if(.., |joined| joined.id == *id).collect();
+                for joined in left {
+                    document.note_unsure(joined.name);
+                }
+            }
+            GroupCall::Find { .. } | GroupCall::Page { .. } | GroupCall::Create { .. } | GroupCall::Get { .. } => {}
         }
     }
 
@@ -343,7 +355,13 @@ impl GroupsState {
     pub(super) fn learn(&mut self, document: &mut Document, call: &GroupCall, outcome: GroupOutcome, as_http: &str) {
         let is_write = matches!(call, GroupCall::Create { .. } | GroupCall::Add { .. } | GroupCall::Remove { .. });
         self.answered.served |= is_write && matches!(outcome, GroupOutcome::Applied | GroupOutcome::Shown(_));
-        self.answered.forbidden |= document.is_shown() && matches!(outcome, GroupOutcome::Refused { status: 403 });
+        // Only an added member can be the reason: they may not have joined.
+        let is_about_them = matches!(call, GroupCall::Add { .. });
+        self.answered.forbidden |= match outcome {
+            GroupOutcome::Refused { status: 403 } => document.is_shown() || !is_about_them,
+            GroupOutcome::Refused { .. } => !is_about_them,
+            _ => false,
+        };
         match (call, outcome) {
             (GroupCall::Find { name }, GroupOutcome::Rows { rows, .. }) => {
                 let key = label::key(name);
@@ -409,6 +427,13 @@ impl GroupsState {
                 self.changed += 1;
                 if self.changed > CHANGED_MAX {
                     self.problem = Some(format!("after {as_http}: the group changed again and again"));
+                }
+            }
+            (_, GroupOutcome::NotMade) => {
+                self.note_in_doubt(document, call);
+                (self.shown, self.not_made) = (None, self.not_made + 1);
+                if self.not_made > NOT_MADE_MAX {
+                    self.problem = Some(format!("after {as_http}: the reply shows that it was not made"));
                 }
             }
             (_, GroupOutcome::Refused { status }) => self.problem = Some(format!("after {as_http}, status {status}")),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::owner::{self, Owner};
-use super::team_tests::Team;
+use super::team_tests::{Fault, Team};
 use super::verdict::{Ending, Standing};
 use super::world_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use crate::core::code::Code;
@@ -295,4 +295,50 @@ fn groups_that_a_killed_worker_removed_them_from_are_joined_again() {
     world.arriving = vec![of_department(update(40, "-", "-", "-"), "Engineering")];
     world.tell(&[of_department(update(30, "-", "-", "-"), "Sales")]);
     assert_eq!(world.groups_of("ada@example.com"), ["Builders", "Engineering"], "{:?}", world.calls());
+}
+
+#[test]
+fn a_removal_without_an_answer_is_made_good_if_hr_takes_it_back() {
+    for fault in [Fault::LostAfter, Fault::ErrorAfter, Fault::LostBefore] {
+        let mut world = World::new().with_groups();
+        world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+        assert_eq!(world.groups_of(ADA), ["Sales"]);
+        world.now = world.now.plus_ms(120_000);
+        // A read of the member, and the removal.
+        world.faults = vec![Fault::None, fault];
+        world.arriving = vec![of_department(update(40, "-", "-", "-"), "Sales")];
+        world.tell(&[of_department(update(30, "-", "-", "-"), "Other")]);
+        assert_eq!(world.groups_of(ADA), ["Sales"], "{fault:?}: {:?}", world.calls());
+    }
+}
+
+#[test]
+fn a_group_that_never_takes_the_member_is_reported_whatever_its_replies_say() {
+    let mut world = World::new().with_groups();
+    world.team.groups.push(("Sales".to_owned(), Vec::new()));
+    world.team.ignores_groups = true;
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    let trouble = ending.document.trouble.unwrap();
+    assert!(trouble.code == Code::ScimGroup && trouble.detail.contains("not made"), "{trouble:?}");
+    assert!(ending.document.groups.is_empty());
+}
+
+#[test]
+fn a_team_without_groups_makes_nobody_a_dead_letter() {
+    let mut world = World::new().with_groups();
+    world.team.no_groups = Some(404);
+    let endings: Vec<_> = (1..=3)
+        .map(|n| {
+            let address = format!("p{n}@example.com");
+            let person = person(&format!("E-{n}"));
+            world.tell(&[of_department(Event { person, ..hire(10, &address, "Ada", "King") }, "Sales")])
+        })
+        .collect();
+    assert!(endings.iter().all(|ending| ending.document.trouble.is_none()), "{endings:?}");
+    world.team.no_groups = None;
+    world.now = world.now.plus_ms(86_400_000);
+    for (ending, n) in endings.iter().zip(1..) {
+        world.work(&ending.document.person.clone(), &[]);
+        assert_eq!(world.groups_of(&format!("p{n}@example.com")), ["Sales"]);
+    }
 }

@@ -73,6 +73,10 @@ pub(crate) struct Team {
     pub(super) replies_late: bool,
     /// It shows the first page of groups whatever page is asked for.
     pub(super) repeats_groups: bool,
+    /// It answers changes of a group with the group as it was.
+    pub(super) ignores_groups: bool,
+    /// It answers every call about groups with this status.
+    pub(super) no_groups: Option<u16>,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
     /// Nobody may be added to groups of these names.
@@ -134,7 +138,8 @@ impl Team {
         }
         let before = self.users.clone();
         let (status, mut body) = self.serve(request);
-        for row in body["Resources"].as_array_mut().into_iter().flatten().filter(|_| self.lists_in_part) {
+        let rows = body.get_mut("Resources").and_then(Value::as_array_mut).filter(|_| self.lists_in_part);
+        for row in rows.into_iter().flatten() {
             row.as_object_mut().and_then(|row| row.remove("active"));
         }
         if let Some(attribute) = self.ignores.filter(|_| self.users.len() == before.len()) {
@@ -237,6 +242,10 @@ impl Team {
                 (200, self.users[n].clone())
             }
             Request::SetNames { .. } => (400, error("You can only replace active or userName.")),
+            Request::Group(_) if self.no_groups.is_some() => (self.no_groups.unwrap_or_default(), error("no")),
+            Request::Group(GroupCall::Add { id, .. } | GroupCall::Remove { id, .. }) if self.ignores_groups => {
+                self.serve_group(&GroupCall::Get { id: id.clone() })
+            }
             Request::Group(call) => self.serve_group(call),
             Request::Probe => list(Vec::new()),
             Request::Discover => {
@@ -360,7 +369,8 @@ fn nobody() -> (u16, Value) {
 }
 
 fn http(status: u16, body: &Value) -> Reply {
-    raw(status, &body.to_string())
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    raw(status, &body)
 }
 
 fn raw(status: u16, body: &str) -> Reply {
