@@ -153,22 +153,22 @@ impl AdminState {
     }
 
     /// Acts on one dead letter. If it still cannot be mapped, that is an error, and it stays.
-    pub async fn act_on_one(&self, by: &Actor, id: JobId, deed: &LetterAction) -> Result<(), AdminError> {
+    pub async fn act_on_one(&self, by: &Actor, id: JobId, action: &LetterAction) -> Result<(), AdminError> {
         let (row, _) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
-        self.act(by, &row, deed).await?;
+        self.act(by, &row, action).await?;
         let target = id.to_string();
-        self.note(by, deed.act(), Noted { target: &target, count: None, reason: deed.reason() }).await
+        self.note(by, action.act(), Noted { target: &target, count: None, reason: action.reason() }).await
     }
 
     /// Acts on all that match, at most [`BULK_MAX`] in one request; or counts them, without a limit.
-    pub async fn act_on_all(&self, by: &Actor, bulk: &Bulk, deed: &LetterAction) -> Result<Done, AdminError> {
+    pub async fn act_on_all(&self, by: &Actor, bulk: &Bulk, action: &LetterAction) -> Result<Done, AdminError> {
         let mut done = Done::default();
         let mut page = Page { rows_max: ROWS, after: bulk.after.clone() };
         loop {
             let listed = self.store.dead(&bulk.filter, &page).await?;
             done.matched += u64::try_from(listed.rows.len()).unwrap_or(u64::MAX);
             if !bulk.dry_run {
-                self.act_on_rows(by, &listed.rows, deed, &mut done).await?;
+                self.act_on_rows(by, &listed.rows, action, &mut done).await?;
             }
             done.next.clone_from(&listed.next);
             let is_full = !bulk.dry_run && done.matched >= u64::try_from(BULK_MAX).unwrap_or(u64::MAX);
@@ -179,22 +179,22 @@ impl AdminState {
         }
         if done.done > 0 {
             let target = described(&bulk.filter);
-            let noted = Noted { target: &target, count: Some(done.done), reason: deed.reason() };
-            self.note(by, deed.act(), noted).await?;
+            let noted = Noted { target: &target, count: Some(done.done), reason: action.reason() };
+            self.note(by, action.act(), noted).await?;
         }
         Ok(done)
     }
 
     /// Acts on these.
-    pub async fn act_on_these(&self, by: &Actor, ids: &[JobId], deed: &LetterAction) -> Result<Done, AdminError> {
+    pub async fn act_on_these(&self, by: &Actor, ids: &[JobId], action: &LetterAction) -> Result<Done, AdminError> {
         let mut rows = Vec::new();
         for id in ids.iter().take(BULK_MAX) {
             rows.extend(self.store.dead_letter(*id).await?.map(|(row, _)| row));
         }
         let mut done = Done { matched: u64::try_from(rows.len()).unwrap_or(u64::MAX), ..Done::default() };
-        self.act_on_rows(by, &rows, deed, &mut done).await?;
-        let noted = Noted { target: "selected dead letters", count: Some(done.done), reason: deed.reason() };
-        self.note(by, deed.act(), noted).await?;
+        self.act_on_rows(by, &rows, action, &mut done).await?;
+        let noted = Noted { target: "selected dead letters", count: Some(done.done), reason: action.reason() };
+        self.note(by, action.act(), noted).await?;
         Ok(done)
     }
 
@@ -202,13 +202,13 @@ impl AdminState {
         &self,
         by: &Actor,
         rows: &[DeadRow],
-        deed: &LetterAction,
+        action: &LetterAction,
         done: &mut Done,
     ) -> Result<(), AdminError> {
         for some in rows.chunks(AT_ONCE) {
             let mut acts = Vec::new();
             for row in some {
-                acts.push(self.act(by, row, deed).boxed());
+                acts.push(self.act(by, row, action).boxed());
             }
             for acted in join_all(acts).await {
                 match acted {
@@ -227,9 +227,9 @@ impl AdminState {
         Ok(())
     }
 
-    async fn act(&self, by: &Actor, row: &DeadRow, deed: &LetterAction) -> Result<(), AdminError> {
+    async fn act(&self, by: &Actor, row: &DeadRow, action: &LetterAction) -> Result<(), AdminError> {
         let by = by.name.clone();
-        match (deed, &row.person) {
+        match (action, &row.person) {
             (LetterAction::Replay, Some(person)) if !row.unmapped => self.put(person, Word::TryAgain { by }).await,
             (LetterAction::Discard { reason }, Some(person)) if !row.unmapped => {
                 self.put(person, Word::Discard { by, reason: reason.clone() }).await

@@ -284,7 +284,7 @@ codes! {
         "Set `min-replicas-to-write 1` (and `min-replicas-max-lag 10`) on it and its replicas: `CONFIG SET` each, and in redis.conf; for trials only, `[store] insecure_ok = true`.";
     StoreEmptied = "STORE-EMPTIED",
         "The store was emptied or replaced while the bridge was running: what was known, and what waited, is gone from it.",
-        "Restore Redis from its files or from a backup. If there is none, restart every process of the bridge, which then begins anew; have the HR system send again what it sent lately, and import a roster.";
+        "Restore Redis from its files or from a backup. If there is none, restart every process of the bridge, which then begins with an empty store; have the HR system send again what it sent lately, and import a roster.";
     StoreEviction = "STORE-EVICTION",
         "Redis may evict keys when memory is short: its `maxmemory-policy` is not `noeviction`.",
         "Set `maxmemory-policy noeviction`; for trials only, `[store] insecure_ok = true`.";

@@ -171,21 +171,21 @@ pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) 
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn discard_all(state: State, by: By, body: web::Json<BulkBody>) -> ApiResult<BulkDoneBody> {
-    let deed = LetterAction::Discard { reason: body.reason.clone() };
-    let done = act(&state, &by, &body, &deed).await?;
+    let action = LetterAction::Discard { reason: body.reason.clone() };
+    let done = act(&state, &by, &body, &action).await?;
     Ok(web::Json(BulkDoneBody::discarded(done)))
 }
 
-async fn act(state: &AdminState, by: &Actor, body: &BulkBody, deed: &LetterAction) -> Result<Done, AdminError> {
+async fn act(state: &AdminState, by: &Actor, body: &BulkBody, action: &LetterAction) -> Result<Done, AdminError> {
     let BulkBody { ids, code, source, event, older_than_s, dry_run, after, reason: _ } = body;
     if let Some(ids) = ids {
         if ids.len() > BULK_MAX {
             return Err(AdminError::BadRequest(format!("ids: at most {BULK_MAX}")));
         }
         let ids = ids.iter().map(|id| listing::id(id)).collect::<Result<Vec<_>, _>>()?;
-        return state.act_on_these(by, &ids, deed).await;
+        return state.act_on_these(by, &ids, action).await;
     }
     let filter = filter(state.now(), code.as_deref(), source.as_deref(), event.as_deref(), *older_than_s)?;
     let after = listing::page(None, after.as_deref())?.after;
-    state.act_on_all(by, &Bulk { filter, dry_run: *dry_run, after }, deed).await
+    state.act_on_all(by, &Bulk { filter, dry_run: *dry_run, after }, action).await
 }

@@ -217,7 +217,7 @@ pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(St
     let field = |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
     let by = session.authorise(field("form_token").unwrap_or_default())?;
     let what = field("what").unwrap_or_default();
-    let deed = if what.starts_with("discard") {
+    let action = if what.starts_with("discard") {
         LetterAction::Discard { reason: field("reason").map(str::to_owned) }
     } else {
         LetterAction::Replay
@@ -228,7 +228,7 @@ pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(St
         let mut bulk = Bulk { filter, dry_run: false, after: None };
         let mut acted = 0;
         loop {
-            let done = state.act_on_all(by, &bulk, &deed).await?;
+            let done = state.act_on_all(by, &bulk, &action).await?;
             acted += done.done;
             match done.next {
                 Some(next) => bulk.after = Some(next),
@@ -238,9 +238,9 @@ pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(St
     } else {
         let ids: Result<Vec<_>, _> =
             given.iter().filter_map(|(name, _)| name.strip_prefix("id-")).map(listing::id).collect();
-        state.act_on_these(by, &ids?, &deed).await?.done
+        state.act_on_these(by, &ids?, &action).await?.done
     };
-    let word = match deed {
+    let word = match action {
         LetterAction::Replay => "replayed",
         LetterAction::Discard { .. } => "discarded",
     };

@@ -73,7 +73,7 @@ codes! {
         "Members were switched off in Postman, although HR says that they are employed.",
         "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";
     PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
-        "HR still speaks of people whose member now belongs to another record.",
+        "HR still sends events about people whose member now belongs to another record.",
         "See both records (`scim-bridge person WHO`). If both are the same person, the former record is no longer needed: erase it (`scim-bridge person erase WHO --yes`). If they are two, correct the employee id or the address in the HR system, erase the former record, and have HR send that person again.";
     PeopleGone = "PEOPLE-GONE",
         "The HR system's API knows nobody with these ids, the dead letters for that were discarded, and they may still be active in Postman.",
