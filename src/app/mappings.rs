@@ -50,8 +50,10 @@ fn mapping_of_pages(source: &SourceConfig) -> Option<&Mapping> {
 pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
     let mut hash = Sha256::new();
     for source in sources {
-        hash.update(format!("{} {:?}\n", source.name, source.mapping));
-        hash.update(mapping_of_pages(source).map(|mapping| format!("{mapping:?}\n")).unwrap_or_default());
+        hash.update(format!("{}\n", source.name));
+        for mapping in [Some(&source.mapping), mapping_of_pages(source)].into_iter().flatten() {
+            hash.update(mapping.fingerprint());
+        }
     }
     data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
 }

@@ -88,14 +88,7 @@ pub(super) fn with_json<R>(
     }
     // These messages name a syntax error and its place, and contain no values.
     let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
-    then(Err(Trouble {
-        person: None,
-        code: Code::MapNotJson,
-        detail,
-        fields: Vec::new(),
-        kind: None,
-        is_beside_event: false,
-    }))
+    then(Err(Trouble::of_whole(Code::MapNotJson, detail)))
 }
 
 /// The records of a body, each with its name there.
@@ -106,16 +99,7 @@ pub(super) fn records<'v>(
 ) -> Result<Vec<Place<'v>>, Trouble> {
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
-    let trouble = |detail: String| {
-        Err(Trouble {
-            person: None,
-            code: Code::MapShape,
-            detail,
-            fields: Vec::new(),
-            kind: None,
-            is_beside_event: false,
-        })
-    };
+    let trouble = |detail: String| Err(Trouble::of_whole(Code::MapShape, detail));
     // A delivery that is not followed may have any shape: it is recognised by the body's own type.
     let shape = |detail: String| match not_followed(mapping, place(root)) {
         Some(_) => Ok(vec![place(root)]),
@@ -154,14 +138,7 @@ pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
 pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Fate {
     if !matches!(place.record, Json::Object(_)) {
         let detail = format!("expected an object, found {}", place.record.type_word());
-        let trouble = Trouble {
-            person: None,
-            code: Code::MapShape,
-            detail,
-            fields: Vec::new(),
-            kind: None,
-            is_beside_event: false,
-        };
+        let trouble = Trouble::of_whole(Code::MapShape, detail);
         return not_followed(mapping, place).map_or(Fate::Unmapped(trouble), Fate::Ignored);
     }
     let reader = Reader::new(mapping, place);
@@ -313,14 +290,7 @@ fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, 
 fn read_with_loss(mapping: &Mapping, source: &SourceName, body: &Bytes, text: &str, records_max: usize) -> Vec<Record> {
     let kept = |what: String| {
         let detail = format!("{what} not in the declared charset of the body (UTF-8 if none is declared)");
-        let trouble = Trouble {
-            person: None,
-            code: Code::MapNotJson,
-            detail,
-            fields: Vec::new(),
-            kind: None,
-            is_beside_event: false,
-        };
+        let trouble = Trouble::of_whole(Code::MapNotJson, detail);
         unmapped(trouble, body.clone())
     };
     with_json(mapping, text, |read| {

@@ -92,6 +92,13 @@ pub(super) struct Trouble {
     pub(super) is_beside_event: bool,
 }
 
+impl Trouble {
+    /// About a body or record as a whole: nobody is named, and no field.
+    pub(super) fn of_whole(code: Code, detail: String) -> Self {
+        Self { person: None, code, detail, fields: Vec::new(), kind: None, is_beside_event: false }
+    }
+}
+
 impl fmt::Debug for Record {
     /// Personal data stays out of logs, `{:?}` included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

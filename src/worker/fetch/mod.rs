@@ -102,19 +102,6 @@ impl Worker {
         traced: &Span,
     ) -> Result<Fetched, Interrupted> {
         let end_waits_until = self.owe_end(document);
-        let mut fetched = self.complete_read(document, seq, guard, trial_of, traced).await?;
-        fetched.end_waits_until = end_waits_until.filter(|_| fetched.waits());
-        Ok(fetched)
-    }
-
-    async fn complete_read(
-        &self,
-        document: &mut Document,
-        seq: u64,
-        guard: &mut LeaseGuard<'_>,
-        trial_of: Option<&HoldScope>,
-        traced: &Span,
-    ) -> Result<Fetched, Interrupted> {
         self.owe_address(document);
         let Some(mut owed) = document.owed_read.clone() else { return Ok(Fetched::default()) };
         let Some(reader) = self.readers.0.get(&document.person.source) else {
@@ -127,7 +114,7 @@ impl Worker {
             Gate::Open(permit) => permit,
             Gate::Shut(wait) => {
                 document.owed_read = Some(owed);
-                return Ok(Fetched::waiting(document, wait));
+                return Ok(Fetched { end_waits_until, ..Fetched::waiting(document, wait) });
             }
         };
         let began = Instant::now();
@@ -136,7 +123,8 @@ impl Worker {
         let (end, status) = self.read(reader, &document.person, began_at, guard, (is_trial, traced)).await?;
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
+        let fetched = self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await?;
+        Ok(Fetched { end_waits_until: end_waits_until.filter(|_| fetched.waits()), ..fetched })
     }
 
     /// An announced end that comes due is read first: the employment may go on under another contract, or the word that
