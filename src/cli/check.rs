@@ -71,7 +71,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         Ok(Report { ok: checks.iter().all(|check| check.ok), checks })
     })?;
     context.print(&report, || print(&report))?;
-    if report.ok { Ok(()) } else { Err(Failure::Told) }
+    if report.ok { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn print(report: &Report) {

@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &DriftArgs) -> Result<(), Failure> {
         }
     })?;
     let has_failed = shown.report.is_some_and(|report| report.error.is_some());
-    if args.now && has_failed { Err(Failure::Told) } else { Ok(()) }
+    if args.now && has_failed { Err(Failure::Reported) } else { Ok(()) }
 }
 
 fn print(report: &DriftReport) {

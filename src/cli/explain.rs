@@ -143,7 +143,7 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
             }
         })?,
     }
-    if reports.iter().all(Report::is_well) { Ok(()) } else { Err(Failure::Told) }
+    if reports.iter().all(Report::is_well) { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn report(

@@ -23,7 +23,7 @@ pub enum Failure {
         action: String,
     },
     /// Exit code 1: everything has been printed already.
-    Told,
+    Reported,
     /// Exit code 2: the command's arguments do not fit together.
     Usage(String),
     /// Exit code 2: the arguments cannot be understood.
@@ -64,7 +64,7 @@ impl Failure {
                 last_words(json.then_some(told), format!("error: {what}{advice}"));
                 ExitCode::FAILURE
             }
-            Self::Told => ExitCode::FAILURE,
+            Self::Reported => ExitCode::FAILURE,
             Self::Usage(what) => Self::Misused { what, action: "See --help.".to_owned() }.report(json),
             Self::Misused { what, action } => {
                 let told = serde_json::json!({ "ok": false, "error": what, "action": action });

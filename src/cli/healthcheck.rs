@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: &HealthcheckArgs) -> Result<(), Failure> {
             say!("     {reason}");
         }
     })?;
-    if health.ok { Ok(()) } else { Err(Failure::Told) }
+    if health.ok { Ok(()) } else { Err(Failure::Reported) }
 }
 
 async fn ask(url: String) -> Result<Health, Failure> {

@@ -90,7 +90,7 @@ fn several(context: &Context, api: &Api, who: &str) -> Result<(), Failure> {
         print_rows(&people);
         say!("Several people match: name one of them as SOURCE/EMPLOYEE-ID.");
     })?;
-    Err(Failure::Told)
+    Err(Failure::Reported)
 }
 
 /// Prints all about a person.

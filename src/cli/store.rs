@@ -157,7 +157,7 @@ fn run_copy(context: &Context, args: &CopyArgs) -> Result<(), Failure> {
         sections: copied.0.iter().map(|(section, tally)| Line { section: section.as_str(), tally: *tally }).collect(),
     };
     context.print(&report, || print(&report))?;
-    if report.ok { Ok(()) } else { Err(Failure::Told) }
+    if report.ok { Ok(()) } else { Err(Failure::Reported) }
 }
 
 async fn copied(config: &Config, args: &CopyArgs, from: &StoreUrl, to: &StoreUrl) -> Result<Copied, Failure> {

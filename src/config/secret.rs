@@ -261,7 +261,7 @@ enum Unusable {
     /// A handshake has not written it yet.
     ToCome,
     /// It has a problem.
-    Told(String),
+    Problem(String),
 }
 
 impl Watched {
@@ -273,10 +273,10 @@ impl Watched {
         {
             return Err(Unusable::ToCome);
         }
-        let value = taken(self.file.path(), read).map_err(Unusable::Told)?;
+        let value = taken(self.file.path(), read).map_err(Unusable::Problem)?;
         match self.fit.check(&value) {
             Ok(()) => Ok(value),
-            Err(problem) => Err(Unusable::Told(format!("file `{}`: {problem}", self.file.path().display()))),
+            Err(problem) => Err(Unusable::Problem(format!("file `{}`: {problem}", self.file.path().display()))),
         }
     }
 }
@@ -310,7 +310,7 @@ impl SecretFiles {
                     }
                 }
                 Err(Unusable::ToCome) => {}
-                Err(Unusable::Told(problem)) => {
+                Err(Unusable::Problem(problem)) => {
                     if watched.failing.is_none() {
                         refreshed.failed.push((watched.key.clone(), problem.clone()));
                     }

@@ -410,7 +410,7 @@ impl Run<'_> {
                     self.fetch.read += 1;
                     return Ok(Row::Refused("the list names somebody whom the API does not know (404)".to_owned()));
                 }
-                ReadEnd::Told(_) | ReadEnd::Refused { .. } => {
+                ReadEnd::Person(_) | ReadEnd::Refused { .. } => {
                     *forbidden = 0;
                     self.fetch.read += 1;
                     let unseen = if let ReadEnd::Refused { code, detail } = end {

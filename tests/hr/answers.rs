@@ -37,7 +37,7 @@ fn read_of(preset: &str, id: &str, answers: &[Value]) -> String {
         state.learn(&api, &HrReply::Http { status, headers: Vec::new(), body, body_complete: true }, NOW);
     }
     match state.next(&api) {
-        NextRead::Done(ReadEnd::Told(found)) => {
+        NextRead::Done(ReadEnd::Person(found)) => {
             let mut line = Vec::new();
             for facts in found.events.iter().map(|event| &event.facts) {
                 line.extend(facts.employment.map(|(state, from)| {

@@ -97,7 +97,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
             stage.wait_for_signal().await?;
         }
         stage.clear().await?;
-        if ok { Ok(()) } else { Err(Failure::Told) }
+        if ok { Ok(()) } else { Err(Failure::Reported) }
     })
 }
 

@@ -112,7 +112,7 @@ fn test(context: &Context, args: &TestArgs) -> Result<(), Failure> {
     let deliveries = folder::test(&args.folder, preset, &args.secret_env)?;
     let report = Report { ok: deliveries.iter().all(|tried| tried.ok), deliveries };
     context.print(&report, || print(&report))?;
-    if report.ok { Ok(()) } else { Err(Failure::Told) }
+    if report.ok { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn print(report: &Report) {

@@ -87,7 +87,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
         // An answer without jobs does not come from a bridge.
         None => !args.follow,
     };
-    if sent.status == 200 && well { Ok(()) } else { Err(Failure::Told) }
+    if sent.status == 200 && well { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn print(sent: &Sent) {
@@ -105,7 +105,7 @@ fn lost(sent: &Sent, failure: Failure) -> Failure {
             format!("answered {} {}, but it cannot be followed: {what}", sent.status, sent.answer),
             action,
         ),
-        Failure::Config(_) | Failure::Told | Failure::Usage(_) | Failure::Misused { .. } | Failure::Attention => {
+        Failure::Config(_) | Failure::Reported | Failure::Usage(_) | Failure::Misused { .. } | Failure::Attention => {
             failure
         }
     }

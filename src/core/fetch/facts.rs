@@ -38,7 +38,7 @@ pub struct ListedFacts {
 
 /// What a read says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct PersonRead {
     /// Events about the person, in order, with the time of the read.
     pub events: Vec<Event>,
     /// What else was there but cannot be used, such as a status that the mapping does not list: fields and shapes.
@@ -78,7 +78,7 @@ pub(super) fn of_person(
     person: &Person,
     document: &str,
     at: UnixMs,
-) -> Result<Told, (Code, String)> {
+) -> Result<PersonRead, (Code, String)> {
     let other_person =
         || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
     let mut events = Vec::new();
@@ -113,7 +113,7 @@ pub(super) fn of_person(
             let lacks_employment = records > 0 && without == records && !mapping.status.is_empty();
             settle_ends_of_one(&mut events);
             let events = by_end(events, at, mapping.past_end);
-            Ok(Told { events, lost, outdone, lacks_employment })
+            Ok(PersonRead { events, lost, outdone, lacks_employment })
         }
     }
 }

@@ -10,7 +10,7 @@
 pub use self::api::{Api, ApiProblem};
 pub use self::auth::Auth;
 pub use self::credential::Credential;
-pub use self::facts::{ListedFacts, ListedRow, Told};
+pub use self::facts::{ListedFacts, ListedRow, PersonRead};
 pub use self::list::ListRules;
 pub use self::listing::{ListFailure, ListStep, Listing, PageEnd};
 pub use self::read::{Asked, NextRead, ReadEnd, ReadState};

@@ -1,7 +1,7 @@
 //! One read, request by request: what to send next, and what the replies mean together.
 
 use super::api::{Api, Unaskable};
-use super::facts::{self, ListedRow, Told};
+use super::facts::{self, ListedRow, PersonRead};
 use super::list::{Pages, ShownPage, Unlisted};
 use super::reply::{HrReply, Judging, Said};
 use super::request::HrRequest;
@@ -46,7 +46,7 @@ pub enum NextRead {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadEnd {
     /// What the person's record states.
-    Told(Told),
+    Person(PersonRead),
     /// What a list says, with the moment of the read: events, and records that could not be mapped.
     Listed(Vec<Record>),
     /// Nobody has this id.
@@ -103,7 +103,7 @@ impl ReadEnd {
     #[must_use]
     pub fn meaning(&self) -> &'static str {
         match self {
-            Self::Told(_) | Self::Listed(_) => "read",
+            Self::Person(_) | Self::Listed(_) => "read",
             Self::NotFound => "not_found",
             Self::TryAgain { code, .. } | Self::Refused { code, .. } => code.as_str(),
             Self::Later { .. } => Code::FetchPaced.as_str(),
@@ -114,14 +114,14 @@ impl ReadEnd {
 
     /// Whether it shows that the person has a record, even an unusable one.
     pub(super) fn shows_record(&self) -> bool {
-        matches!(self, Self::Told(_) | Self::Refused { code: Code::MapField | Code::MapShape, .. })
+        matches!(self, Self::Person(_) | Self::Refused { code: Code::MapField | Code::MapShape, .. })
     }
 
     /// Whether it shows that the system serves this login.
     #[must_use]
     pub fn is_served(&self) -> bool {
         match self {
-            Self::Told(_) | Self::Listed(_) | Self::NotFound => true,
+            Self::Person(_) | Self::Listed(_) | Self::NotFound => true,
             Self::Refused { code, .. } => !matches!(code, Code::FetchUnreadable | Code::FetchRefused),
             Self::TryAgain { .. } | Self::Later { .. } | Self::Limited { .. } | Self::Hold { .. } => false,
         }
@@ -291,7 +291,7 @@ impl ReadState {
                 }
                 let document = facts::document(&person.employee_id, &self.answers);
                 Some(match facts::of_person(&api.rules().mapping, &person, &document, self.began_at) {
-                    Ok(answered) => ReadEnd::Told(answered),
+                    Ok(answered) => ReadEnd::Person(answered),
                     Err((code, detail)) => ReadEnd::Refused { code, detail },
                 })
             }

@@ -94,9 +94,9 @@ fn errors_and_an_empty_answer_are_no_success() {
         "[".repeat(200),
         "]".repeat(200)
     );
-    assert!(matches!(read(&reply(200, &odd)), ReadEnd::Told(found) if found.events.len() == 1));
+    assert!(matches!(read(&reply(200, &odd)), ReadEnd::Person(found) if found.events.len() == 1));
     assert!(
-        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(found) if found.events.len() == 1)
+        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Person(found) if found.events.len() == 1)
     );
 }
 
@@ -104,7 +104,7 @@ fn errors_and_an_empty_answer_are_no_success() {
 fn an_employee_has_no_past_end_and_may_have_a_future_one() {
     let found = |last_day: &str| {
         let body = format!(r#"{{"data":{{"employee":{{"id":"E-1","status":"active","last_day":"{last_day}"}}}}}}"#);
-        let ReadEnd::Told(found) = read(&reply(200, &body)) else { panic!() };
+        let ReadEnd::Person(found) = read(&reply(200, &body)) else { panic!() };
         found.events.iter().filter_map(|event| event.facts.employment).collect::<Vec<_>>()
     };
     assert_eq!(found("2026-11-20"), [(EmploymentState::Employed, None)]);
@@ -122,7 +122,7 @@ fn a_past_end_is_no_leave_for_somebody_who_started_again_later() {
     let last_word = |records: &str| {
         let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
         state.learn(&api, &reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#)), NOW);
-        let NextRead::Done(ReadEnd::Told(found)) = state.next(&api) else { panic!("{records}") };
+        let NextRead::Done(ReadEnd::Person(found)) = state.next(&api) else { panic!("{records}") };
         found.events.iter().filter_map(|event| event.facts.employment).next_back().unwrap().0
     };
     let record = |more: &str| format!(r#"{{"id":"E-1","status":"active","last_day":"2026-10-31"{more}}}"#);
@@ -174,7 +174,7 @@ fn an_unknown_id_is_retried_and_for_a_leaver_it_confirms_the_leave() {
 #[test]
 fn an_unlisted_status_is_reported_and_the_rest_counts() {
     let body = r#"{"data":{"employee":{"id":"E-1","email":"a@example.com","status":"sabbatical"}}}"#;
-    let ReadEnd::Told(found) = read(&reply(200, body)) else { panic!() };
+    let ReadEnd::Person(found) = read(&reply(200, body)) else { panic!() };
     assert_eq!(found.events[0].facts.employment, None);
     assert!(found.events[0].facts.email.is_some());
     let (code, detail) = found.lost.unwrap();
@@ -189,7 +189,7 @@ fn an_answer_without_the_mapped_status_is_reported() {
         (r#"{"id":"E-1","email":"a@example.com","status":"active"}"#, false),
         (r#"{"id":"E-1","email":"a@example.com","status":"sabbatical"}"#, false),
     ] {
-        let ReadEnd::Told(found) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else {
+        let ReadEnd::Person(found) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else {
             panic!("{employee}")
         };
         assert_eq!(found.lacks_employment, lacks, "{employee}");
@@ -199,7 +199,7 @@ fn an_answer_without_the_mapped_status_is_reported() {
 #[test]
 fn a_record_that_a_later_one_supersedes_is_reported_and_not_lost() {
     let found = |records: &str| {
-        let ReadEnd::Told(found) = read(&reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#))) else {
+        let ReadEnd::Person(found) = read(&reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#))) else {
             panic!("{records}")
         };
         found
@@ -462,7 +462,9 @@ fn a_late_status_brings_nobody_back_whichever_way_it_comes_in() {
     let state = |document: &Document, now| document.record.membership(now);
     // A read after a notice.
     let mut read_one = document();
-    let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else { panic!() };
+    let ReadEnd::Person(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else {
+        panic!()
+    };
     fold_read(&mut read_one, told.events, NOW, 3);
     assert_eq!(state(&read_one, NOW), Some(EmploymentState::Left));
     assert_eq!(read_one.next_change(NOW), Some(end.plus_ms(7 * DAY)), "then the status is read again");
@@ -520,7 +522,7 @@ fn an_end_before_the_next_start_ends_nothing_but_the_days_between() {
         let read_at = |document: &mut Document, now: UnixMs, seq| {
             let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, now);
             state.learn(&api, &reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#)), now);
-            let NextRead::Done(ReadEnd::Told(told)) = state.next(&api) else { panic!("{invite}") };
+            let NextRead::Done(ReadEnd::Person(told)) = state.next(&api) else { panic!("{invite}") };
             fold_read(document, told.events, now, seq);
         };
         let days = [NOW, day, day.plus_ms(DAY), day.plus_ms(2 * DAY), day.plus_ms(30 * DAY)];

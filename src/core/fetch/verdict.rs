@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::Told;
+use super::facts::PersonRead;
 use super::read::ReadEnd;
 use crate::core::code::Code;
 use crate::core::mapping::Record;
@@ -180,7 +180,7 @@ impl ReadRetry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadVerdict {
     /// The record was read.
-    Fold(Told),
+    Fold(PersonRead),
     /// Events for the people they name.
     HandOn(Vec<Record>),
     /// It is read again then.
@@ -217,9 +217,9 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
     let Circumstances { has_left, others_were_served, now, jitter } = seen;
     owed.removed &= !end.shows_record();
     match end {
-        ReadEnd::Told(found) => ReadVerdict::Fold(found),
+        ReadEnd::Person(found) => ReadVerdict::Fold(found),
         ReadEnd::Listed(records) => ReadVerdict::HandOn(records),
-        ReadEnd::NotFound if has_left => ReadVerdict::Fold(Told {
+        ReadEnd::NotFound if has_left => ReadVerdict::Fold(PersonRead {
             events: vec![left(person, now)],
             lost: None,
             outdone: None,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::tests::{map_json, mapping, only_event, only_trouble, record};
+use super::tests::{map_json, mapping, only_error, only_event, record};
 use super::*;
 use crate::core::code::Code;
 use crate::core::person::Problem;
@@ -32,7 +32,7 @@ fn a_bad_address_stops_a_hire_but_not_a_change() {
     assert!(detail.ends_with("the rest of it is in effect"), "{detail}");
     assert_eq!(serde_json::from_slice::<serde_json::Value>(payload).unwrap()["data"], data);
     let alone = map_json(&mapping(""), &record("employee.updated", json!({"employee_id": "1", "email": "none"})));
-    assert_eq!(only_trouble(&alone).0, Code::MapField);
+    assert_eq!(only_error(&alone).0, Code::MapField);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::tests::{map_bytes, map_json, map_with, mapping, names, only_event, only_trouble, source, why};
+use super::tests::{map_bytes, map_json, map_with, mapping, names, only_error, only_event, source, why};
 use super::*;
 use crate::core::code::Code;
 use crate::core::time::UnixMs;
@@ -81,14 +81,14 @@ fn invalid_json_is_distinguished_from_an_unexpected_shape() {
     let plain = mapping("records = \"/data\"");
     let deep = "[".repeat(100_000);
     for body in ["", "  ", "{", "a=b&c=d", "{}{}", &deep, "\u{feff}\u{feff}{}"] {
-        assert_eq!(only_trouble(&map_bytes(&plain, body.as_bytes())).0, Code::MapNotJson, "{body:.20}");
+        assert_eq!(only_error(&map_bytes(&plain, body.as_bytes())).0, Code::MapNotJson, "{body:.20}");
     }
     let latin = b"{\"data\":\"Jos\xe9\"}";
     let records = map_bytes(&plain, latin);
-    assert_eq!((only_trouble(&records).0, only_trouble(&records).2), (Code::MapNotJson, &latin[..]));
+    assert_eq!((only_error(&records).0, only_error(&records).2), (Code::MapNotJson, &latin[..]));
     for body in ["{}", "[]", "1", "null", "{\"data\":null}", "{\"data\":\"x\"}", "{\"data\":[1]}"] {
         let records = map_bytes(&plain, body.as_bytes());
-        let (code, _, payload) = only_trouble(&records);
+        let (code, _, payload) = only_error(&records);
         assert_eq!((code, payload), (Code::MapShape, body.as_bytes()));
     }
     assert!(map_bytes(&plain, b"{\"data\":[]}").is_empty());
@@ -134,11 +134,8 @@ fn a_body_is_read_in_its_charset() {
     assert_eq!(names(only_event(&records)), (Some("José"), Some("Núñez")));
     let bad = b"{\"type\":\"employee.hired\",\"data\":{\"first_name\":\"Jos\xe9\"}}";
     let records = map_with(&mapping(""), "application/json; charset=ISO-8859-1", bad);
-    let again = remap(
-        &mapping("employee_id = '/data/first_name'"),
-        &source(),
-        &Bytes::copy_from_slice(only_trouble(&records).2),
-    );
+    let again =
+        remap(&mapping("employee_id = '/data/first_name'"), &source(), &Bytes::copy_from_slice(only_error(&records).2));
     assert_eq!(only_event(&again).person.employee_id, "José");
 }
 
@@ -147,7 +144,7 @@ fn more_records_than_a_delivery_may_have_are_kept_whole_and_replayed_whole() {
     let record = json!({"type": "employee.renamed", "employee_id": "1", "last_name": "K"});
     let body = serde_json::Value::Array(vec![record; RECORDS_MAX + 1]).to_string();
     let records = map_bytes(&mapping(""), body.as_bytes());
-    let (code, detail, payload) = only_trouble(&records);
+    let (code, detail, payload) = only_error(&records);
     assert_eq!(code, Code::MapShape);
     assert!(detail.starts_with("10001 records"), "{detail}");
     assert_eq!(remap(&mapping(""), &source(), &Bytes::copy_from_slice(payload)).len(), RECORDS_MAX + 1);
@@ -206,9 +203,9 @@ fn bytes_of_another_charset_in_one_record_spare_the_others() {
         other => panic!("{other:?}"),
     }
     let body = batch([b"\xe9", b"\xe9", b"\xe9"]);
-    assert_eq!(only_trouble(&map_bytes(&plain, &body)).2, &body[..]);
+    assert_eq!(only_error(&map_bytes(&plain, &body)).2, &body[..]);
     // The part that all records share is damaged.
     let mut body = batch([b"Ada", b"Bea", b"Cleo"]);
     body.splice(1..1, b"\"company\":\"\xe9\",".iter().copied());
-    assert_eq!(only_trouble(&map_bytes(&plain, &body)).2, &body[..]);
+    assert_eq!(only_error(&map_bytes(&plain, &body)).2, &body[..]);
 }

@@ -11,7 +11,7 @@ use super::facts::Reader;
 use super::lookup::{Got, Lookups};
 use super::path::Place;
 use super::read::{Fate, fate, fields, keys, records, with_json};
-use super::record::Trouble;
+use super::record::MapError;
 use crate::core::code::Code;
 use crate::core::json::{Charset, Json};
 use crate::core::person::{EmploymentState, Event, EventKind, InvalidField, Person, Scope, SourceName};
@@ -137,7 +137,7 @@ pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Ch
         let found = read.and_then(|(root, _)| records(mapping, root, usize::MAX).map(|places| (root, places)));
         let (root, places) = match found {
             Ok(found) => found,
-            Err(Trouble { code, detail, .. }) => return whole(code, detail),
+            Err(MapError { code, detail, .. }) => return whole(code, detail),
         };
         let keys = keys(mapping, root);
         let base = mapping.records.pointer();
@@ -171,7 +171,7 @@ fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordRes
         Fate::Ignored(ignored) => {
             RecordResult::Ignored { why: ignored.why.as_str(), type_value: ignored.type_value.unwrap_or_default() }
         }
-        Fate::Unmapped(Trouble { person, code, detail, .. }) => RecordResult::Unmapped { person, code, detail },
+        Fate::Unmapped(MapError { person, code, detail, .. }) => RecordResult::Unmapped { person, code, detail },
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::Mapping;
-use super::record::{Record, Trouble, unmapped};
+use super::record::{MapError, Record, unmapped};
 use crate::core::json::Key;
 
 /// How much the kept payloads may take, in multiples of the body's length. Each unmapped record is kept with its
@@ -21,7 +21,7 @@ pub(super) struct Kept<'t> {
     whole: Bytes,
     batch: Option<Batch<'t>>,
     bytes_left: usize,
-    rest: Vec<(usize, Trouble)>,
+    rest: Vec<(usize, MapError)>,
 }
 
 /// The positions of the records in a body's text.
@@ -44,19 +44,19 @@ impl<'t> Kept<'t> {
     }
 
     /// Keeps record `n` alone or, if that is not possible, saves it for `rest`.
-    pub(super) fn keep(&mut self, n: usize, count: usize, mut trouble: Trouble) -> Option<Record> {
+    pub(super) fn keep(&mut self, n: usize, count: usize, mut error: MapError) -> Option<Record> {
         if count > 1 {
-            trouble.detail = format!("record {} of {count}: {}", n + 1, trouble.detail);
+            error.detail = format!("record {} of {count}: {}", n + 1, error.detail);
         }
         match &self.batch {
-            None if count <= 1 => Some(unmapped(trouble, self.whole.clone())),
+            None if count <= 1 => Some(unmapped(error, self.whole.clone())),
             Some(batch) if self.bytes_left > 0 => {
                 let payload = batch.alone(&[n]);
                 self.bytes_left = self.bytes_left.saturating_sub(payload.len());
-                Some(unmapped(trouble, payload.into()))
+                Some(unmapped(error, payload.into()))
             }
             Some(_) | None => {
-                self.rest.push((n, trouble));
+                self.rest.push((n, error));
                 None
             }
         }
@@ -65,15 +65,15 @@ impl<'t> Kept<'t> {
     /// The records that were saved for one common dead letter.
     pub(super) fn rest(self) -> Option<Record> {
         let positions: Vec<usize> = self.rest.iter().map(|(n, _)| *n).collect();
-        let (_, mut trouble) = self.rest.into_iter().next()?;
+        let (_, mut error) = self.rest.into_iter().next()?;
         // It comes after all events.
-        trouble.is_beside_event = false;
+        error.is_beside_event = false;
         if positions.len() > 1 {
-            trouble.person = None;
-            trouble.detail = format!("{} records kept together, the first: {}", positions.len(), trouble.detail);
+            error.person = None;
+            error.detail = format!("{} records kept together, the first: {}", positions.len(), error.detail);
         }
         let payload = self.batch.map_or(self.whole, |batch| batch.alone(&positions).into());
-        Some(unmapped(trouble, payload))
+        Some(unmapped(error, payload))
     }
 }
 

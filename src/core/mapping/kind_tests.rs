@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::tests::{map_bytes, map_json, mapping, only_event, only_trouble, record, why};
+use super::tests::{map_bytes, map_json, mapping, only_error, only_event, record, why};
 use super::*;
 use crate::core::code::Code;
 use crate::core::person::EmploymentState::{Employed, Left};
@@ -17,7 +17,7 @@ fn an_undecidable_condition_lets_nobody_in() {
         ["only_if = [{ jq = '.tags[]' }]", "except_if = [{ jq = '.tags[]' }]", "in_scope_if = [{ jq = '.tags[]' }]"]
     {
         let found = map_json(&mapping(conditions), &body);
-        assert_eq!(only_trouble(&found).0, Code::MapField, "{conditions}");
+        assert_eq!(only_error(&found).0, Code::MapField, "{conditions}");
     }
     let found = map_json(&mapping("email = { path = '/data/email', except_if = [{ jq = '.tags[]' }] }"), &body);
     let [Record::Event { event, .. }, Record::Unmapped { code: Code::MapField, .. }] = found.as_slice() else {
@@ -41,7 +41,7 @@ fn an_unknown_type_is_distinguished_from_an_ignored_one() {
     let odd = of(&format!("a\u{0}\n{}", "x".repeat(500)));
     assert_eq!(why(&odd).1.unwrap().len(), 80);
     assert_eq!(
-        only_trouble(&map_json(&mapping(""), &json!({"data": {"employee_id": "1"}}))).1.split(" (").next(),
+        only_error(&map_json(&mapping(""), &json!({"data": {"employee_id": "1"}}))).1.split(" (").next(),
         Some("type: missing or blank")
     );
 }

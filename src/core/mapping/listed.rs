@@ -4,7 +4,7 @@ use super::Mapping;
 use super::facts::Reader;
 use super::path::Place;
 use super::read::{AnnouncedEvents, Fate, fate, records, with_json};
-use super::record::{IgnoredWhy, Trouble};
+use super::record::{IgnoredWhy, MapError};
 use crate::core::json::Json;
 use crate::core::person::{Email, Event, InvalidField, Person, PersonId, SourceName};
 
@@ -42,7 +42,7 @@ pub enum Says {
 /// # Errors
 /// What the page is instead; no values.
 pub fn listed(mapping: &Mapping, source: &SourceName, page: &str, is_list: bool) -> Result<Vec<Listed>, String> {
-    let detail = |trouble: Trouble| trouble.detail;
+    let detail = |error: MapError| error.detail;
     with_json(mapping, page, |read| {
         let (root, _) = read.map_err(detail)?;
         let found = mapping.records.find(Place { root, record: root, key: None });
@@ -75,7 +75,7 @@ fn one(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Listed {
             None if ignored.why == IgnoredWhy::StatesNothing => Says::Nothing,
             None => Says::LeftOut(Reader::new(mapping, place).email().ok().flatten()),
         },
-        Fate::Unmapped(trouble) => Says::Bad(trouble.detail),
+        Fate::Unmapped(error) => Says::Bad(error.detail),
     };
     Listed { person, says }
 }

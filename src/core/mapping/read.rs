@@ -11,7 +11,7 @@ use super::facts::{Announced, Reader, Stating};
 use super::kept::Kept;
 use super::lookup::Lookups;
 use super::path::Place;
-use super::record::{Ignored, IgnoredWhy, Record, Trouble, unmapped};
+use super::record::{Ignored, IgnoredWhy, MapError, Record, unmapped};
 use super::{BodyFormat, Mapping, Meaning, OutOfScope};
 use crate::core::code::Code;
 use crate::core::delivery::{Delivery, Verified};
@@ -28,7 +28,7 @@ const TYPE_CHARS_MAX: usize = 80;
 pub(super) enum Fate {
     Event { event: Event, dropped: Vec<InvalidField>, announced: AnnouncedEvents, is_zoneless: bool },
     Ignored(Ignored),
-    Unmapped(Trouble),
+    Unmapped(MapError),
 }
 
 /// What one record announces beside the present employment: events of their own.
@@ -64,7 +64,7 @@ pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Rec
 pub(super) fn with_json<R>(
     mapping: &Mapping,
     text: &str,
-    then: impl FnOnce(Result<(&Json<'_>, &str), Trouble>) -> R,
+    then: impl FnOnce(Result<(&Json<'_>, &str), MapError>) -> R,
 ) -> R {
     let begins_as_json = text.trim_start().starts_with(['{', '[', '"']);
     if mapping.body == BodyFormat::Form && !begins_as_json {
@@ -88,7 +88,7 @@ pub(super) fn with_json<R>(
     }
     // These messages name a syntax error and its place, and contain no values.
     let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
-    then(Err(Trouble::of_whole(Code::MapNotJson, detail)))
+    then(Err(MapError::of_whole(Code::MapNotJson, detail)))
 }
 
 /// The records of a body, each with its name there.
@@ -96,14 +96,14 @@ pub(super) fn records<'v>(
     mapping: &Mapping,
     root: &'v Json<'v>,
     records_max: usize,
-) -> Result<Vec<Place<'v>>, Trouble> {
+) -> Result<Vec<Place<'v>>, MapError> {
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
-    let trouble = |detail: String| Err(Trouble::of_whole(Code::MapShape, detail));
+    let error = |detail: String| Err(MapError::of_whole(Code::MapShape, detail));
     // A delivery that is not followed may have any shape: it is recognised by the body's own type.
     let shape = |detail: String| match not_followed(mapping, place(root)) {
         Some(_) => Ok(vec![place(root)]),
-        None => trouble(detail),
+        None => error(detail),
     };
     let too_many = |count: usize| {
         (count > records_max)
@@ -111,11 +111,11 @@ pub(super) fn records<'v>(
     };
     match mapping.records.find(place(root)) {
         Some(Json::List(items)) => match too_many(items.len()) {
-            Some(detail) => trouble(detail),
+            Some(detail) => error(detail),
             None => Ok(items.iter().map(place).collect()),
         },
         Some(Json::Object(members)) if mapping.records_by_key => match too_many(members.len()) {
-            Some(detail) => trouble(detail),
+            Some(detail) => error(detail),
             None => Ok(members.iter().map(|(_, record)| place(record)).collect()),
         },
         Some(single @ Json::Object(_)) => Ok(vec![place(single)]),
@@ -138,8 +138,8 @@ pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
 pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Fate {
     if !matches!(place.record, Json::Object(_)) {
         let detail = format!("expected an object, found {}", place.record.type_word());
-        let trouble = Trouble::of_whole(Code::MapShape, detail);
-        return not_followed(mapping, place).map_or(Fate::Unmapped(trouble), Fate::Ignored);
+        let error = MapError::of_whole(Code::MapShape, detail);
+        return not_followed(mapping, place).map_or(Fate::Unmapped(error), Fate::Ignored);
     }
     let reader = Reader::new(mapping, place);
     let ignored = |why| Fate::Ignored(Ignored { why, type_value: type_of(&reader), dropped: Vec::new() });
@@ -252,14 +252,14 @@ fn is_kept(mapping: &Mapping, problem: &InvalidField) -> bool {
 }
 
 fn bad(mapping: &Mapping, kind: Option<EventKind>, person: Option<Person>, problems: &[InvalidField]) -> Fate {
-    Fate::Unmapped(Trouble { kind, ..trouble_with(mapping, person, problems, "") })
+    Fate::Unmapped(MapError { kind, ..error_of(mapping, person, problems, "") })
 }
 
-fn trouble_with(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField], note: &str) -> Trouble {
+fn error_of(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField], note: &str) -> MapError {
     let details = problems.iter().map(|problem| with_paths(mapping, problem));
     let details: Vec<String> = details.chain((!note.is_empty()).then(|| note.to_owned())).collect();
     let fields = problems.iter().map(|problem| problem.field).collect();
-    Trouble { person, code: Code::MapField, detail: details.join("; "), fields, kind: None, is_beside_event: false }
+    MapError { person, code: Code::MapField, detail: details.join("; "), fields, kind: None, is_beside_event: false }
 }
 
 /// The type, cut short and without control characters.
@@ -279,9 +279,9 @@ fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, 
     with_json(mapping, &text, |read| match read {
         Ok((root, text)) => match records(mapping, root, records_max) {
             Ok(places) => read_records(mapping, source, root, &whole, text, places, |_| false),
-            Err(trouble) => vec![unmapped(trouble, whole.clone())],
+            Err(error) => vec![unmapped(error, whole.clone())],
         },
-        Err(trouble) => vec![unmapped(trouble, whole.clone())],
+        Err(error) => vec![unmapped(error, whole.clone())],
     })
 }
 
@@ -290,8 +290,8 @@ fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, 
 fn read_with_loss(mapping: &Mapping, source: &SourceName, body: &Bytes, text: &str, records_max: usize) -> Vec<Record> {
     let kept = |what: String| {
         let detail = format!("{what} not in the declared charset of the body (UTF-8 if none is declared)");
-        let trouble = Trouble::of_whole(Code::MapNotJson, detail);
-        unmapped(trouble, body.clone())
+        let error = MapError::of_whole(Code::MapNotJson, detail);
+        unmapped(error, body.clone())
     };
     with_json(mapping, text, |read| {
         let found = read.ok().and_then(|(root, text)| Some((root, text, records(mapping, root, records_max).ok()?)));
@@ -343,14 +343,14 @@ fn read_records(
                 read.extend(announced.map(|event| Record::Event { event, dropped: Vec::new(), is_zoneless }));
                 if !lost.is_empty() {
                     let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
-                    let trouble = trouble_with(mapping, Some(person), &lost, "the rest of it is in effect");
-                    read.extend(kept.keep(n, count, Trouble { kind, is_beside_event: true, ..trouble }));
+                    let error = error_of(mapping, Some(person), &lost, "the rest of it is in effect");
+                    read.extend(kept.keep(n, count, MapError { kind, is_beside_event: true, ..error }));
                 }
             }
             Fate::Ignored(ignored) => read.push(Record::Ignored(ignored)),
-            Fate::Unmapped(trouble) => {
+            Fate::Unmapped(error) => {
                 let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
-                read.extend(kept.keep(n, count, trouble));
+                read.extend(kept.keep(n, count, error));
             }
         }
     }

@@ -82,7 +82,7 @@ impl IgnoredWhy {
 }
 
 /// Why a body or a record could not be mapped.
-pub(super) struct Trouble {
+pub(super) struct MapError {
     pub(super) person: Option<Person>,
     pub(super) code: Code,
     pub(super) detail: String,
@@ -92,7 +92,7 @@ pub(super) struct Trouble {
     pub(super) is_beside_event: bool,
 }
 
-impl Trouble {
+impl MapError {
     /// About a body or record as a whole: nobody is named, and no field.
     pub(super) fn of_whole(code: Code, detail: String) -> Self {
         Self { person: None, code, detail, fields: Vec::new(), kind: None, is_beside_event: false }
@@ -115,7 +115,7 @@ impl fmt::Debug for Record {
     }
 }
 
-pub(super) fn unmapped(trouble: Trouble, payload: Bytes) -> Record {
-    let Trouble { person, code, detail, fields, kind, is_beside_event } = trouble;
+pub(super) fn unmapped(error: MapError, payload: Bytes) -> Record {
+    let MapError { person, code, detail, fields, kind, is_beside_event } = error;
     Record::Unmapped { person, code, detail, fields, kind, is_beside_event, payload }
 }

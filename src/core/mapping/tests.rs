@@ -41,7 +41,7 @@ pub(super) fn only_event(records: &[Record]) -> &Event {
     }
 }
 
-pub(super) fn only_trouble(records: &[Record]) -> (Code, &str, &[u8]) {
+pub(super) fn only_error(records: &[Record]) -> (Code, &str, &[u8]) {
     match records {
         [Record::Unmapped { code, detail, payload, .. }] => (*code, detail, payload),
         other => panic!("{other:?}"),

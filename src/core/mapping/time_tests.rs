@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::tests::{map_bytes, map_json, mapping, only_event, only_trouble, record, source, why};
+use super::tests::{map_bytes, map_json, mapping, only_error, only_event, record, source, why};
 use super::*;
 use crate::core::code::Code;
 use crate::core::person::EmploymentState::{Employed, Left};
@@ -50,7 +50,7 @@ fn a_hire_with_an_unreadable_first_day_is_kept_where_people_are_invited_on_it() 
     let body = json!({"employee_id": "E-1", "email": "ada@x.com", "first_name": "Ada", "starts_at": "01/02/2027"});
     let hired = record("employee.hired", body);
     let records = map_json(&mapping("invite = 'at_start'"), &hired);
-    let (code, detail, kept) = only_trouble(&records);
+    let (code, detail, kept) = only_error(&records);
     assert!(code == Code::MapField && detail.starts_with("starts_at: "), "{detail}");
     assert!(!detail.contains("in effect"), "{detail}");
     let right =
@@ -86,19 +86,19 @@ fn a_leave_with_an_unreadable_date_is_kept_and_counts_once_it_can_be_read() {
     };
     for date in [json!("31/12/2026"), json!("2026-13-01"), json!({"date": "2026-12-31"}), json!(true)] {
         let records = map_json(&mapping(""), &leave(date.clone()));
-        let (code, detail, _) = only_trouble(&records);
+        let (code, detail, _) = only_error(&records);
         assert!(code == Code::MapField && detail.starts_with("effective_at: "), "{date} {detail}");
         assert!(!detail.contains("in effect"), "{date} {detail}");
     }
     let records = map_json(&mapping(""), &leave(json!("31/12/2026")));
     let right = mapping("effective_at = [{ path = '/data/effective_at', format = '%d/%m/%Y' }]");
-    let again = remap(&right, &source(), &Bytes::copy_from_slice(only_trouble(&records).2));
+    let again = remap(&right, &source(), &Bytes::copy_from_slice(only_error(&records).2));
     let ends = UnixMs::parse_rfc3339("2027-01-01T00:00:00Z");
     assert_eq!(only_event(&again).facts.employment, Some((Left, ends)));
     // Nor does anybody leave the scope before the date.
     let scoped = mapping("in_scope_if = [{ path = '/data/department', equals = 'Sales' }]\nout_of_scope = 'leave'");
     let moved = json!({"employee_id": "E-1", "department": "IT", "effective_at": "31/12/2026"});
-    assert_eq!(only_trouble(&map_json(&scoped, &record("employee.updated", moved))).0, Code::MapField);
+    assert_eq!(only_error(&map_json(&scoped, &record("employee.updated", moved))).0, Code::MapField);
     // A status with other facts: only the leave waits.
     let status = mapping("status = '/data/status'\nleft_values = ['ended']\nends_at = '/data/end'");
     let ended = json!({"employee_id": "E-1", "status": "ended", "end": "31/12/2026", "last_name": "King"});
