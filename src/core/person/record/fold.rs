@@ -140,9 +140,7 @@ impl Record {
         note: &mut impl FnMut(bool, bool, &'static str),
     ) {
         // What was derived from late statuses, and from statements about the first day, is derived again below.
-        let starts = std::mem::take(&mut self.starts);
-        self.employment.take_out(|word| starts.iter().any(|start| start.stamp == word.stamp && !word.is_early));
-        self.starts = starts;
+        self.take_out_moved();
         self.late_statuses.take_out(&mut self.employment);
         let mut late = None;
         if let Some((state, from)) = facts.employment {
@@ -182,9 +180,7 @@ impl Record {
             let is_news = self.fold_start(from, told);
             note(is_news, self.starts.last().is_some_and(|newest| newest.from == from), "starts");
         }
-        for moved in self.moved_starts() {
-            self.employment.put_in(moved);
-        }
+        self.put_in_moved();
     }
 
     /// Folds in a statement about the first day. Returns whether it is the newest.
@@ -202,20 +198,35 @@ impl Record {
         self.starts.last().is_some_and(|newest| newest.stamp == stamp)
     }
 
-    /// The announced start of employment after each statement that moved it. A statement counts only if it was made
-    /// before the start that it moved.
-    fn moved_starts(&self) -> Vec<EmploymentWord> {
-        let newest = self.employment.counting().max_by_key(|word| word.stamp).copied();
-        let is_announced = |word: &EmploymentWord| word.state == EmploymentState::Employed && word.is_announced();
-        let Some(mut word) = newest.filter(is_announced) else { return Vec::new() };
-        let mut moved = Vec::new();
+    /// Puts the start that was moved in place of the one that says where it was moved to.
+    fn take_out_moved(&mut self) {
+        let is_moved = |word: &EmploymentWord| {
+            let is_of_start = self.starts.iter().any(|start| start.stamp == word.stamp);
+            is_of_start && word.state == EmploymentState::Employed
+        };
+        self.employment.take_out(is_moved);
+        for start in std::mem::take(&mut self.moved) {
+            self.employment.put_in(start);
+        }
+    }
+
+    /// Moves the start that was announced last by each statement about it. A statement counts only if it was made before the
+    /// start that it moves. What else is announced, such as the end of a fixed term, does not matter.
+    fn put_in_moved(&mut self) {
+        let is_announced = |word: &&EmploymentWord| word.state == EmploymentState::Employed && word.is_announced();
+        let announced = self.employment.counting().filter(is_announced).max_by_key(|word| word.stamp);
+        let Some(announced) = announced.copied() else { return };
+        let mut word = announced;
         for start in &self.starts {
             if start.stamp > word.stamp && start.stamp.at < word.from {
                 word = EmploymentWord { from: start.from, stamp: start.stamp, ..word };
-                moved.push(word);
             }
         }
-        moved
+        if word != announced {
+            self.employment.take_out(|word| *word == announced);
+            self.moved.push(announced);
+            self.employment.put_in(word);
+        }
     }
 
     /// Folds in an address that cannot be used. One that was already stated for that instant is a redelivery, and does

@@ -238,6 +238,60 @@ fn a_first_day_that_is_moved_counts_in_either_order() {
     }
 }
 
+/// Somebody hired less than a month ago leaves, in a record that has their first day; and another event says nothing of it.
+#[test]
+fn what_says_nothing_of_employment_changes_nothing_about_it() {
+    use EmploymentState::{Employed, Left};
+    let said = |kind, at, employment, starts| {
+        let facts = Facts { employment, starts, is_status: kind == EventKind::Update, ..Facts::default() };
+        Event { kind, ..event(Some(at), facts) }
+    };
+    let hire = said(EventKind::Hire, 10, Some((Employed, Some(UnixMs(40)))), None);
+    let named = event(Some(100), names(Some("Ada"), None));
+    for left_from in [None, Some(UnixMs(60)), Some(UnixMs(500))] {
+        let left = said(EventKind::Update, 60, Some((Left, left_from)), Some(UnixMs(40)));
+        let words = [hire.clone(), left, named.clone()];
+        for order in [[0_usize, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut record = Record::default();
+            for (seq, place) in (1..).zip(order) {
+                record.fold(&words[place], UnixMs(100), seq);
+            }
+            let states = [30, 50, 90, 600].map(|now| record.membership(UnixMs(now)));
+            let is_ahead = left_from == Some(UnixMs(500));
+            assert_eq!(states[3], Some(Left), "{order:?} {left_from:?}");
+            assert!(!is_ahead || states[..3] == [None, Some(Employed), Some(Employed)], "{order:?} {states:?}");
+        }
+    }
+}
+
+/// A first day that is moved, and the end of a fixed term.
+#[test]
+fn a_first_day_that_is_moved_counts_whatever_end_is_announced() {
+    use EmploymentState::{Employed, Left};
+    let said = |kind, at, state, from| {
+        let facts = Facts { employment: Some((state, Some(UnixMs(from)))), ..Facts::default() };
+        Event { kind, ..event(Some(at), facts) }
+    };
+    let moved = |at, starts| event(Some(at), Facts { starts: Some(UnixMs(starts)), ..Facts::default() });
+    for (starts, left_at, states) in [
+        (500, 900, [None, None, Some(Employed), Some(Left)]),
+        (150, 900, [Some(Employed), Some(Employed), Some(Employed), Some(Left)]),
+        // They leave before they begin.
+        (500, 400, [None, None, Some(Left), Some(Left)]),
+    ] {
+        let words =
+            [said(EventKind::Hire, 10, Employed, 200), moved(20, starts), said(EventKind::Leave, 30, Left, left_at)];
+        for order in [[0_usize, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut record = Record::default();
+            for (seq, place) in (1..).zip(order) {
+                record.fold(&words[place], UnixMs(100), seq);
+            }
+            let found = [160, 300, 600, 950].map(|now| record.membership(UnixMs(now)));
+            assert_eq!(found, states, "{order:?} {starts} {left_at}");
+        }
+    }
+}
+
 #[test]
 fn an_announced_leave_ends_working_here_and_an_announced_start_begins_it() {
     use EmploymentState::{Employed, Left};

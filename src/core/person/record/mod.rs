@@ -28,6 +28,9 @@ pub struct Record {
     /// Statements that give only the first day of work, for somebody who has not started yet; oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
+    /// The announced start that the last of them moved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<EmploymentWord>,
     /// Statuses that said "employed" beside an end that was over.
     #[serde(skip_serializing_if = "LateStatuses::is_empty")]
     pub late_statuses: LateStatuses,
