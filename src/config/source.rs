@@ -303,11 +303,12 @@ impl Raw {
         );
         findings.bounds(&format!("{at}.body_bytes_max"), self.body_bytes_max.unwrap_or(1_024), 1_024, 67_108_864);
         let fetch = fetch::build(self.fetch, at, self.thin, read, findings);
+        let reads_untimed = fetch.as_ref().is_some_and(|fetch| !fetch.api.is_list());
         Some(SourceConfig {
             name: self.name?,
             signature: self.signature?,
             secrets,
-            mapping: self.mapping,
+            mapping: Mapping { reads_untimed, ..self.mapping },
             dedupe_days: self.dedupe_days,
             content_types,
             body_bytes_max: self.body_bytes_max.and_then(|bytes| usize::try_from(bytes).ok()),

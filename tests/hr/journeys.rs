@@ -264,3 +264,23 @@ async fn a_leave_older_than_the_last_read_is_read_and_kept() {
     assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
     assert!(rig.document("E-1").await.open.is_empty());
 }
+
+/// The system's queue of undeliverable webhooks is sent again by hand.
+#[tokio::test]
+async fn an_untimed_hire_that_is_sent_again_undoes_nothing() {
+    let rig = Rig::new("paylocity");
+    let ada = rig.put("E-1", "Ada", "Byron");
+    let hire = r#"{"companyId":"acme","employeeId":"E-1","employeeFirstName":"Ada","employeeLastName":"Byron","employeeWorkEMailAddress":"e-1@example.com","employeeHireDate":"2026-11-01T00:00:00"}"#;
+    rig.deliver(hire).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
+    let ada = HrPerson { family_name: "King".to_owned(), ..ada };
+    for (person, is_on) in [(ada.clone(), true), (ada.gone("2026-11-21"), false)] {
+        rig.hr.put(person);
+        rig.deliver(r#"{"companyId":"acme","employeeId":"E-1"}"#).await;
+        rig.work_through().await;
+        rig.deliver(hire).await;
+        rig.work_through().await;
+        assert_eq!(rig.member("E-1"), Some(("Ada King".to_owned(), is_on)), "{:?}", rig.story("E-1").await);
+    }
+}

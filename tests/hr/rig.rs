@@ -74,7 +74,7 @@ impl Rig {
 
     pub(crate) fn with(preset: &str, given: &[Credential], change: impl FnOnce(&mut FetchRules)) -> Self {
         let path = format!("{}/config/presets/{preset}.toml", env!("CARGO_MANIFEST_DIR"));
-        let Preset { mapping, mut fetch } = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let Preset { mut mapping, mut fetch } = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         change(&mut fetch);
         let hr = HrSim::start(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let all = credentials(&hr);
@@ -82,6 +82,8 @@ impl Rig {
         let values = ["subdomain", "company_id", "integration_id", "member_id", "account_token"]
             .map(|name| (name.to_owned(), "acme".to_owned()));
         let api = Api::new(fetch, Some(&hr.base_url()), BTreeMap::from(values), &given).unwrap();
+        // As the configuration does.
+        mapping.reads_untimed = !api.is_list();
         let secret = |name: &Credential| (*name, LiveSecret::new(all[name].clone().into()));
         let credentials = Credentials::new(given.iter().map(secret).collect());
         let system = HrSystem::with_timeout(api, credentials, Duration::from_millis(1_500)).unwrap();

@@ -42,6 +42,7 @@ mod row;
 /// (`/email`). Of several lookups, the first that finds something counts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Mapping {
     /// The format of a body.
     pub body: BodyFormat,
@@ -134,6 +135,10 @@ pub struct Mapping {
     /// else would report it.
     #[serde(skip)]
     pub keeps_status: bool,
+    /// Whether the person is read for a hire or an update that gives no time: the API says what is so now, and such a
+    /// delivery may be late or sent again.
+    #[serde(skip)]
+    pub reads_untimed: bool,
 }
 
 /// The format of a body.
@@ -325,6 +330,7 @@ impl Default for Mapping {
             invite: Invite::AtRecord,
             lead_days: 0,
             keeps_status: false,
+            reads_untimed: false,
         }
     }
 }

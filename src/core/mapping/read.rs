@@ -155,6 +155,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         Err(problem) => return bad(mapping, None, None, &[problem]),
     };
     let Some(kind) = meaning.kind() else { return ignored(IgnoredWhy::Listed) };
+    let kind = if reads_instead(mapping, kind, place) { EventKind::Notice } else { kind };
     let person = match reader.person(source) {
         Ok(person) => person,
         Err(problem) => return bad(mapping, Some(kind), None, &[problem]),
@@ -217,6 +218,12 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     // A person out of scope leaves, whatever else the record says.
     let kind = if scope == Some(Scope::Out) { EventKind::Leave } else { kind };
     Fate::Event { event: Event { person, kind, at, facts }, dropped, announced, is_zoneless }
+}
+
+/// Whether the person is read instead of taking the record at its word.
+fn reads_instead(mapping: &Mapping, kind: EventKind, place: Place<'_>) -> bool {
+    let is_word = matches!(kind, EventKind::Hire | EventKind::Update);
+    mapping.reads_untimed && is_word && Reader::new(mapping, place).occurred_at().is_none()
 }
 
 /// The leave in a record of somebody out of scope. None if it does not state one. No address is followed: under it,
