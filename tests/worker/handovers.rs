@@ -6,9 +6,10 @@ use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::label::Label;
 use scim_bridge::core::person::story::Note;
-use scim_bridge::core::person::{Event, Mark};
+use scim_bridge::core::person::{EmploymentState, Event, Mark};
 use scim_bridge::core::reconcile::groups::GroupRule;
 use scim_bridge::core::reconcile::owner::id_key;
+use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::store::LaneState;
 use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, LeaseLost, Retry};
@@ -331,4 +332,50 @@ async fn an_earlier_block_does_not_allow_a_takeover_during_a_new_try() {
         bench.calls()
     );
     assert_eq!(bench.document("E-1").await.record.closed, None);
+}
+
+/// As for a transfer to another company of the group, or a conversion: the next employment has an id of its own.
+#[tokio::test]
+async fn who_has_not_begun_yet_takes_no_member_from_who_works_there() {
+    let day: i64 = 86_400_000;
+    for is_cancelled in [false, true] {
+        let bench = Bench::new();
+        let begun = bench.clock.now();
+        bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+        bench.attempt().await;
+        let mut ends = Event { at: at(1), ..leave("E-1") };
+        let last_day = if is_cancelled { 20 } else { 2 };
+        ends.facts.employment = Some((EmploymentState::Left, Some(begun.plus_ms(last_day * 86_400_000))));
+        bench.accept(ends).await;
+        bench.attempt().await;
+        let mut next = hire_as("E-2", "js@example.com", "John", "Smith", 2);
+        let starts = UnixMs(begun.0 + 7 * day);
+        next.facts.employment = Some((EmploymentState::Employed, Some(starts)));
+        bench.accept(next).await;
+        bench.attempt().await;
+        assert!(bench.document("E-1").await.record.closed.is_none(), "nobody takes it before the day");
+        assert!(bench.document("E-2").await.trouble.is_none());
+        let is_on = || bench.sim.members()[0].active;
+        if is_cancelled {
+            let mut cancelled = Event { at: at(3), ..leave("E-2") };
+            cancelled.facts.employment = Some((EmploymentState::Left, Some(starts)));
+            bench.accept(cancelled).await;
+        }
+        let mut days = Vec::new();
+        for _ in 0..9 {
+            settle(&bench).await;
+            days.push(is_on());
+            let gone = bench.clock.now().ms_since(begun);
+            bench.clock.advance_ms(86_400_000 - gone % 86_400_000 + 1_000);
+        }
+        settle(&bench).await;
+        if is_cancelled {
+            assert_eq!(days, [true; 9]);
+            assert!(is_on() && bench.document("E-1").await.record.closed.is_none());
+        } else {
+            assert_eq!(days, [true, true, false, false, false, false, false, true, true]);
+            assert!(bench.document("E-1").await.record.closed.is_some());
+        }
+        assert_eq!(bench.sim.members().len(), 1);
+    }
 }

@@ -261,7 +261,9 @@ impl Owner {
             // The end of an employment that began before the owner's is no leave of the owner.
             return hired.is_some() && hired > self.employed && self.is_asked_to_leave(document, now);
         }
-        self.is_leaving || self.employed.is_none() || hired > self.employed
+        // Before their first day, they take nothing from somebody who works there: that employment may go on, or end first.
+        let has_begun = document.record.membership(now).is_some();
+        self.is_leaving || self.employed.is_none() || (has_begun && hired > self.employed)
     }
 
     /// Whether HR asks for a leave that is newer than what it says about the owner. A record that only lists them as
@@ -280,9 +282,9 @@ impl Owner {
     }
 }
 
-/// HR's newest statement that they are employed, in effect or not.
+/// HR's newest statement that they are employed, in effect or not, and not withdrawn.
 fn hired(document: &Document) -> Option<Stamp> {
-    let words = document.record.employment.words().iter();
+    let words = document.record.employment.counting();
     words.filter(|word| word.state == EmploymentState::Employed).map(|word| word.stamp).max()
 }
 
