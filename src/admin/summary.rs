@@ -129,7 +129,12 @@ fn scheduled(whole: &WholePerson, document: Option<&Document>) -> PersonSummary 
     let is_new = document.is_some_and(|document| document.member.is_none());
     let groups_due = document.and_then(|document| document.groups_wait).map(|wait| wait.due);
     let is_groups = groups_due.is_some_and(|groups| whole.view.row.lane.due.is_none_or(|due| groups <= due));
+    let end_stands_until = document.and_then(|document| document.record.end_stands_until());
+    let is_late_status = end_stands_until.is_some_and(|until| whole.view.row.lane.due == Some(until));
     let sentence = match newest.map(|word| word.state) {
+        _ if is_late_status => format!(
+            "They have left by the end that HR gives, although the status beside it says that they work there. If they were hired again, enter the new first day in the HR system, or take the end out; a source with `[source.fetch]` is read again{at}."
+        ),
         _ if is_groups => format!(
             "They are up to date, except for their groups, which do not accept them yet: most likely they have not joined. They are tried again{at}."
         ),
@@ -298,7 +303,7 @@ mod tests {
     use crate::core::hold::ProbePauses;
     use crate::core::person::job::JobId;
     use crate::core::person::story::StoryEntry;
-    use crate::core::person::{Event, EventKind, Facts, Person, SourceName, Trouble};
+    use crate::core::person::{BesideEnd, Event, EventKind, Facts, Person, SourceName, Trouble};
     use crate::store::{Lane, PersonRow};
 
     fn whole(state: LaneState, change: impl FnOnce(&mut Document)) -> WholePerson {
@@ -413,6 +418,21 @@ mod tests {
         };
         assert!(at(EmploymentState::Employed).contains("invited when HR says that they start at 1970-01-01T00:01"));
         assert!(at(EmploymentState::Left).contains("the time that HR announced"));
+    }
+
+    #[test]
+    fn an_end_beside_a_late_status_is_summarised_with_what_to_do_for_a_rehire() {
+        let until = UnixMs(60_000).plus_ms(2 * 86_400_000);
+        let mut scheduled = whole(LaneState::Scheduled, |document| {
+            let employment = Some((EmploymentState::Employed, None));
+            let beside_end = Some(BesideEnd::Status(UnixMs(60_000)));
+            let facts = Facts { employment, beside_end, ..Facts::default() };
+            let event = Event { person: document.person.clone(), kind: EventKind::Update, at: None, facts };
+            document.record.fold(&event, UnixMs(70_000), 1);
+        });
+        scheduled.view.row.lane.due = Some(until);
+        let sentence = summary(&scheduled, &Holds::default()).sentence;
+        assert!(sentence.contains("hired again") && sentence.contains(&until.to_string()), "{sentence}");
     }
 
     #[test]
