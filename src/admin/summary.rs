@@ -131,7 +131,13 @@ fn scheduled(whole: &WholePerson, document: Option<&Document>) -> PersonSummary 
     let is_groups = groups_due.is_some_and(|groups| whole.view.row.lane.due.is_none_or(|due| groups <= due));
     let end_stands_until = document.and_then(|document| document.record.end_stands_until());
     let is_late_status = end_stands_until.is_some_and(|until| whole.view.row.lane.due == Some(until));
+    let look =
+        document.zip(whole.view.row.lane.due).and_then(|(document, due)| Some((document.second_look(due)?, due)));
+    let is_look = look.is_some_and(|(look, due)| look <= due);
     let sentence = match newest.map(|word| word.state) {
+        _ if is_look => format!(
+            "They are as HR says. They are looked at once more{at}, because an earlier write brought no answer and may still take effect."
+        ),
         _ if is_late_status => format!(
             "They have left by the end that HR gives, although the status beside it says that they work there. If they were hired again, enter the new first day in the HR system, or take the end out; a source with `[source.fetch]` is read again{at}."
         ),
@@ -303,7 +309,9 @@ mod tests {
     use crate::core::hold::ProbePauses;
     use crate::core::person::job::JobId;
     use crate::core::person::story::StoryEntry;
-    use crate::core::person::{BesideEnd, Event, EventKind, Facts, Person, SourceName, Trouble};
+    use crate::core::person::{
+        Aspect, BesideEnd, Event, EventKind, Facts, OpenWrite, Person, SourceName, Trouble, samples,
+    };
     use crate::store::{Lane, PersonRow};
 
     fn whole(state: LaneState, change: impl FnOnce(&mut Document)) -> WholePerson {
@@ -433,6 +441,21 @@ mod tests {
         scheduled.view.row.lane.due = Some(until);
         let sentence = summary(&scheduled, &Holds::default()).sentence;
         assert!(sentence.contains("hired again") && sentence.contains(&until.to_string()), "{sentence}");
+    }
+
+    #[test]
+    fn a_second_look_is_summarised_with_its_reason() {
+        let scheduled = whole(LaneState::Scheduled, |document| {
+            let facts = Facts { employment: Some((EmploymentState::Employed, None)), ..Facts::default() };
+            let event = Event { person: document.person.clone(), kind: EventKind::Hire, at: None, facts };
+            document.record.fold(&event, UnixMs(1), 1);
+            let (aspect, until) = (Aspect::Membership, UnixMs(60_000));
+            let mut member = samples::member("7", Some(true));
+            member.note_open(OpenWrite { aspect, value: 0, until, is_uncovered: false, may_land: true });
+            document.member = Some(member);
+        });
+        let sentence = summary(&scheduled, &Holds::default()).sentence;
+        assert!(sentence.contains("looked at once more at 1970-01-01T00:01:00"), "{sentence}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(super) fn note_word(note: &Note) -> &'static str {
         Note::RetryAt { .. } => "retry_at",
         Note::Held { .. } => "held",
         Note::Scheduled { .. } => "scheduled",
+        Note::LooksAgain { .. } => "looks_again",
         Note::Incomplete { .. } => "incomplete",
         Note::GivenBack => "given_back",
         Note::Blocked { .. } => "blocked",
@@ -51,6 +52,9 @@ pub(super) fn note_text(note: &Note) -> String {
         Note::RetryAt { due_at, code } => format!("Tried again at {due_at} ({code})"),
         Note::Held { scope, code } => format!("Held by `{scope}` ({code}); not counted as an attempt"),
         Note::Scheduled { due_at } => format!("Waits for {due_at}, which HR announced"),
+        Note::LooksAgain { due_at } => {
+            format!("Looked at once more at {due_at}: a write without an answer may still take effect, and undo this")
+        }
         Note::Incomplete { missing } => format!("Waits for HR to send {}", missing.join(" and ")),
         Note::GivenBack => "Given back unfinished; not counted as an attempt".to_owned(),
         Note::Blocked { code } => format!("Blocked: a dead letter ({code})"),
@@ -72,6 +76,7 @@ pub(super) fn note_code(note: &Note) -> Option<Code> {
         | Note::Read { .. }
         | Note::TakenOver
         | Note::Scheduled { .. }
+        | Note::LooksAgain { .. }
         | Note::Incomplete { .. }
         | Note::GivenBack
         | Note::Replayed { .. }

@@ -274,6 +274,7 @@ impl RunningBridge {
             name_hashes_before: Vec::new(),
             names_written_at: None,
             active_written_at: None,
+            open_writes: Vec::new(),
         });
         let listed = document.member.as_ref().map(as_listed);
         let news = document.record.fold(event, now, 1).news;

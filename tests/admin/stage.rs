@@ -310,6 +310,7 @@ fn member(document: &Document, seen_at: UnixMs) -> KnownMember {
         name_hashes_before: Vec::new(),
         names_written_at: None,
         active_written_at: None,
+        open_writes: Vec::new(),
     }
 }
 

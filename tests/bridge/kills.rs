@@ -114,6 +114,8 @@ async fn accepted_deliveries_take_effect_once_however_the_process_ends() {
         }
     }
     bridge.settled().await;
+    // Those whose writes were not answered, or made by a worker that died, are looked at once more.
+    bridge.until("scheduled", 0).await;
     assert_eq!(bridge.jobs(&["dead", "scheduled", "incomplete"]).await, 0, "{}", bridge.api("/api/v1/dead").await);
 
     let mut accepted = Accepted::new();

@@ -46,18 +46,29 @@ struct Writes {
     names: Vec<(u32, u32)>,
     addresses: Vec<u32>,
     switches: Vec<bool>,
+    /// A switch since the last one that is in effect had no answer, or an error: what it may have set is written over
+    /// without trusting a read.
+    is_unsure: bool,
 }
 
 impl Writes {
     fn by_person(sim: &PostmanSim) -> BTreeMap<String, Self> {
         let mut people: BTreeMap<Box<str>, String> = BTreeMap::new();
         let mut writes: BTreeMap<String, Self> = BTreeMap::new();
-        for call in sim.journal().iter().filter(|call| call.applied) {
+        for call in sim.journal() {
+            if !call.applied {
+                let person = call.id.as_ref().and_then(|id| people.get(id));
+                if let Some(known) = person.and_then(|person| writes.get_mut(person)) {
+                    let is_switch = matches!(call.operation, Operation::Activate | Operation::Deactivate);
+                    known.is_unsure |= is_switch && call.status.is_none_or(|status| status >= 500);
+                }
+                continue;
+            }
             let id = call.id.clone().unwrap();
             if call.operation == Operation::Create {
                 people.insert(id.clone(), owner(call.user_name.as_deref().unwrap()).0);
             }
-            writes.entry(people[&id].clone()).or_default().note(call);
+            writes.entry(people[&id].clone()).or_default().note(&call);
         }
         writes
     }
@@ -72,9 +83,16 @@ impl Writes {
             }
             Operation::Replace => self.names.push(names(call)),
             Operation::SetUserName => self.addresses.push(owner(call.user_name.as_deref().unwrap()).1),
-            Operation::Activate => self.switches.push(true),
-            Operation::Deactivate => self.switches.push(false),
+            Operation::Activate => self.switch(true),
+            Operation::Deactivate => self.switch(false),
             other => panic!("a write of another kind: {}", other.as_str()),
+        }
+    }
+
+    fn switch(&mut self, active: bool) {
+        let was_unsure = std::mem::take(&mut self.is_unsure);
+        if !(was_unsure && self.switches.last() == Some(&active)) {
+            self.switches.push(active);
         }
     }
 

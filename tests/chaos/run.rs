@@ -165,6 +165,8 @@ async fn chaos(amount: Amount) {
         assert!(began.elapsed() < amount.patience, "{}", watch.api("/api/v1/status").await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    // Those whose writes were not answered, or made by a worker that died, are looked at once more.
+    watch.until("scheduled", 0).await;
     assert_eq!(watch.jobs(&["dead", "scheduled", "incomplete"]).await, 0, "{}", watch.api("/api/v1/dead").await);
     watch.all_have_ended(&sent.jobs).await;
     let words = the_newest_facts_took_effect_once(&sim, &sent.accepted);

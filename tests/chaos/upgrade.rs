@@ -93,6 +93,8 @@ async fn an_upgrade_and_a_rollback_lose_nothing_and_repeat_nothing() {
         sent.add(sender.await.unwrap());
     }
     serving.worker.settled().await;
+    // Those whose writes were not answered, or made by a worker that died, are looked at once more.
+    serving.worker.until("scheduled", 0).await;
     assert_eq!(serving.worker.jobs(&["dead", "scheduled", "incomplete"]).await, 0);
     serving.worker.all_have_ended(&sent.jobs).await;
     let words = the_newest_facts_took_effect_once(&sim, &sent.accepted);

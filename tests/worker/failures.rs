@@ -4,13 +4,13 @@ use scim_bridge::core::code::Code;
 use scim_bridge::core::limiter::CallKind;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::story::Note;
-use scim_bridge::core::person::{EmploymentState, Event};
+use scim_bridge::core::person::{Email, EmploymentState, Event};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::postman_sim::Fault;
-use scim_bridge::store::Token;
+use scim_bridge::store::{LaneState, Token};
 use scim_bridge::worker::{Attempted, Stepped};
 
-use crate::bench::{Bench, email, hire, leave, rename};
+use crate::bench::{Bench, email, hire, leave, rename, settle, until};
 
 fn inject(bench: &Bench, fault: &str) {
     bench.sim.inject(fault.parse::<Fault>().unwrap()).unwrap();
@@ -326,4 +326,76 @@ async fn a_clock_set_back_keeps_nobody_waiting() {
         assert!(bench.clock.now().ms_since(set_back_at) < 300_000, "{:?}", bench.calls());
     }
     assert_eq!(bench.names("E-1").len(), 1);
+}
+
+/// Words of HR, the second of which takes back the first, for somebody who works there or has left.
+async fn contradict(bench: &Bench, what: &str, fault: &str) {
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.attempt().await;
+    if what == "activate" {
+        bench.leave("E-1").await;
+        bench.attempt().await;
+    }
+    bench.clock.advance_ms(600_000);
+    // The reads below show the team as it was before the write.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let at = |event: Event| Event { at: Some(bench.next_at()), ..event };
+    let address = |address: &str| {
+        let mut event = rename("E-1", "Ada", "Lovelace");
+        event.facts.email = Some(Email::parse(address).unwrap());
+        event
+    };
+    let (first, second) = match what {
+        "deactivate" => (leave("E-1"), hire("E-1", "Ada", "Lovelace")),
+        "activate" => (hire("E-1", "Ada", "Lovelace"), leave("E-1")),
+        "replace" => (rename("E-1", "Ada", "King"), rename("E-1", "Ada", "Lovelace")),
+        _ => (address("ada.king@example.com"), address(&email("E-1"))),
+    };
+    inject(bench, &format!("{what}:{fault}"));
+    bench.accept(at(first)).await;
+    if fault == "empty:1" {
+        inject(bench, "get:lag:1:by=0");
+        inject(bench, "get:lag:2:by=1500");
+    } else {
+        inject(bench, "get:lag:1:by=0");
+        inject(bench, "get:lag:1:by=1500");
+    }
+    assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{what} {fault}: {:?}", bench.calls());
+    bench.accept(at(second)).await;
+    bench.clock.advance_ms(5_000);
+}
+
+#[tokio::test]
+async fn an_unanswered_write_does_not_stand_against_what_hr_says_next() {
+    for what in ["deactivate", "activate", "replace", "set_user_name"] {
+        for fault in ["reset:1:after", "503:1:after", "empty:1"] {
+            let bench = Bench::new();
+            contradict(&bench, what, fault).await;
+            bench.attempt_until_settled().await;
+            settle(&bench).await;
+            let member = &bench.sim.members()[0];
+            let name = format!("{} {}", member.name.given_name, member.name.family_name);
+            let shown = (member.user_name.to_string(), name, member.active);
+            let expected = (email("E-1"), "Ada Lovelace".to_owned(), what != "activate");
+            assert_eq!(shown, expected, "{what} {fault}: {:?}", bench.calls());
+            assert_eq!(bench.state("E-1").await, LaneState::Idle, "{what} {fault}");
+        }
+    }
+}
+
+/// A slow target: the write is in effect only after the bridge has given up on its answer.
+#[tokio::test]
+async fn a_write_that_takes_effect_late_is_undone_by_a_second_look() {
+    for (what, is_active) in [("deactivate", true), ("activate", false)] {
+        let bench = Bench::new();
+        contradict(&bench, what, "delay:1:delay=1500").await;
+        assert!(matches!(bench.attempt().await, Attempted::InLine(_)), "{what}: {:?}", bench.calls());
+        assert_eq!(bench.state("E-1").await, LaneState::Scheduled);
+        assert!(bench.story("E-1").await.iter().any(|note| matches!(note, Note::LooksAgain { .. })));
+        let late = |member: &scim_bridge::postman_sim::Member| member.active != is_active;
+        until("the write takes effect", || late(&bench.sim.members()[0])).await;
+        settle(&bench).await;
+        assert_eq!(bench.sim.members()[0].active, is_active, "{what}: {:?}", bench.calls());
+        assert_eq!(bench.state("E-1").await, LaneState::Idle);
+    }
 }

@@ -159,6 +159,7 @@ fn colour(entry: &StoryEntry) -> &'static str {
         | Note::RetryAt { .. }
         | Note::Held { .. }
         | Note::Scheduled { .. }
+        | Note::LooksAgain { .. }
         | Note::Incomplete { .. }
         | Note::GivenBack
         | Note::Replayed { .. }

@@ -1,4 +1,4 @@
-//! What of a member is reconciled one by one, and writes of it that no reply has shown.
+//! What of a member is reconciled one by one, and writes of it that no reply has shown, or whose outcome is not known.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,4 +27,23 @@ pub struct UnshownWrite {
     pub at: UnixMs,
     /// How often it was made.
     pub writes: u32,
+}
+
+/// A write of ours whose outcome is not known: what it set may be in effect, or may still take effect. It counts for
+/// as long as reads may lag behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenWrite {
+    /// Of what.
+    pub aspect: Aspect,
+    /// A hash of the value; see [`super::Document::wanted`]. Only the hash: an address may be another person's, who is
+    /// erased later.
+    pub value: u32,
+    /// From then on, a read shows whether it is in effect.
+    pub until: UnixMs,
+    /// Nothing has been written over it: until then, a read that shows another value is no proof of that value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_uncovered: bool,
+    /// It brought no answer, or an error: it may take effect after whatever is written later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_land: bool,
 }

@@ -5,7 +5,7 @@
 //! it, the document that a store keeps for a person. Not here: what to do at the target
 //! (`super::reconcile`), and where any of it is stored.
 
-pub use self::aspect::{Aspect, UnshownWrite};
+pub use self::aspect::{Aspect, OpenWrite, UnshownWrite};
 pub use self::document::{Document, KnownMember, OpenJob, Trouble};
 pub use self::email::{AddressHash, Email};
 pub use self::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};

@@ -41,5 +41,6 @@ pub(crate) fn member(id: &str, active: Option<bool>) -> KnownMember {
         names_written_at: None,
         name_hashes_before: Vec::new(),
         active_written_at: None,
+        open_writes: Vec::new(),
     }
 }

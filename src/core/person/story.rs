@@ -93,6 +93,11 @@ pub enum Note {
         /// When it takes effect.
         due_at: UnixMs,
     },
+    /// The member is looked at once more, because a write that brought no answer may still take effect.
+    LooksAgain {
+        /// When.
+        due_at: UnixMs,
+    },
     /// Waits for HR to say more.
     Incomplete {
         /// What is missing.

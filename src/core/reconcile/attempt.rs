@@ -12,7 +12,7 @@ use super::search::Search;
 use crate::core::code::Code;
 use crate::core::person::document::UnknownCreate;
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, Email, KnownMember};
+use crate::core::person::{Document, Email, KnownMember, OpenWrite};
 use crate::core::time::UnixMs;
 
 /// What an attempt knows. Whatever is learnt about the member is written into the document at once.
@@ -67,6 +67,8 @@ pub struct AttemptState {
     pub(super) changed: u32,
     /// A worker died during an earlier attempt, and what it may have done is not noted yet.
     pub(super) is_taken_over: bool,
+    /// What that worker may have written to a member whom this attempt has not found yet.
+    pub(super) guessed: Vec<OpenWrite>,
     /// What is known of groups.
     pub(super) groups: GroupsState,
     /// What the target can do, where it is known.
@@ -111,6 +113,7 @@ impl AttemptState {
             changed: 0,
             capabilities: None,
             is_taken_over: taken_over,
+            guessed: Vec::new(),
             groups: GroupsState::default(),
             calls: 0,
             end: None,

@@ -33,6 +33,9 @@ pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing,
         if !differs(state, seen, standing, aspect) {
             state.wrote.extend(operation_of(aspect));
             state.document.progress.note_shown(aspect);
+            if let Some(known) = &mut state.document.member {
+                known.cover(aspect, now);
+            }
         } else if write.writes >= WRITES_MAX {
             state.refused.push((aspect, Code::ScimNotApplied, "reads still show the old value".to_owned()));
         } else if now.ms_since(write.at) < rules.read_lag_ms.min(2_500 << write.writes) {

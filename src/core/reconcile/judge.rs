@@ -4,6 +4,7 @@
 //! Information*), and RFC 7644 where Postman's is silent. Refusals are judged in [`super::refusal`].
 
 use super::capabilities::Capabilities;
+use super::conclusion::Aspect;
 use super::listing::{self, Sought};
 use super::no_reply::NoReply;
 use super::reply::{HttpReply, Outcome, Reply};
@@ -48,8 +49,8 @@ fn classify_http(asked: &Request, sought: &[String], http: &HttpReply, now: Unix
             _ => refusal::suspect(operation, http.status, not_before),
         },
         408 | 425 | 500..=599 => match quota(http.status, hint, now) {
-            // Whatever the target asks for: a create may have taken effect.
-            Some(Outcome::Hold(_, code, until)) if operation == Operation::Create => {
+            // Whatever the target asks for: a write may have taken effect.
+            Some(Outcome::Hold(_, code, until)) if writes_a_user(operation) => {
                 Outcome::Unknown { code, not_before: until }
             }
             Some(quota) => quota,
@@ -60,14 +61,15 @@ fn classify_http(asked: &Request, sought: &[String], http: &HttpReply, now: Unix
     }
 }
 
-/// Temporary trouble. The outcome of a create is unknown then; anything else can be repeated, since the next attempt
-/// reads first.
+/// Whether a call creates or changes a member.
+fn writes_a_user(operation: Operation) -> bool {
+    operation == Operation::Create || Aspect::written_by(operation).is_some()
+}
+
+/// Temporary trouble. The outcome of a write to a user is unknown then; anything else can be repeated, since the next
+/// attempt reads first.
 fn passing(operation: Operation, code: Code, not_before: Option<UnixMs>) -> Outcome {
-    if operation == Operation::Create {
-        Outcome::Unknown { code, not_before }
-    } else {
-        Outcome::Passing { code, not_before }
-    }
+    if writes_a_user(operation) { Outcome::Unknown { code, not_before } } else { Outcome::Passing { code, not_before } }
 }
 
 fn success(asked: &Request, sought: &[String], http: &HttpReply) -> Outcome {

@@ -43,6 +43,7 @@ impl AttemptState {
             Outcome::Created(member) => self.learn_created(request, member.map(|member| *member), now),
             Outcome::Member(member) => self.learn_member(rules, request, *member, now),
             Outcome::Applied => {
+                self.note_open(rules, request, false, now);
                 self.unshown = Some(operation);
                 self.shown = None;
             }
@@ -107,7 +108,11 @@ impl AttemptState {
             Outcome::Passing { code, not_before } => self.end = Some(try_again(code, not_before, false)),
             Outcome::Unknown { code, not_before } => {
                 let answered = matches!(code, Code::ScimUnavailable | Code::HoldQuota);
-                self.document.progress.create_unknown = Some(UnknownCreate::made(now, answered));
+                if operation == Operation::Create {
+                    self.document.progress.create_unknown = Some(UnknownCreate::made(now, answered));
+                } else {
+                    self.note_open(rules, request, true, now);
+                }
                 self.end = Some(match code {
                     Code::HoldQuota => Conclusion::Hold { scope: HoldScope::All, code, not_before },
                     _ => try_again(code, not_before, false),
@@ -116,8 +121,9 @@ impl AttemptState {
         }
     }
 
-    /// A call was interrupted: a create may have taken effect.
-    pub fn learn_cut_off(&mut self, request: &Request, now: UnixMs) {
+    /// A call was interrupted: a write may have taken effect.
+    pub fn learn_cut_off(&mut self, rules: &PlanRules, request: &Request, now: UnixMs) {
+        self.note_open(rules, request, true, now);
         if request.operation() == Operation::Create {
             self.document.progress.create_unknown = Some(UnknownCreate::made(now, false));
         }
@@ -145,6 +151,7 @@ impl AttemptState {
                 name_hashes_before: Vec::new(),
                 names_written_at: Some(now),
                 active_written_at: Some(now),
+                open_writes: Vec::new(),
             });
             self.document.progress.made_unshown = true;
             self.document.progress.create_unknown = None;
@@ -203,6 +210,7 @@ impl AttemptState {
         // A reply that shows somebody else says nothing about the member that was written.
         if !shows_it || request.member_id() != Some(&*member.id) {
             // The reply is not trusted; a read must show the state.
+            self.note_open(rules, request, false, now);
             self.unshown = Some(operation);
             self.shown = None;
             return;

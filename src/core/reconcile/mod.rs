@@ -20,6 +20,7 @@ mod learn;
 pub mod listing;
 pub mod member;
 pub mod no_reply;
+mod open;
 pub mod owner;
 pub mod plan;
 pub mod preview;
@@ -42,6 +43,8 @@ mod claim_tests;
 mod create_tests;
 #[cfg(test)]
 mod groups_tests;
+#[cfg(test)]
+mod open_tests;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]

@@ -365,6 +365,7 @@ fn nobody(
                 name_hashes_before: Vec::new(),
                 names_written_at: None,
                 active_written_at: None,
+                open_writes: Vec::new(),
             });
             invited(state, rules, now)
         }
@@ -510,7 +511,7 @@ fn reconcile_shown(
         return finish(try_again(Code::ScimLag, None, true));
     }
     confirm(state, &seen, standing, rules, now);
-    let write = switch_off(state, &seen, member, standing, rules)
+    let write = switch_off(state, &seen, member, standing, rules, now)
         .or_else(|| readdress(state, &seen, member, standing, rules, now))
         .or_else(|| switch_on(state, &seen, member, standing, rules, now))
         .or_else(|| rename(state, &seen, member, standing, rules, now));
@@ -556,7 +557,7 @@ fn readdressed_lately<'s>(
 /// Whether a read shows the opposite of how we recently switched the member. Either it lags behind, or somebody
 /// switched them since (perhaps an interrupted attempt of ours). A PUT of what was read could do harm, and a leaver
 /// must not count as switched off too early, so a later read must decide. A newer statement from HR to switch them on
-/// settles it at once.
+/// settles it at once, and what a write of unknown outcome may have undone is written again at once.
 fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &PlanRules, now: UnixMs) -> bool {
     let known = state.document.member.as_ref();
     let wrote = known
@@ -564,8 +565,15 @@ fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &Pl
         .and_then(|known| known.active)
         .filter(|_| !state.wrote.contains(&Operation::SetActive));
     match (wrote, member.active) {
-        (Some(true), Active::Off) => !(standing == Standing::Employed && is_new_word(&state.document, now)),
-        (Some(false), Active::On) => standing != Standing::Unsaid,
+        (Some(true), Active::Off) => {
+            let is_settled = is_new_word(&state.document, now) || state.may_have_switched(false);
+            !(standing == Standing::Employed && is_settled)
+        }
+        (Some(false), Active::On) => match standing {
+            Standing::Left => !state.may_have_switched(true),
+            Standing::Employed => true,
+            Standing::Unsaid => false,
+        },
         (Some(true | false) | None, _) => false,
     }
 }

@@ -199,7 +199,8 @@ fn an_address_written_by_a_killed_worker_is_the_members() {
         world.arriving = vec![update(50, "ada.byron@example.com", "-", "-"), end.clone()];
         // The read that should show it fails, but what was folded by then still counts.
         world.faults = vec![Fault::None, Fault::None, Fault::Error];
-        let ending = world.tell(&[update(40, "ada.king@example.com", "-", "-")]);
+        world.tell(&[update(40, "ada.king@example.com", "-", "-")]);
+        let ending = world.pass(120_000);
         assert!(matches!(ending.standing, Standing::Idle), "{:?}", ending.standing);
         let is_employed = end.kind == EventKind::Hire;
         let byron = ("ada.byron@example.com".to_owned(), "Ada".to_owned(), "Lovelace".to_owned(), is_employed);

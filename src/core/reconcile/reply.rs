@@ -133,7 +133,8 @@ pub enum Outcome {
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
     },
-    /// A temporary failure, and a create may have taken effect: look up before posting again.
+    /// A temporary failure, and a write to a user may have taken effect: look up before posting again, and do not
+    /// believe every read.
     Unknown {
         /// The reason; a used-up quota holds everything, as after any other call.
         code: Code,

@@ -21,8 +21,11 @@ pub(super) enum Shown {
 
 impl AttemptState {
     /// Updates the known member from a reply. A read may lag behind our write: within that time, a value from before
-    /// the write is ignored. Any other value is newer than ours.
+    /// the write is ignored, unless HR does not want it and a write of unknown outcome may have brought it back. Any
+    /// other value is newer than ours.
     pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
+        let wanted = |aspect| self.document.wanted(aspect, now);
+        let wanted = (wanted(Aspect::Address), wanted(Aspect::Names));
         let before = self
             .document
             .member
@@ -34,12 +37,18 @@ impl AttemptState {
             Shown::Read { lag_ms } => before.as_ref().filter(|known| within(at(known), lag_ms, now)),
         };
         let user_name = wrote_lately(|known| known.user_name_written_at)
-            .filter(|known| known.address_hashes_before.contains(&KnownMember::address_hash(&member.user_name)))
+            .filter(|known| {
+                let shown = KnownMember::address_hash(&member.user_name);
+                let is_undone = wanted.0 != Some(shown) && known.may_have(Aspect::Address, shown);
+                known.address_hashes_before.contains(&shown) && !is_undone
+            })
             .map(|known| known.user_name.clone());
         let names = wrote_lately(|known| known.names_written_at)
             .filter(|known| {
-                let shown = KnownMember::name_hash(member.given_name.as_deref(), member.family_name.as_deref());
-                known.name_hashes_before.contains(&shown)
+                let (given, family) = (member.given_name.as_deref(), member.family_name.as_deref());
+                let shown = KnownMember::open_names(given, family);
+                let is_undone = wanted.1 != Some(shown) && known.may_have(Aspect::Names, shown);
+                known.name_hashes_before.contains(&KnownMember::name_hash(given, family)) && !is_undone
             })
             .map(|known| (known.given_name.clone(), known.family_name.clone()));
         let (given_name, family_name) =
@@ -59,7 +68,9 @@ impl AttemptState {
             names_written_at: written(|known| known.names_written_at),
             name_hashes_before: before.as_ref().map(|known| known.name_hashes_before.clone()).unwrap_or_default(),
             active_written_at: written(|known| known.active_written_at),
+            open_writes: before.as_ref().map(|known| known.open_writes.clone()).unwrap_or_default(),
         });
+        self.note_guessed();
         self.shown = Some(member);
     }
 
@@ -69,6 +80,9 @@ impl AttemptState {
             self.document.progress.note_shown(aspect);
         }
         let Some(known) = &mut self.document.member else { return };
+        if let Some(aspect) = Aspect::written_by(operation) {
+            known.cover(aspect, now);
+        }
         match Aspect::written_by(operation) {
             Some(Aspect::Membership) => known.active_written_at = Some(now),
             Some(Aspect::Address) => known.user_name_written_at = Some(now),

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     LostBefore,
     /// The connection breaks after the request took effect.
     LostAfter,
+    /// The connection breaks, and the request takes effect this many milliseconds later.
+    LandsLate(u64),
     /// 500, and nothing happened.
     Error,
     /// 500, although it happened.
@@ -90,6 +92,8 @@ pub(crate) struct Team {
     pub(crate) now: UnixMs,
     /// Earlier states of the members, and until when each held.
     pub(crate) past: Vec<(UnixMs, Vec<Value>)>,
+    /// Requests that take effect later, and when.
+    pub(super) late: Vec<(UnixMs, Request)>,
 }
 
 impl Team {
@@ -118,7 +122,12 @@ impl Team {
     /// Answers a request.
     pub(crate) fn answer(&mut self, request: &Request, fault: Fault) -> Reply {
         self.calls.push(request.operation().as_http().to_owned());
+        self.land();
         match fault {
+            Fault::LandsLate(ms) => {
+                self.late.push((self.now.plus_ms(ms), request.clone()));
+                return Reply::Lost { reason: NoReply::TimedOut };
+            }
             Fault::LostBefore => return Reply::Lost { reason: NoReply::TimedOut },
             Fault::Error => return http(500, &error("Try again — it should work next time around.")),
             Fault::Limited => return http(429, &error("That’s 180 attempts in less than a minute.")),
@@ -173,6 +182,21 @@ impl Team {
             Fault::ErrorAfter if status < 300 => http(500, &error("Try again.")),
             Fault::BareAfter if status < 300 => raw(201, ""),
             _ => http(status, &body),
+        }
+    }
+
+    /// Requests that take effect late do so.
+    pub(super) fn land(&mut self) {
+        let now = self.now;
+        let (landed, late): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
+        self.late = late;
+        for (at, request) in landed {
+            let before = self.users.clone();
+            self.serve(&request);
+            if self.users != before {
+                self.past.push((at, before));
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::attempt::AttemptState;
-use super::conclusion::Conclusion;
+use super::conclusion::{Aspect, Conclusion};
 use super::groups;
 use super::owner;
 use super::request::Operation;
@@ -133,6 +133,10 @@ pub fn decide(
     let doubts_address = state.doubts_address();
     let groups_answered = state.groups.answered();
     let finished = state.finished();
+    let is_over = matches!(conclusion, Conclusion::InLine(_) | Conclusion::Incomplete(_) | Conclusion::Blocked { .. });
+    if is_over {
+        state.document.settle_open_writes(was_shown, now);
+    }
     if groups_answered.served {
         suspicions.group_served(state.document.person.id(), now);
     }
@@ -170,17 +174,22 @@ pub fn decide(
         Conclusion::RateLimited { until } => ending.limited(*until, suspicions, rules, now),
         Conclusion::Hold { scope, code, not_before } => ending.hold(scope.clone(), *code, *not_before, now),
     }
+    if is_over {
+        ending.look_again(now);
+    }
     // Earlier addresses are needed only while a create may be unrecorded, or while it is not known which address the
     // member has: what an earlier attempt knew may be out of date, since a write of it may have had no answer.
     let document = &mut ending.document;
+    let may_move = document.may_be_undone(Aspect::Address, now);
     let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
     let has_hrs = document
         .member
         .as_ref()
         .zip(document.record.email())
         .is_some_and(|(member, email)| email.is(&member.user_name));
-    let is_over = matches!(conclusion, Conclusion::InLine(_) | Conclusion::Incomplete(_) | Conclusion::Blocked { .. });
-    if is_known && ((was_shown && has_hrs) || is_over) || !is_known && document.progress.create_unknown.is_none() {
+    if is_known && !may_move && ((was_shown && has_hrs) || is_over)
+        || !is_known && document.progress.create_unknown.is_none()
+    {
         document.addresses.clear();
     }
     ending
@@ -247,7 +256,18 @@ impl Ending {
             (Some(at), _) if is_open => Standing::Scheduled { at },
             _ => Standing::Idle,
         };
+        if let Some(at) = ending.document.second_look(now) {
+            ending.due_by(at);
+        }
         ending
+    }
+
+    /// A write that brought no answer may still undo what is in effect now: the member is looked at once more.
+    fn look_again(&mut self, now: UnixMs) {
+        if let Some(at) = self.document.second_look(now) {
+            self.tell(now, Note::LooksAgain { due_at: at });
+            self.due_by(at);
+        }
     }
 
     /// HR said nothing new during a pause between two tries: it goes on.

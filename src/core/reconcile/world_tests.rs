@@ -20,7 +20,7 @@ use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::JobId;
 use crate::core::person::label::{self, Label};
 use crate::core::person::{
-    Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated,
+    Aspect, Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated,
 };
 use crate::core::time::UnixMs;
 
@@ -162,6 +162,25 @@ impl World {
         self.work(&events[0].person, &entries)
     }
 
+    /// Time passes, in which nobody says anything, and looks that are due are made.
+    pub(super) fn pass(&mut self, ms: u64) -> Ending {
+        let end = self.now.plus_ms(ms);
+        loop {
+            self.team.now = self.now;
+            self.team.land();
+            let ending = self.work(&person("E-1"), &[]);
+            match ending.standing {
+                Standing::Scheduled { at } if at <= end => self.now = at.max(self.now),
+                _ => {
+                    self.now = end.max(self.now);
+                    self.team.now = self.now;
+                    self.team.land();
+                    return ending;
+                }
+            }
+        }
+    }
+
     fn entry(&mut self, event: &Event) -> (u64, Entry) {
         self.seq += 1;
         let job = JobId::about(u128::from(self.seq) << 64, event.person.id());
@@ -185,7 +204,8 @@ impl World {
             let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= self.now);
             let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
             let is_followed = document.not_followed_since.is_none();
-            let is_owed = groups_are_due || is_guessed || !document.open.is_empty();
+            let look_is_due = document.second_look(self.now).is_some_and(|at| at <= self.now);
+            let is_owed = groups_are_due || look_is_due || is_guessed || !document.open.is_empty();
             let needed = folding.calls_for_attempt || (is_followed && is_owed);
             if !needed {
                 let ending = Ending::of_folding(document.clone(), self.now);
@@ -193,7 +213,7 @@ impl World {
                 return ending;
             }
             let taken_over = std::mem::take(&mut self.crashed);
-            let Some(ending) = self.attempt(document, taken_over) else {
+            let Some(ending) = self.attempt(document, taken_over.then_some(&folding.wishes)) else {
                 // The worker died: nothing is committed, the lane is taken over after its lease.
                 self.crashed = true;
                 self.now = self.now.plus_ms(60_000);
@@ -240,18 +260,22 @@ impl World {
         let job = JobId::about(u128::from(self.seq) << 64, who.id());
         let word = Word::Event { job, event: Box::new(event.clone()), letter: None };
         fold(&mut document, vec![(self.seq, Entry { accepted_at: self.now, word, trace: None })], self.now);
-        let ending = self.attempt(document, false).unwrap();
+        let ending = self.attempt(document, None).unwrap();
         self.people.insert(who.to_string(), ending.document.clone());
         ending
     }
 
-    fn attempt(&mut self, document: Document, taken_over: bool) -> Option<Ending> {
+    /// `wishes`: a worker died during an earlier attempt, and may have written these.
+    fn attempt(&mut self, document: Document, wishes: Option<&Vec<(Aspect, u32)>>) -> Option<Ending> {
         let me = document.person.to_string();
         let mut rules = rules(self.target, self.groups.clone());
         if !self.has_scope {
             rules.unscoped.insert(SourceName::parse("hr").unwrap());
         }
-        let mut state = AttemptState::new(document, taken_over, self.now);
+        let mut state = AttemptState::new(document, wishes.is_some(), self.now);
+        if let Some(wishes) = wishes {
+            state.guess_writes(wishes, &rules, self.now);
+        }
         for email in state.addresses_in_doubt() {
             let is_theirs = self.claims.get(&address_key(email.lower())) == Some(&me);
             state.learn_address_in_doubt(email, is_theirs, self.now);

@@ -29,7 +29,8 @@ impl Seen {
             Active::On => {
                 match known
                     .filter(|known| within(known.active_written_at, rules.read_lag_ms, now))
-                    .and_then(|k| k.active)
+                    .filter(|known| !known.may_have_switched(true))
+                    .and_then(|known| known.active)
                 {
                     Some(false) => Active::Off,
                     Some(true) | None => Active::On,
@@ -58,9 +59,10 @@ pub(super) fn switch_off(
     member: &Member,
     standing: Standing,
     rules: &PlanRules,
+    now: UnixMs,
 ) -> Option<Step> {
     let is_needed = standing == Standing::Left
-        && seen.active != Active::Off
+        && (seen.active != Active::Off || state.must_cover(Aspect::Membership, standing, now))
         && !state.is_refused(Aspect::Membership)
         && !state.wrote.contains(&Operation::SetActive);
     if is_needed { switch(state, seen, member, rules, false) } else { None }
@@ -74,8 +76,10 @@ pub(super) fn readdress(
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
-    let email = wanted_address(&state.document).filter(|email| !email.is(&seen.user_name))?.clone();
-    if state.is_refused(Aspect::Address) {
+    let email = wanted_address(&state.document)?.clone();
+    let must_cover = rules.changes_addresses && state.must_cover(Aspect::Address, standing, now);
+    let is_shown = email.is(&seen.user_name) && !must_cover;
+    if is_shown || state.is_refused(Aspect::Address) {
         return None;
     }
     if !rules.changes_addresses {
@@ -101,11 +105,14 @@ pub(super) fn switch_on(
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
-    if standing != Standing::Employed || seen.active == Active::On || state.is_refused(Aspect::Membership) {
+    let is_shown = seen.active == Active::On && !state.must_cover(Aspect::Membership, standing, now);
+    if standing != Standing::Employed || is_shown || state.is_refused(Aspect::Membership) {
         return None;
     }
+    // What a write of ours may have switched off, nobody else has.
+    let is_asked = is_new_word(&state.document, now) || state.may_have_switched(false);
     let has_hrs_address = !state.is_refused(Aspect::Address) && !state.document.record.waits_for_email();
-    if !is_new_word(&state.document, now) || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
+    if !is_asked || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
         return None;
     }
     switch(state, seen, member, rules, true)
@@ -125,7 +132,8 @@ pub(super) fn rename(
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
-    if !names_differ(state, seen) || state.is_refused(Aspect::Names) {
+    let is_shown = !names_differ(state, seen) && !state.must_cover(Aspect::Names, standing, now);
+    if is_shown || state.is_refused(Aspect::Names) {
         return None;
     }
     let (given_name, family_name) = state.wanted_names(member);

@@ -171,7 +171,7 @@ impl Worker {
         let Called { at: now, reply, outcome } = tokio::select! {
             called = guard.during(self.call(request, &sought, traced)) => called,
             () = self.stop_now.cancelled() => {
-                state.learn_cut_off(request, self.clock.now());
+                state.learn_cut_off(&self.options.plan, request, self.clock.now());
                 return Err(Interrupted::Stopping);
             }
         };

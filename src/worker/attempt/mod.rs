@@ -18,6 +18,7 @@ use crate::clock;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::person::document::Unreadable;
+use crate::core::person::fold::Folding;
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry};
 use crate::core::reconcile::attempt::AttemptState;
@@ -140,12 +141,8 @@ impl Worker {
             let ending = ending_without_call(document, &fetched, self.clock.now());
             return self.end_unsent(ending, fetched, &guard, (run.story, leaving(folding)), (of_fetch, false)).await;
         }
-        let mut state = AttemptState::new(document, claimed.taken_over || folding.is_cut_off, now);
-        state.capabilities = self.learnt.known(now);
-        for email in state.addresses_in_doubt() {
-            let is_theirs = self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id());
-            state.learn_address_in_doubt(email, is_theirs, now);
-        }
+        let is_taken_over = claimed.taken_over || folding.is_cut_off;
+        let mut state = self.begin(document, is_taken_over.then_some(&folding), now).await?;
         let concluded = self.conclude(&mut state, &mut guard, &mut run, trial_of, traced).await;
         self.learnt.learn(state.capabilities, self.clock.now());
         let conclusion = match concluded {
@@ -178,6 +175,26 @@ impl Worker {
         let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
         let was_refused = matches!(conclusion, Conclusion::Suspect { .. } | Conclusion::Blocked { .. });
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
+    }
+
+    /// What the attempt knows before its first call. `taken_over`: a worker died during an earlier attempt, after it had
+    /// folded some of this.
+    async fn begin(
+        &self,
+        document: Document,
+        taken_over: Option<&Folding>,
+        now: UnixMs,
+    ) -> Result<AttemptState, StoreError> {
+        let mut state = AttemptState::new(document, taken_over.is_some(), now);
+        if let Some(folding) = taken_over {
+            state.guess_writes(&folding.wishes, &self.options.plan, now);
+        }
+        state.capabilities = self.learnt.known(now);
+        for email in state.addresses_in_doubt() {
+            let is_theirs = self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id());
+            state.learn_address_in_doubt(email, is_theirs, now);
+        }
+        Ok(state)
     }
 
     /// Ends an attempt that only read, at most. `is_at_rest`: the person waits as before.

@@ -43,10 +43,12 @@ pub(in crate::worker) fn needs_attempt(document: &Document, folding: &Folding, n
     // Only a look-up shows whether the member was created.
     let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
     let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= now);
+    let look_is_due = document.second_look(now).is_some_and(|at| at <= now);
     folding.calls_for_attempt
         || (is_followed
             && (read_is_owed
                 || groups_are_due
+                || look_is_due
                 || (is_rested
                     && (is_guessed || !document.open.is_empty() || document.trouble.is_some() || word_is_new))))
 }

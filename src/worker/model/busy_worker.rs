@@ -100,6 +100,9 @@ impl BusyWorker {
             return Some(worker);
         }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
+        if claimed.taken_over {
+            state.guess_writes(&worker.folding.wishes, &plan_rules(), now);
+        }
         for email in state.addresses_in_doubt() {
             let is_theirs = owner(&address_key(email.lower())) == Some(claimed.lease.person);
             state.learn_address_in_doubt(email, is_theirs, now);

@@ -371,8 +371,8 @@ impl From<&JobView> for JobBody {
 pub struct StoryBody {
     /// When it happened.
     pub at: String,
-    /// `received`, `called`, `taken_over`, `retry_at`, `held`, `scheduled`, `incomplete`, `given_back`,
-    /// `read`, `blocked`, `replayed`, `discarded`, `taken_from`, `handed_over`, `ended` or `other`.
+    /// `received`, `called`, `taken_over`, `retry_at`, `held`, `scheduled`, `looks_again`, `incomplete`,
+    /// `given_back`, `read`, `blocked`, `replayed`, `discarded`, `taken_from`, `handed_over`, `ended` or `other`.
     pub note: String,
     /// What happened, in words.
     pub text: String,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Document;
-use crate::core::person::{email, fact};
+use crate::core::person::{Aspect, OpenWrite, email, fact};
 use crate::core::time::UnixMs;
 
 /// The member at the target, as last read or written.
@@ -48,9 +48,47 @@ pub struct KnownMember {
     /// When we last switched them on or off and a reply showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_written_at: Option<UnixMs>,
+    /// Writes of ours whose outcome is not known, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_writes: Vec<OpenWrite>,
 }
 
+/// How many open writes are remembered. Writes are paced, so a few are enough.
+const OPEN_WRITES_MAX: usize = 8;
+
 impl KnownMember {
+    /// Notes a write whose outcome is not known. An earlier one of the same value may still take effect, too.
+    pub fn note_open(&mut self, mut write: OpenWrite) {
+        let is_same = |known: &&OpenWrite| (known.aspect, known.value) == (write.aspect, write.value);
+        write.may_land |= self.open_writes.iter().find(is_same).is_some_and(|known| known.may_land);
+        self.open_writes.retain(|known| (known.aspect, known.value) != (write.aspect, write.value));
+        if self.open_writes.len() >= OPEN_WRITES_MAX {
+            self.open_writes.remove(0);
+        }
+        self.open_writes.push(write);
+    }
+
+    /// Notes that this aspect was written, and that a reply has shown it. What may still take effect can undo that, as
+    /// long as it is not over.
+    pub fn cover(&mut self, aspect: Aspect, now: UnixMs) {
+        self.open_writes.retain(|write| write.aspect != aspect || (write.may_land && write.until > now));
+        for write in self.open_writes.iter_mut().filter(|write| write.aspect == aspect) {
+            write.is_uncovered = false;
+        }
+    }
+
+    /// Whether a write of this value is open: what a read shows may come from it.
+    #[must_use]
+    pub fn may_have(&self, aspect: Aspect, value: u32) -> bool {
+        self.open_writes.iter().any(|write| (write.aspect, write.value) == (aspect, value))
+    }
+
+    /// Whether a read shows a membership that an open write may have set.
+    #[must_use]
+    pub fn may_have_switched(&self, active: bool) -> bool {
+        self.may_have(Aspect::Membership, u32::from(active))
+    }
+
     /// Whether a read or a list has shown them: they are not only invited.
     #[must_use]
     pub fn is_shown(&self) -> bool {
@@ -67,6 +105,12 @@ impl KnownMember {
     #[must_use]
     pub fn name_hash(given: Option<&str>, family: Option<&str>) -> u32 {
         fact::hash(&(given, family))
+    }
+
+    /// The hash of names as open writes have it: a target may trim what it stores, and shows no name as it likes.
+    #[must_use]
+    pub fn open_names(given: Option<&str>, family: Option<&str>) -> u32 {
+        fact::hash(&(given.unwrap_or_default().trim(), family.unwrap_or_default().trim()))
     }
 
     /// The key that all spellings of the address share.

@@ -34,6 +34,7 @@ mod progress;
 mod stored;
 mod times;
 mod trouble;
+mod wanted;
 
 /// How many jobs are kept open. Beyond that, the oldest end as superseded: their facts are in the record.
 pub const OPEN_JOBS_MAX: usize = 200;

@@ -39,6 +39,9 @@ impl Document {
         }
         let again_at = &mut self.progress.again_at;
         *again_at = again_at.map(|at| at.min(now.plus_ms(PAUSE_MS_MAX)));
+        for write in self.member.iter_mut().flat_map(|member| &mut member.open_writes) {
+            write.until = write.until.min(now.plus_ms(PAUSE_MS_MAX));
+        }
         if let Some(wait) = &mut self.groups_wait {
             wait.due = wait.due.min(now.plus_ms(GROUPS_PAUSE_MS_MAX));
         }

@@ -6,6 +6,7 @@ use self::operator::{discard, try_again};
 pub use self::read::fold_read;
 use self::read::say_again;
 use self::row::apply;
+use super::aspect::Aspect;
 use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Staged, UnknownCreate};
 use super::employment::EmploymentState;
 use super::event::{Event, EventKind, Facts};
@@ -56,11 +57,19 @@ pub struct Folding {
     pub told_news: u64,
     /// How many said something that was outdated by then, and nothing else.
     pub outdated: u64,
+    /// What HR wanted of the member after each entry, each aspect with a hash of its value; and before them, unless that
+    /// was in effect. A worker that died had folded some of them, and may have written it.
+    pub wishes: Vec<(Aspect, u32)>,
 }
 
 /// Folds entries into the document, in order of acceptance. `seq` is each entry's place in the store.
 pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) -> Folding {
     let mut folding = Folding::default();
+    let mut in_effect = Vec::new();
+    document.note_wishes(&mut in_effect, now);
+    if document.owes_attempt() {
+        folding.wishes.append(&mut in_effect);
+    }
     for (seq, entry) in entries {
         let Entry { accepted_at, word, trace } = entry;
         match word {
@@ -122,7 +131,9 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             Word::TryAgain { by } => try_again(document, &mut folding, by, now),
             Word::Discard { by, .. } => discard(document, &mut folding, by, now),
         }
+        document.note_wishes(&mut folding.wishes, now);
     }
+    folding.wishes.retain(|wish| !in_effect.contains(wish));
     let surplus = document.open.len().saturating_sub(OPEN_JOBS_MAX);
     for job in document.open.drain(..surplus) {
         folding.end(now, job.id, Finished::Superseded);
