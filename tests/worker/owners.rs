@@ -68,6 +68,63 @@ async fn moved_to_a_taken_address() -> Bench {
     bench
 }
 
+/// Ada was in the team before the bridge; HR changes her address before the bridge has met her.
+async fn ada_moves(words: &[Event]) -> Bench {
+    let bench = Bench::new();
+    bench.sim.add_member(scim_bridge::postman_sim::Person::member("ada@example.com", "Ada", "Lovelace"));
+    for word in words {
+        bench.accept(word.clone()).await;
+    }
+    bench
+}
+
+#[tokio::test]
+async fn a_member_from_before_the_bridge_is_found_under_the_address_that_hr_named_first() {
+    let hired = hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0);
+    let moved = moved("E-1", "ada2@example.com", "Ada", "Lovelace", 1);
+    let left = Event { at: at(2), ..leave("E-1") };
+    for words in [[&hired, &moved, &left], [&moved, &left, &hired], [&left, &hired, &moved]] {
+        let words = words.map(Clone::clone);
+        let bench = ada_moves(&words).await;
+        assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+        assert_eq!(bench.calls(), ["find 200", "deactivate 200", "set_user_name 200"]);
+        // One by one.
+        let bench = ada_moves(&words[..1]).await;
+        bench.attempt_until_settled().await;
+        for word in &words[1..] {
+            bench.accept(word.clone()).await;
+            bench.attempt_until_settled().await;
+        }
+        let members = bench.sim.members();
+        assert_eq!((members.len(), members[0].active), (1, false), "{words:?} {:?}", bench.calls());
+        assert_eq!(&*members[0].user_name, "ada2@example.com");
+    }
+}
+
+#[tokio::test]
+async fn an_account_stays_with_whoever_hr_named_first_with_its_address() {
+    let words = [
+        hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0),
+        moved("E-1", "ada2@example.com", "Ada", "Lovelace", 1),
+        hire_as("E-2", "ada@example.com", "Bob", "Stone", 2),
+    ];
+    // Accepted at one instant: either may be worked on first.
+    let bench = ada_moves(&words).await;
+    assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Adopted), "{:?}", bench.calls());
+    assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Created), "{:?}", bench.calls());
+    let members = bench.sim.members();
+    let has = |family: &str| members.iter().find(|member| &*member.name.family_name == family).unwrap();
+    assert_eq!((&*has("Lovelace").user_name, &*has("Stone").user_name), ("ada2@example.com", "ada@example.com"));
+    // Nobody could know that the account is Ada's, so Bob has it: that is reported.
+    let bench = ada_moves(&words[1..]).await;
+    bench.attempt_until_settled().await;
+    bench.attempt_until_settled().await;
+    bench.accept(words[0].clone()).await;
+    assert_eq!(bench.attempt_until_settled().await, Blocked(Code::ScimOwned), "{:?}", bench.calls());
+    let detail = bench.document("E-1").await.trouble.unwrap().detail;
+    assert!(detail.contains("hr/E-1") && detail.contains("hr/E-2"), "{detail}");
+}
+
 #[tokio::test]
 async fn two_who_swap_addresses_are_blocked_and_go_on_through_a_third_address() {
     let bench = Box::pin(swapped()).await;

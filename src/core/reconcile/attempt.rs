@@ -1,6 +1,6 @@
 //! What an attempt knows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::capabilities::Capabilities;
 use super::conclusion::{Aspect, Conclusion};
@@ -11,8 +11,9 @@ use super::rules::address_to_look_for;
 use super::search::Search;
 use crate::core::code::Code;
 use crate::core::person::document::UnknownCreate;
+use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, Email, KnownMember, OpenWrite};
+use crate::core::person::{Document, Email, KnownMember, OpenWrite, Person};
 use crate::core::time::UnixMs;
 
 /// What an attempt knows. Whatever is learnt about the member is written into the document at once.
@@ -44,6 +45,14 @@ pub struct AttemptState {
     pub(super) nowhere: Option<Conclusion>,
     /// The known id shows an address that neither HR nor we gave.
     pub(super) in_doubt: bool,
+    /// HR's earlier addresses whose account turned out to be somebody else's, by key.
+    pub(super) passed_over: BTreeSet<String>,
+    /// HR's earlier addresses that somebody has claimed who has no member and cannot get one, by key.
+    pub(super) unclaimed: BTreeMap<String, Person>,
+    /// Somebody else may have this person's account: the claim, and who.
+    pub(super) contested: Option<(String, Person)>,
+    /// Gives up the claim on HR's address, for somebody who is looked for there first.
+    pub(super) gives_way: bool,
     /// Claims that this attempt asked for and got.
     pub(super) claims: Vec<String>,
     /// A leaver's account that may still have the address this person needs: its SCIM id, and the claim on that
@@ -99,6 +108,10 @@ impl AttemptState {
             stale_id: None,
             nowhere: None,
             in_doubt: false,
+            passed_over: BTreeSet::new(),
+            unclaimed: BTreeMap::new(),
+            contested: None,
+            gives_way: false,
             claims: Vec::new(),
             in_the_way: None,
             gone: BTreeSet::new(),
@@ -182,8 +195,37 @@ impl AttemptState {
     #[must_use]
     pub fn sought(&self) -> Vec<String> {
         let Some(email) = address_to_look_for(&self.document) else { return Vec::new() };
-        let former = self.may_be_under(&email);
-        former.iter().chain([&email]).map(|email| email.key().to_owned()).collect()
+        let (former, earlier) = (self.may_be_under(&email), self.earlier());
+        former.iter().chain(&earlier).chain([&email]).map(|email| email.key().to_owned()).collect()
+    }
+
+    /// The addresses that HR named before the newest one, newest first, if no member was known at the start: the
+    /// member may be under any of them.
+    pub(super) fn earlier(&self) -> Vec<Email> {
+        if self.known.as_ref().is_some_and(|known| known.id.is_some()) {
+            return Vec::new();
+        }
+        let earlier = self.document.record.earlier_emails.iter().map(|earlier| &earlier.email);
+        earlier.filter(|email| !self.passed_over.contains(email.key())).cloned().collect()
+    }
+
+    /// Whether HR named this address before the newest one, and the account under it may be this person's.
+    pub(super) fn is_earlier(&self, user_name: &str) -> bool {
+        self.earlier().iter().any(|email| email.is(user_name))
+    }
+
+    /// Whether the account under this address turned out to be somebody else's.
+    pub(super) fn is_passed_over(&self, user_name: &str) -> bool {
+        self.passed_over.contains(&compare_key(user_name))
+    }
+
+    /// The account under one of HR's earlier addresses is somebody else's.
+    pub(super) fn pass_over(&mut self, key: String) {
+        self.passed_over.insert(key);
+        if self.shown.take().is_some() {
+            self.document.member.clone_from(&self.known);
+            self.document.listed_as = None;
+        }
     }
 
     /// Earlier addresses under which the member may still be: a create went out, or may have, or they were last known

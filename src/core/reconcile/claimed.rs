@@ -11,7 +11,7 @@ use super::search::Search;
 use crate::core::code::Code;
 use crate::core::person::document::{Groups, Standstill};
 use crate::core::person::job::Finished;
-use crate::core::person::{EmploymentState, KnownMember, Person};
+use crate::core::person::{Email, EmploymentState, KnownMember, Person};
 use crate::core::time::UnixMs;
 
 /// The result of a claim on a member or an address.
@@ -62,6 +62,7 @@ impl AttemptState {
                 self.shown = None;
                 self.search = Search::default();
             }
+            Claimed::Others(owner) if self.earlier_of(keys).is_some() => self.learn_earlier(keys, &owner, now),
             // There is nothing to switch off: the account belongs to somebody who works there.
             Claimed::Others(owner)
                 if self.leaves_with_nothing(now) && owner.keeps_it() && !owner.may_be_left_by(&self.document, now) =>
@@ -80,10 +81,41 @@ impl AttemptState {
                 self.forget_guess();
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
+            Claimed::Others(owner) if owner.is_of_earlier() => {
+                // They can get the account only if this person gives up the claim on its address.
+                self.gives_way = true;
+                self.end = Some(self.kept_by(&owner, now));
+            }
             Claimed::Others(owner) => match owner.account_in_the_way(&self.document) {
                 Some(id) if !self.looked_at.contains(id) => self.in_the_way = Some((id.to_owned(), owner.key.clone())),
                 Some(_) | None => self.end = Some(self.kept_by(&owner, now)),
             },
+        }
+    }
+
+    /// The key of the earlier address of HR's that these claims are for.
+    fn earlier_of(&self, keys: &[String]) -> Option<String> {
+        let is_asked = |email: &Email| {
+            keys.contains(&owner::address_key(email.lower())) || keys.contains(&owner::earlier_key(email.lower()))
+        };
+        self.earlier().into_iter().find(is_asked).map(|email| email.key().to_owned())
+    }
+
+    /// Somebody else has a claim that is for one of HR's earlier addresses.
+    fn learn_earlier(&mut self, keys: &[String], owner: &owner::Owner, now: UnixMs) {
+        let Some(earlier) = self.earlier_of(keys) else { return };
+        if owner.has_member_there() {
+            if owner.may_have_account_of(&self.document) {
+                self.contested = Some((owner.key.clone(), owner.person.clone()));
+            }
+            self.pass_over(earlier);
+        } else if owner.gives_it_up() {
+            self.end = Some(self.kept_by(owner, now));
+        } else if owner.is_blocked || owner.has_left || owner.stands_still {
+            // They may never get on. Whoever is found there, it must not be settled without an operator.
+            self.unclaimed.insert(earlier, owner.person.clone());
+        } else {
+            self.end = Some(try_again(Code::ScimMoving, None, true));
         }
     }
 

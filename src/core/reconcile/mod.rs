@@ -42,6 +42,8 @@ mod claim_tests;
 #[cfg(test)]
 mod create_tests;
 #[cfg(test)]
+mod earlier_tests;
+#[cfg(test)]
 mod groups_tests;
 #[cfg(test)]
 mod open_tests;

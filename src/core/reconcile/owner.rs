@@ -7,6 +7,8 @@ use crate::core::person::email::compare_key;
 use crate::core::person::{Document, EmploymentState, EmploymentWord, KnownMember, Person, Stamp};
 use crate::core::time::UnixMs;
 
+const EARLIER: &str = "earlier:";
+
 /// The claim on a member.
 #[must_use]
 pub fn id_key(id: &str) -> String {
@@ -17,6 +19,13 @@ pub fn id_key(id: &str) -> String {
 #[must_use]
 pub fn address_key(user_name: &str) -> String {
     format!("address:{}", compare_key(user_name))
+}
+
+/// The claim on the account at an address that HR named for somebody before their newest one. Nobody else adopts that
+/// account until they were looked for there.
+#[must_use]
+pub fn earlier_key(user_name: &str) -> String {
+    format!("{EARLIER}{}", compare_key(user_name))
 }
 
 /// The tag under which people are parked until a claim is given up.
@@ -45,6 +54,9 @@ pub fn claims(document: &Document) -> BTreeSet<String> {
     let is_followed = document.not_followed_since.is_none() || document.progress.create_unknown.is_some();
     let named = document.record.email().filter(|_| is_followed);
     claims.extend(named.into_iter().chain(&document.addresses).map(|email| address_key(email.lower())));
+    for earlier in document.record.earlier_emails.iter().filter(|_| is_followed) {
+        claims.extend([address_key(earlier.email.lower()), earlier_key(earlier.email.lower())]);
+    }
     claims
 }
 
@@ -95,6 +107,12 @@ pub struct Owner {
     address: Option<String>,
     /// Whether the wanted key is one of their member's.
     is_on_member: bool,
+    /// When HR named the wanted address for them.
+    named: Option<Stamp>,
+    /// The member was there before the bridge, and got their names from it.
+    is_renamed: bool,
+    /// The claim is only on the account at an address that HR named for them before their newest one.
+    is_of_earlier: bool,
     /// HR's newest statement about their employment.
     employed: Option<Stamp>,
 }
@@ -111,7 +129,17 @@ impl Owner {
         let has_left = has_left(document, is_blocked, now);
         let is_leaving = document.record.membership(now) == Some(EmploymentState::Left) && !has_left;
         let wants = document.record.email().map(|email| address_key(email.as_received()));
-        let moves_away = key.starts_with("address:") && wants.as_ref().is_some_and(|wanted| wanted != key);
+        let is_of_earlier = key.starts_with(EARLIER);
+        let moves_away =
+            is_of_earlier || (key.starts_with("address:") && wants.as_ref().is_some_and(|wanted| wanted != key));
+        let newest = document.record.email.iter().map(|fact| (&fact.value, fact.stamp));
+        let earlier = document.record.earlier_emails.iter().map(|earlier| (&earlier.email, earlier.stamp));
+        let named = newest.chain(earlier).find(|(email, _)| address_key(email.lower()) == key);
+        let named = named.map(|(_, stamp)| stamp);
+        let is_renamed = document
+            .member
+            .as_ref()
+            .is_some_and(|member| member.created_at.is_none() && member.names_written_at.is_some());
         let name = folded_name(document);
         let (person, key) = (document.person.clone(), key.to_owned());
         let (stands_still, ring) = (false, Vec::new());
@@ -133,8 +161,38 @@ impl Owner {
             member,
             address: address_given_up(document),
             is_on_member,
+            named,
+            is_renamed,
+            is_of_earlier,
             employed,
         }
+    }
+
+    /// Whether HR named the wanted address for this person, too, but no longer does, and named it for the owner after
+    /// that: the account under it is the owner's.
+    fn was_named_after(&self, document: &Document) -> bool {
+        let earlier =
+            document.record.earlier_emails.iter().find(|earlier| address_key(earlier.email.lower()) == self.key);
+        earlier.zip(self.named).is_some_and(|(earlier, named)| named > earlier.stamp)
+    }
+
+    /// Whether the owner's account may be this person's: HR had named its address for them before, and the owner
+    /// got it with somebody else's name.
+    #[must_use]
+    pub fn may_have_account_of(&self, document: &Document) -> bool {
+        self.is_on_member && self.is_renamed && self.was_named_after(document)
+    }
+
+    /// Whether their member has the wanted key.
+    #[must_use]
+    pub fn has_member_there(&self) -> bool {
+        self.is_on_member
+    }
+
+    /// Whether the claim is only on the account at an address that HR named for them before their newest one.
+    #[must_use]
+    pub fn is_of_earlier(&self) -> bool {
+        self.is_of_earlier
     }
 
     /// The claim on the address to which they should move, if they should.
@@ -202,6 +260,9 @@ impl Owner {
             member: None,
             address: None,
             is_on_member: false,
+            named: None,
+            is_renamed: false,
+            is_of_earlier: key.starts_with(EARLIER),
             employed: None,
         }
     }
@@ -238,6 +299,9 @@ impl Owner {
     pub fn hands_over_to(&self, document: &Document, now: UnixMs) -> bool {
         if id_of(document).is_some_and(|id| self.member.as_deref() != Some(id)) {
             return self.has_left && !self.is_on_member;
+        }
+        if self.was_named_after(document) && !self.may_be_one_with(document) && !self.may_have_account_of(document) {
+            return false;
         }
         // An owner who is moving to another address will be there in a moment.
         let is_moving = self.moves_away && !self.is_blocked;

@@ -12,7 +12,7 @@ use super::capabilities::Capabilities;
 use super::conclusion::{Aspect, Conclusion, try_again};
 use super::confirm::confirm;
 use super::groups::{self, Next};
-use super::owner::{address_key, folded, id_key};
+use super::owner::{address_key, earlier_key, folded, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
 use super::rules::{Standing, address_to_look_for, is_new_word, standing, within};
 use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look};
@@ -96,9 +96,11 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
     if rules.target.finds_by_external_id && !state.in_doubt {
         match state.search.next_by_external_id(&state.document.person.employee_id) {
             Look::Send(request) => return Step::Send(request),
-            Look::Ended(Found::One(member)) => return adopt(state, rules, &member.clone(), standing, now),
+            Look::Ended(Found::One(member)) if !state.is_passed_over(&member.user_name) => {
+                return adopt(state, rules, &member.clone(), standing, now);
+            }
             Look::Ended(Found::Several) => return blocked(Code::ScimAmbiguous, "after the look-up by externalId"),
-            Look::Ended(Found::Nobody { .. }) => {}
+            Look::Ended(Found::One(_) | Found::Nobody { .. }) => {}
         }
     }
     let Some(email) = address_to_look_for(&state.document) else {
@@ -154,6 +156,8 @@ fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
         || record.email().is_none()
         || is_removed
         || is_back
+        || !state.earlier().is_empty()
+        || state.contested.is_some()
         || state.last_known_address().is_some_and(|known| known.key() != email.key())
 }
 
@@ -177,9 +181,22 @@ fn create(state: &AttemptState, rules: &PlanRules, email: &Email) -> Step {
 }
 
 fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
-    for former in state.may_be_under(email) {
+    for earlier in state.earlier() {
+        let (first, then) = (earlier_key(earlier.lower()), address_key(earlier.lower()));
+        for key in [first, then] {
+            if !state.has_claim(&key) && !state.unclaimed.contains_key(earlier.key()) {
+                return Step::Own(vec![key]);
+            }
+        }
+    }
+    for former in [state.may_be_under(email), state.earlier()].concat() {
         match state.search.next(&former.spellings(), former.key(), 0) {
             Look::Send(request) => return Step::Send(request),
+            Look::Ended(Found::One(_)) if state.unclaimed.contains_key(former.key()) => {
+                let owner = state.unclaimed.remove(former.key());
+                state.contested = owner.map(|owner| (address_key(former.lower()), owner));
+                state.pass_over(former.key().to_owned());
+            }
             Look::Ended(Found::One(member)) if may_be_theirs(state, &former, member) => {
                 let member = member.clone();
                 return adopt(state, rules, &member, standing, now);
@@ -192,6 +209,16 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     let before = looked_before(state, email, rows_max, now);
     match state.search.next(&email.spellings(), email.key(), if before.is_some() { 0 } else { rows_max }) {
         Look::Send(request) => Step::Send(request),
+        Look::Ended(Found::One(member)) if seems_another(state, member) => {
+            // Whoever has the account already settles it.
+            let keys = keys_to_adopt(state, member);
+            if !keys.iter().all(|key| state.has_claim(key)) {
+                return Step::Own(keys);
+            }
+            state.document.progress.has_let_others_first = true;
+            state.gives_way = true;
+            finish(try_again(Code::ScimMoving, None, true))
+        }
         Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
         Look::Ended(Found::Nobody { paged, complete }) => {
@@ -218,6 +245,21 @@ fn may_be_theirs(state: &AttemptState, former: &Email, found: &Member) -> bool {
     let is_known =
         known.is_some_and(|known| shown == folded(known.given_name.as_deref(), known.family_name.as_deref()));
     is_known || shown == folded(record.given_name(), record.family_name())
+}
+
+/// Whether the account found has an entirely different name: it may be somebody's for whom HR named its address
+/// before, in an event that waits in line. Whoever is due before the next try goes first, once.
+fn seems_another(state: &AttemptState, found: &Member) -> bool {
+    let record = &state.document.record;
+    let differs = |hrs: Option<&str>, shown: Option<&str>| {
+        let (hrs, shown) = (hrs.unwrap_or_default().to_lowercase(), shown.unwrap_or_default().to_lowercase());
+        !hrs.is_empty() && !shown.is_empty() && hrs != shown
+    };
+    !state.document.progress.has_let_others_first
+        && state.known.is_none()
+        && !state.may_have_created
+        && differs(record.given_name(), found.given_name.as_deref())
+        && differs(record.family_name(), found.family_name.as_deref())
 }
 
 /// How many members a look-up pages through.
@@ -275,7 +317,7 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     if state.stale_id.as_deref() == Some(&member.id) && !state.in_doubt {
         return finish(try_again(Code::ScimLag, None, false));
     }
-    let keys = vec![address_key(&member.user_name), id_key(&member.id)];
+    let keys = keys_to_adopt(state, member);
     if !keys.iter().all(|key| state.has_claim(key)) {
         return Step::Own(keys);
     }
@@ -289,6 +331,14 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.document.looked = None;
     state.note_shown(member.clone(), Shown::Read { lag_ms: rules.read_lag_ms }, now);
     reconcile_shown(state, rules, member, standing, now)
+}
+
+/// The claims on a member who was not known before. The account may be that of somebody for whom HR named its address
+/// earlier, unless it is known, or likely, that our own create made it.
+fn keys_to_adopt(state: &AttemptState, member: &Member) -> Vec<String> {
+    let is_ours = state.created || state.may_have_created || state.has_claim(&id_key(&member.id));
+    let earlier = (!is_ours).then(|| earlier_key(&member.user_name));
+    [address_key(&member.user_name), id_key(&member.id)].into_iter().chain(earlier).collect()
 }
 
 fn nobody(
@@ -329,7 +379,7 @@ fn nobody(
         }
     }
     // Without a filter, an earlier address is only looked for while paging, and no refused POST shows who has it.
-    let is_unseen = is_under_another && !state.search.has_filter();
+    let is_unseen = (is_under_another || !state.earlier().is_empty()) && !state.search.has_filter();
     let is_unsaid = state.document.record.membership(now).is_none() && !rules.invites(&state.document);
     if (standing == Standing::Left || is_unsaid || is_unseen) && !complete {
         return not_everybody(state, looked);
@@ -337,6 +387,16 @@ fn nobody(
     let made_unshown = state.document.progress.made_unshown;
     // The earlier addresses were looked for, too, and no member has them.
     state.document.addresses.clear();
+    if let Some((key, other)) = state.contested.clone().filter(|_| standing != Standing::Unsaid) {
+        let detail = format!(
+            "the account of {other} may be that of {}, for whom HR had named its address before",
+            state.document.person
+        );
+        return finish(Conclusion::Blocked { code: Code::ScimOwned, detail, wants: Some(key) });
+    }
+    if state.contested.is_none() {
+        state.document.record.earlier_emails.clear();
+    }
     match standing {
         Standing::Left if is_invited(&state.document) => {
             state.document.groups_wait = None;
@@ -517,8 +577,7 @@ fn reconcile_shown(
         .or_else(|| rename(state, &seen, member, standing, rules, now));
     // A member is claimed before it is written, adopted or found in sync: it may have been handed over.
     let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
-    let address = is_new.then(|| address_key(&member.user_name));
-    let keys: Vec<_> = address.into_iter().chain([id_key(&member.id)]).collect();
+    let keys = if is_new { keys_to_adopt(state, member) } else { vec![id_key(&member.id)] };
     if !keys.iter().all(|key| state.has_claim(key)) {
         return Step::Own(keys);
     }
@@ -539,8 +598,10 @@ fn is_theirs(state: &AttemptState, member: &Member, rules: &PlanRules, now: Unix
     // HR named it earlier: an attempt that was interrupted, or whose answer was lost, may have written it.
     let was_hrs = state.known.as_ref().is_some_and(|known| known.id.as_ref() == Some(&member.id))
         && state.document.addresses.iter().any(|email| email.is(&member.user_name));
+    // Nobody was known, and the list of members shows them under an address that HR named earlier.
+    let was_named = state.is_earlier(&member.user_name);
     // A member that a look-up found, or that our create returned, is claimed by address.
-    is_hrs || is_known || was_known || was_hrs || state.has_claim(&address_key(&member.user_name))
+    is_hrs || is_known || was_known || was_hrs || was_named || state.has_claim(&address_key(&member.user_name))
 }
 
 /// The member as known at the start, if their address was written so recently that a read may still show the old one.

@@ -138,6 +138,8 @@ pub fn preview_in(
     if document.member.is_none() {
         document.listed_as = if let [member] = &members[..] { Some(member.id.clone()) } else { None };
     }
+    // By then, whoever may go first will have.
+    document.progress.has_let_others_first = true;
     let mut state = AttemptState::new(document, false, now);
     // The number of calls does not depend on what a provider can do.
     state.capabilities = Some(Capabilities::POSTMAN);
@@ -155,6 +157,7 @@ pub fn preview_in(
                     preview.waits_for = waits_for;
                     preview.note_taken(from.as_deref(), &state.document);
                     state.learn_claim(rules, &keys, *claimed, now);
+                    members.retain(|member| !state.is_passed_over(&member.user_name));
                 }
             },
             Step::Send(request) => {

@@ -140,7 +140,11 @@ pub fn decide(
     if groups_answered.served {
         suspicions.group_served(state.document.person.id(), now);
     }
+    let gives_way = state.gives_way && state.document.progress.create_unknown.is_none();
     let mut ending = Ending { disowned, claimed, ..Ending::new(state.document) };
+    if gives_way {
+        ending.disowned.extend(ending.document.record.email().map(|email| owner::address_key(email.lower())));
+    }
     if !matches!(conclusion, Conclusion::Incomplete(_)) {
         ending.document.missing.clear();
     }
@@ -187,6 +191,7 @@ pub fn decide(
         .as_ref()
         .zip(document.record.email())
         .is_some_and(|(member, email)| email.is(&member.user_name));
+    document.forget_earlier();
     if is_known && !may_move && ((was_shown && has_hrs) || is_over)
         || !is_known && document.progress.create_unknown.is_none()
     {

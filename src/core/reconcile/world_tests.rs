@@ -223,7 +223,7 @@ impl World {
             inbox.clear();
             let known = self.people.insert(who.to_string(), ending.document.clone());
             for key in ending.gives_up(&before) {
-                self.claims.remove(&key);
+                self.claims.retain(|claimed, owner| *claimed != key || *owner != who.to_string());
             }
             self.check_claimed(known.as_ref(), &ending);
             match &ending.standing {
@@ -254,14 +254,21 @@ impl World {
 
     /// The first attempt for an unknown person.
     pub(super) fn begin(&mut self, event: &Event) -> Ending {
-        let who = event.person.clone();
-        let mut document = Document::new(who.clone());
-        self.seq += 1;
-        let job = JobId::about(u128::from(self.seq) << 64, who.id());
-        let word = Word::Event { job, event: Box::new(event.clone()), letter: None };
-        fold(&mut document, vec![(self.seq, Entry { accepted_at: self.now, word, trace: None })], self.now);
+        self.once(&event.person, std::slice::from_ref(event))
+    }
+
+    /// One attempt for somebody, after folding these events.
+    pub(super) fn once(&mut self, who: &Person, events: &[Event]) -> Ending {
+        let known = self.people.get(&who.to_string()).cloned();
+        let mut document = known.unwrap_or_else(|| Document::new(who.clone()));
+        let before = owner::claims(&document);
+        let entries = events.iter().map(|event| self.entry(event)).collect();
+        fold(&mut document, entries, self.now);
         let ending = self.attempt(document, None).unwrap();
         self.people.insert(who.to_string(), ending.document.clone());
+        for key in ending.gives_up(&before) {
+            self.claims.retain(|claimed, owner| *claimed != key || *owner != who.to_string());
+        }
         ending
     }
 

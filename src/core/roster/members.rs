@@ -64,8 +64,9 @@ impl MemberList {
     }
 
     /// The positions of the members in the list that may be a person's: by the known id, else by HR's address, else by
-    /// the known address, else by the `externalId` that the bridge writes. Of members whose addresses differ only in
-    /// case, all are returned: the plan decides which of them it is, if any.
+    /// the known address, else by the `externalId` that the bridge writes; and, while nobody is known, by HR's earlier
+    /// addresses. Of members whose addresses differ only in case, all are returned: the plan decides which of them it
+    /// is, if any.
     #[must_use]
     pub fn of(&self, document: &Document, finds_by_external_id: bool) -> Vec<usize> {
         let known = document.member.as_ref();
@@ -77,14 +78,18 @@ impl MemberList {
         let by_address = document.record.email().and_then(|email| with(email.key()));
         let alike = by_address.or_else(|| known.and_then(|known| with(&known.address_key())));
         let is_theirs = |place: &&usize| of_id.is_some_and(|of_id| of_id.len() == 1 && of_id.contains(place));
-        match (alike, of_id) {
+        let theirs = match (alike, of_id) {
             (Some(alike), _) => match alike.iter().find(is_theirs).filter(|_| finds_by_external_id) {
                 Some(theirs) => vec![*theirs],
                 None => alike.clone(),
             },
             (None, Some(of_id)) if of_id.len() == 1 => of_id.clone(),
             (None, _) => Vec::new(),
-        }
+        };
+        let earlier = document.record.earlier_emails.iter().filter(|_| known.is_none());
+        let earlier = earlier.filter_map(|earlier| self.by_address.get(earlier.email.key())).flatten();
+        let others: Vec<_> = earlier.filter(|place| !theirs.contains(place)).copied().collect();
+        [theirs, others].concat()
     }
 
     /// Notes what a plan makes of members.

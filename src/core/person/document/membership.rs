@@ -78,10 +78,24 @@ impl Document {
         }
         self.was_out_of_scope |= self.record.is_out_of_scope(now);
         let folded = fold(&mut self.record);
+        self.forget_earlier();
         self.was_out_of_scope |= self.record.is_out_of_scope(now);
         self.left_scope &= self.record.is_out_of_scope(now);
         self.note_format();
         folded
+    }
+
+    /// Forgets HR's earlier addresses once they are of no more use: a member is known, or was handed over.
+    pub fn forget_earlier(&mut self) {
+        let is_known = self.member.as_ref().is_some_and(|member| member.id.is_some());
+        if is_known || self.record.closed.is_some() {
+            self.record.earlier_emails.clear();
+        }
+    }
+
+    /// The keys of HR's earlier addresses.
+    pub(in crate::core::person) fn earlier_keys(&self) -> impl Iterator<Item = &str> {
+        self.record.earlier_emails.iter().map(|earlier| earlier.email.key())
     }
 
     fn note_address(&mut self, email: &Email) {

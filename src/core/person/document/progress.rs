@@ -59,6 +59,9 @@ pub struct Progress {
     /// Writes that were answered with a success but are not shown yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unshown: Vec<UnshownWrite>,
+    /// The account at HR's address has another name, and others were let go first who may have been named with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_let_others_first: bool,
     /// They wait for somebody to give something up, but that person is not due for any work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standstill: Option<Standstill>,

@@ -27,6 +27,7 @@ pub(super) fn hand_over(document: &mut Document, folding: &mut Folding, closed: 
     folding.outgoing.push((closed.to.clone(), word));
     document.hand_on_formers(&closed.to, now);
     document.record.closed = Some(closed);
+    document.record.earlier_emails.clear();
     document.member = None;
     document.listed_as = None;
     document.groups_taken_from = None;

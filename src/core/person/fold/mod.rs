@@ -152,7 +152,16 @@ fn fold_facts(
 ) -> Folded {
     let before = document.record.employment.at(accepted_at);
     document.note_labels(event);
-    let folded = document.folding(event.facts.email.as_ref(), accepted_at, fold);
+    let named: Vec<String> = document.earlier_keys().map(str::to_owned).collect();
+    let mut folded = document.folding(event.facts.email.as_ref(), accepted_at, fold);
+    if document.earlier_keys().any(|key| named.iter().all(|known| known != key)) {
+        // Their account may be under it, wherever they were looked for before.
+        (document.paged, document.looked) = (None, None);
+        folded.is_outdated = false;
+        if !folded.news.contains(&"email") {
+            folded.news.push("email");
+        }
+    }
     if event.kind == EventKind::Update || event.facts.is_status {
         say_again(document, before, accepted_at);
     }

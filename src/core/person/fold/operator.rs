@@ -45,6 +45,8 @@ pub(super) fn discard(document: &mut Document, folding: &mut Folding, by: String
     document.owed_read = None;
     document.missing.clear();
     document.waiting_since = None;
+    // Somebody else may have the account that was theirs: the operator has decided about it.
+    document.record.earlier_emails.clear();
     document.not_followed_since = Some(now);
     folding.calls_for_attempt = false;
 }

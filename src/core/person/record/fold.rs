@@ -1,6 +1,7 @@
 //! How an event folds into the record: a pure function. Events may come in any order, any number of times.
 
-use super::{Record, Start};
+use super::{EarlierEmail, Record, Start};
+use crate::core::person::email::Email;
 use crate::core::person::employment::{EmploymentState, EmploymentWord, TimedWord};
 use crate::core::person::event::{Event, EventKind, Facts};
 use crate::core::person::fact::{Fact, Stamp, Told};
@@ -15,6 +16,8 @@ pub const AHEAD_MS_MAX: u64 = 3_600_000;
 const TOLD_BEFORE_MS_MAX: u64 = 26 * 3_600_000;
 /// How many statements about the first day of work are kept.
 const STARTS_MAX: usize = 8;
+/// How many addresses from before the newest one are kept.
+const EARLIER_EMAILS_MAX: usize = 5;
 
 /// What an event changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,8 +99,13 @@ impl Record {
             note(self.scope_from(accepted_at) != before, true, Facts::scope_name(scope));
         }
         if let Some(email) = &facts.email {
-            let is_news = Fact::fold(&mut self.email, email.clone(), told.after(&self.unusable_email));
+            let told = told.after(&self.unusable_email);
+            let before = self.email.as_ref().map(|fact| (fact.value.clone(), fact.stamp));
+            let is_news = Fact::fold(&mut self.email, email.clone(), told);
             note(is_news, is(self.email.as_ref(), email), "email");
+            for (email, stamp) in before.into_iter().chain([(email.clone(), told.stamp)]) {
+                self.note_earlier_email(email, stamp);
+            }
         }
         if facts.unusable_email {
             note(self.fold_unusable_email(told), true, "unusable_email");
@@ -128,6 +136,18 @@ impl Record {
         note(is_news, are_so, "facts");
         let is_outdated = news.is_empty() && is_otherwise;
         Folded { news, is_ahead, is_outdated }
+    }
+
+    /// Notes an address that may not be the newest one. The result is the same in whatever order they are noted.
+    pub(in crate::core::person) fn note_earlier_email(&mut self, email: Email, stamp: Stamp) {
+        let before = self.earlier_emails.iter().find(|known| known.email.key() == email.key()).map(|known| known.stamp);
+        let stamp = before.map_or(stamp, |before| before.max(stamp));
+        self.earlier_emails.retain(|known| known.email.key() != email.key());
+        let place = self.earlier_emails.partition_point(|known| known.stamp > stamp);
+        self.earlier_emails.insert(place, EarlierEmail { email, stamp });
+        let newest = self.email.as_ref().map(|fact| fact.value.key());
+        self.earlier_emails.retain(|known| Some(known.email.key()) != newest);
+        self.earlier_emails.truncate(EARLIER_EMAILS_MAX);
     }
 
     /// Folds in what is stated about employment, and about the first day.

@@ -40,6 +40,10 @@ pub struct Record {
     /// The address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Fact<Email>>,
+    /// Addresses that HR named as of an earlier instant, newest first. Kept until a member is known: their account may
+    /// still be under one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier_emails: Vec<EarlierEmail>,
     /// When a hire last had an address that cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable_email: Option<Stamp>,
@@ -61,6 +65,16 @@ pub struct Record {
     /// Set once the member belongs to another record: later events are kept and reported, but not applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
+}
+
+/// An address that HR named before the newest one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierEmail {
+    /// The address.
+    pub email: Email,
+    /// When HR last named it.
+    #[serde(flatten)]
+    pub stamp: Stamp,
 }
 
 /// A statement that gives only the first day of work.
