@@ -230,7 +230,7 @@ fn settled(whole: &WholePerson) -> String {
         } else {
             "erase this record and, if the two are different people, have HR send them again."
         };
-        return format!("HR says that they work there, and {}: {advice}", closed.told());
+        return format!("HR says that they work there, and {}: {advice}", closed.describe());
     }
     if let Some(closed) = &document.record.closed {
         return format!(

@@ -17,7 +17,7 @@ use crate::core::person::job::JobId;
 use crate::core::person::story::StoryEntry;
 use crate::core::person::{Document, Entry, Person, PersonId, SourceName, Word};
 use crate::core::reconcile::owner;
-use crate::core::reconcile::verdict::{Ending, Standing};
+use crate::core::reconcile::verdict::{Ending, NextState};
 use crate::core::time::UnixMs;
 use crate::store::{
     Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, NewEntry, RELEASED_MAX, StoreError,
@@ -68,7 +68,7 @@ impl Worker {
         let jobs = ending.ended.len() + leaving.folding.ended.len();
         // This person waits for another's claim: check once more after the commit.
         let mut waits = None;
-        if let Standing::Blocked { wants: Some(key), .. } = &ending.standing {
+        if let NextState::Blocked { wants: Some(key), .. } = &ending.next_state {
             waits = Some((key.clone(), ending.document.clone()));
         }
         let has_applied = matches!(attempted, Attempted::InLine(_));
@@ -174,7 +174,8 @@ pub(super) fn commit_of(ending: Ending, of_attempt: Vec<StoryEntry>, leaving: Co
     let gives_up = ending.gives_up(&before.claims);
     let released = ending.releases(&gives_up, now);
     let mut document = ending.document;
-    if let Some(trouble) = document.trouble.as_mut().filter(|_| !matches!(ending.standing, Standing::Blocked { .. })) {
+    if let Some(trouble) = document.trouble.as_mut().filter(|_| !matches!(ending.next_state, NextState::Blocked { .. }))
+    {
         trouble.tried_at = None;
     }
     let outgoing = outgoing(&mut document, folding.outgoing, now);
@@ -186,7 +187,7 @@ pub(super) fn commit_of(ending: Ending, of_attempt: Vec<StoryEntry>, leaving: Co
         document: Some(document.to_bytes().into()),
         person: document.person.clone(),
         consumed_to,
-        lane: lane_of(&ending.standing),
+        lane: lane_of(&ending.next_state),
         story: story.map(|entry| entry.to_bytes().into()).collect(),
         terms_added,
         terms_removed,
@@ -209,16 +210,16 @@ fn outgoing(document: &mut Document, mut outgoing: Vec<(Person, Word)>, now: Uni
     outgoing.into_iter().map(entry).collect()
 }
 
-fn lane_of(standing: &Standing) -> Lane {
+fn lane_of(next_state: &NextState) -> Lane {
     let lane = |state, due, wakes| Lane { state, due, wakes, tag: None };
-    match standing {
-        Standing::Idle => lane(LaneState::Idle, None, true),
-        Standing::Retry { at, wakes } => lane(LaneState::Waiting, Some(*at), *wakes),
-        Standing::Read { at } => lane(LaneState::Waiting, Some(*at), true),
-        Standing::Held { scope, at } => Lane { tag: Some(scope.to_string()), ..lane(LaneState::Held, *at, true) },
-        Standing::Scheduled { at } => lane(LaneState::Scheduled, Some(*at), true),
-        Standing::Incomplete { at } => lane(LaneState::Incomplete, *at, true),
-        Standing::Blocked { wants, at } => {
+    match next_state {
+        NextState::Idle => lane(LaneState::Idle, None, true),
+        NextState::Retry { at, wakes } => lane(LaneState::Waiting, Some(*at), *wakes),
+        NextState::Read { at } => lane(LaneState::Waiting, Some(*at), true),
+        NextState::Held { scope, at } => Lane { tag: Some(scope.to_string()), ..lane(LaneState::Held, *at, true) },
+        NextState::Scheduled { at } => lane(LaneState::Scheduled, Some(*at), true),
+        NextState::Incomplete { at } => lane(LaneState::Incomplete, *at, true),
+        NextState::Blocked { wants, at } => {
             Lane { tag: wants.as_deref().map(owner::tag), ..lane(LaneState::Blocked, *at, true) }
         }
     }

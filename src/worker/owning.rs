@@ -10,7 +10,7 @@ use crate::clock::new_job_id;
 use crate::core::person::document::Groups;
 use crate::core::person::{AddressHash, Document, Entry, KnownMember, Person, PersonId, Word};
 use crate::core::reconcile::attempt::AttemptState;
-use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
+use crate::core::reconcile::claim_result::ClaimResult;
 use crate::core::reconcile::groups;
 use crate::core::reconcile::owner::{self, Owner};
 use crate::core::time::UnixMs;
@@ -70,14 +70,14 @@ impl Worker {
         state: &mut AttemptState,
         guard: &LeaseGuard<'_>,
         keys: &[String],
-    ) -> Result<(Vec<String>, ClaimedKeys), Interrupted> {
+    ) -> Result<(Vec<String>, ClaimResult), Interrupted> {
         if let Some(first) = self.comes_first(state, keys).await? {
             let owner = Owner::in_between(first, keys.first().map_or("", String::as_str), false);
-            return Ok((keys.to_vec(), ClaimedKeys::Others(owner)));
+            return Ok((keys.to_vec(), ClaimResult::Others(owner)));
         }
         let state = &*state;
         let Err(refused) = self.claim_keys(guard, keys, None).await? else {
-            return Ok((keys.to_vec(), ClaimedKeys::Ours));
+            return Ok((keys.to_vec(), ClaimResult::Ours));
         };
         let wanted = keys.first().map_or("", String::as_str);
         let owners = self.owners(keys, &state.document).await?;
@@ -86,13 +86,13 @@ impl Worker {
         for (whose, has) in &owners {
             match self.judge(state, keys, *whose, has).await? {
                 Ok(taking) => takings.push(taking),
-                Err(owner) => return Ok((keys.to_vec(), ClaimedKeys::Others(*owner))),
+                Err(owner) => return Ok((keys.to_vec(), ClaimResult::Others(*owner))),
             }
         }
         let between = |whose, person: Option<Person>, stands_still| {
             let person = person.or_else(|| placeholder(whose)).unwrap_or_else(|| state.document.person.clone());
             let owner = Owner::in_between(person, wanted, stands_still);
-            (keys.to_vec(), ClaimedKeys::Others(owner))
+            (keys.to_vec(), ClaimResult::Others(owner))
         };
         let Some(Taking { former, along, from, stands_still }) = takings.into_iter().next() else {
             // It was given up just now.
@@ -109,9 +109,9 @@ impl Worker {
             };
             return Ok(between(other, person, stands_still));
         }
-        let Some(Giving { person, member, groups }) = from else { return Ok((taken, ClaimedKeys::Ours)) };
+        let Some(Giving { person, member, groups }) = from else { return Ok((taken, ClaimResult::Ours)) };
         warn!(from = %person, "the member is taken over from another record");
-        Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups }))
+        Ok((taken, ClaimResult::TakenFrom { person, member, along, groups }))
     }
 
     /// Somebody to whom an applied plan gave one of these keys before this person, and who has not claimed it yet, but still

@@ -76,7 +76,7 @@ async fn two_people_of_one_name_with_different_addresses_stay_two_in_any_order()
             assert_eq!(bench.attempt().await, Folded, "HR may have forgotten about the former record");
             let former = bench.document("E-1").await;
             assert_eq!(former.marks(), [Mark::AfterClose]);
-            assert!(former.record.closed.unwrap().told().contains("hr/E-2, to whom HR has given another address"));
+            assert!(former.record.closed.unwrap().describe().contains("hr/E-2, to whom HR has given another address"));
             bench.clock.advance_ms(60_000);
             bench.accept(again(&bench)).await;
         }
@@ -114,7 +114,7 @@ async fn a_leave_of_the_members_owner_is_reported_if_another_record_says_employe
     assert_eq!(bench.attempt().await, Folded, "HR's newest word is that they left");
     let former = bench.document("E-1").await;
     assert_eq!(former.marks(), [Mark::AfterClose]);
-    assert!(former.record.closed.unwrap().told().contains("hr/E-2, who has left"));
+    assert!(former.record.closed.unwrap().describe().contains("hr/E-2, who has left"));
     bench.clock.advance_ms(60_000);
     bench.accept(said_now(&bench, hire_as("E-1", "js@example.com", "John", "Smith", 0))).await;
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted), "{:?}", bench.calls());

@@ -8,13 +8,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::{Stamp, Told, hash};
+use super::fact::{Stamp, StatedAt, hash};
 use crate::core::time::UnixMs;
 
 /// How many statements are kept: far more than an HR system announces ahead.
 const WORDS_MAX: usize = 16;
 /// How many statements for the newest instant are remembered, to recognise redelivered ones.
-const TOLD_MAX: usize = 8;
+const STATED_MAX: usize = 8;
 
 /// What HR can say about employment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -127,8 +127,8 @@ impl<S> TimedWord<S> {
 pub struct Timeline<S> {
     words: Vec<TimedWord<S>>,
     /// Hashes of the statements for the newest instant.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    told: Vec<u32>,
+    #[serde(default, rename = "told", skip_serializing_if = "Vec::is_empty")]
+    stated: Vec<u32>,
 }
 
 /// What HR says about employment.
@@ -136,7 +136,7 @@ pub type Employment = Timeline<EmploymentState>;
 
 impl<S> Default for Timeline<S> {
     fn default() -> Self {
-        Self { words: Vec::new(), told: Vec::new() }
+        Self { words: Vec::new(), stated: Vec::new() }
     }
 }
 
@@ -151,20 +151,20 @@ impl<S> Timeline<S> {
 impl<S: TimedState> Timeline<S> {
     /// Folds in a statement. Returns whether it can count.
     pub fn fold(&mut self, word: TimedWord<S>) -> bool {
-        self.fold_told(word, None)
+        self.fold_dated(word, None)
     }
 
     /// Folds in a statement. If HR gave only the day on which it was made, `day_ends` is when that day ends: within it,
     /// the statement that was accepted later counts as the newer one.
-    pub fn fold_told(&mut self, mut word: TimedWord<S>, day_ends: Option<UnixMs>) -> bool {
+    pub fn fold_dated(&mut self, mut word: TimedWord<S>, day_ends: Option<UnixMs>) -> bool {
         if day_ends.is_some() {
-            let stamp = Told { stamp: word.stamp, day_ends }.among(self.words.iter().map(|known| &known.stamp));
+            let stamp = StatedAt { stamp: word.stamp, day_ends }.among(self.words.iter().map(|known| &known.stamp));
             if word.from == word.stamp.at {
                 word.from = stamp.at;
             }
             word.stamp = stamp;
             if self.said_at().is_none_or(|newest| stamp.at > newest) {
-                self.told.clear();
+                self.stated.clear();
             }
             let newest = self.words.iter().max_by_key(|known| known.stamp);
             if newest.is_some_and(|newest| newest.state == word.state && newest.from == word.from) {
@@ -174,19 +174,19 @@ impl<S: TimedState> Timeline<S> {
         }
         let newest_at = self.words.iter().map(|word| word.stamp.at).max();
         let hash = hash(&(word.state, word.from));
-        let is_told = newest_at == Some(word.stamp.at) && self.told.contains(&hash);
+        let was_stated = newest_at == Some(word.stamp.at) && self.stated.contains(&hash);
         let stands = self
             .words
             .iter()
             .any(|known| known.stamp.at == word.stamp.at && known.state == word.state && known.from == word.from);
-        if is_told || stands {
+        if was_stated || stands {
             return false;
         }
         if newest_at.is_none_or(|newest| word.stamp.at > newest) {
-            self.told.clear();
+            self.stated.clear();
         }
-        if newest_at.is_none_or(|newest| word.stamp.at >= newest) && self.told.len() < TOLD_MAX {
-            self.told.push(hash);
+        if newest_at.is_none_or(|newest| word.stamp.at >= newest) && self.stated.len() < STATED_MAX {
+            self.stated.push(hash);
         }
         self.take_in(word)
     }
@@ -244,7 +244,7 @@ impl<S: TimedState> Timeline<S> {
     #[must_use]
     pub fn before(&self, stamp: &Stamp) -> Self {
         let words = self.words.iter().filter(|word| word.stamp < *stamp).copied().collect();
-        Self { words, told: Vec::new() }
+        Self { words, stated: Vec::new() }
     }
 
     /// What is so at `now`; none if HR has not said, or only for later. If a statement would be in effect had it not
@@ -435,7 +435,7 @@ mod tests {
             for (mut word, day_ends) in words.clone() {
                 // `word` takes one number for all three.
                 word.stamp.at = word.from;
-                employment.fold_told(word, day_ends);
+                employment.fold_dated(word, day_ends);
             }
             assert_eq!(state(&employment, 200), Some(expected), "{words:?}");
         }

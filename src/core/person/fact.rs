@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::core::time::UnixMs;
 
 /// How many values for one instant are remembered, to distinguish a redelivered one from a correction.
-const TOLD_MAX: usize = 8;
+const STATED_MAX: usize = 8;
 
 /// A fact's place in time. Compared in this order: when it became so, then the order of acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,20 +28,20 @@ impl Stamp {
 
 /// When a statement became so, as exactly as HR said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct StatedAt {
     /// Its place in time; of a day, as if the statement were the first of that day.
     pub stamp: Stamp,
     /// HR only gave a day; this is when it ends.
     pub day_ends: Option<UnixMs>,
 }
 
-impl From<Stamp> for Told {
+impl From<Stamp> for StatedAt {
     fn from(stamp: Stamp) -> Self {
         Self { stamp, day_ends: None }
     }
 }
 
-impl Told {
+impl StatedAt {
     /// Its place in time among earlier statements of the same fact. A day does not say what else on that day came
     /// before or after: there the order of acceptance decides.
     #[must_use]
@@ -69,29 +69,29 @@ pub struct Fact<T> {
     #[serde(flatten)]
     pub stamp: Stamp,
     /// Hashes of the values stated for the instant `stamp.at`, in order of acceptance.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    told: Vec<u32>,
+    #[serde(default, rename = "told", skip_serializing_if = "Vec::is_empty")]
+    stated: Vec<u32>,
 }
 
 impl<T: Serialize + PartialEq> Fact<T> {
     /// A fact that is stated for the first time.
     #[must_use]
     pub fn new(value: T, stamp: Stamp) -> Self {
-        let told = vec![hash(&value)];
-        Self { value, stamp, told }
+        let stated = vec![hash(&value)];
+        Self { value, stamp, stated }
     }
 
     /// Folds in what an event states: a later `at` wins; at the same `at` the later accepted wins, but a value that
     /// was stated for that instant before changes nothing, so that a redelivery does not undo a correction. A day has
     /// no instant: within it the later accepted wins, since somebody may change their mind twice a day. Returns whether
     /// it is the newest statement now, and news.
-    pub fn fold(slot: &mut Option<Self>, value: T, told: impl Into<Told>) -> bool {
-        let told = told.into();
+    pub fn fold(slot: &mut Option<Self>, value: T, stated_at: impl Into<StatedAt>) -> bool {
+        let stated_at = stated_at.into();
         let Some(fact) = slot else {
-            *slot = Some(Self::new(value, told.stamp));
+            *slot = Some(Self::new(value, stated_at.stamp));
             return true;
         };
-        let stamp = told.among([&fact.stamp]);
+        let stamp = stated_at.among([&fact.stamp]);
         if stamp.at > fact.stamp.at {
             *fact = Self::new(value, stamp);
             return true;
@@ -99,7 +99,7 @@ impl<T: Serialize + PartialEq> Fact<T> {
         if stamp.at < fact.stamp.at {
             return false;
         }
-        if told.day_ends.is_some() {
+        if stated_at.day_ends.is_some() {
             let is_newest = stamp > fact.stamp;
             let is_news = is_newest && value != fact.value;
             if is_newest {
@@ -109,13 +109,13 @@ impl<T: Serialize + PartialEq> Fact<T> {
             return is_news;
         }
         let hash = hash(&value);
-        if fact.told.contains(&hash) {
+        if fact.stated.contains(&hash) {
             return false;
         }
-        if fact.told.len() >= TOLD_MAX {
-            fact.told.remove(0);
+        if fact.stated.len() >= STATED_MAX {
+            fact.stated.remove(0);
         }
-        fact.told.push(hash);
+        fact.stated.push(hash);
         let is_newest = stamp > fact.stamp;
         if is_newest {
             fact.value = value;
@@ -170,8 +170,8 @@ mod tests {
     fn said(words: &[Said]) -> (String, Vec<bool>) {
         let (mut fact, mut news) = (None, Vec::new());
         for (seq, (value, at, day_ends)) in (1..).zip(words) {
-            let told = Told { stamp: stamp(*at, seq), day_ends: day_ends.map(UnixMs) };
-            news.push(Fact::fold(&mut fact, (*value).to_owned(), told));
+            let stated_at = StatedAt { stamp: stamp(*at, seq), day_ends: day_ends.map(UnixMs) };
+            news.push(Fact::fold(&mut fact, (*value).to_owned(), stated_at));
         }
         (fact.unwrap().value, news)
     }
@@ -210,7 +210,7 @@ mod tests {
                 let (day, hour) = words[seq];
                 let begins = day * DAY + hour.unwrap_or_default();
                 let stamp = stamp(begins, u64::try_from(seq).unwrap());
-                Told { stamp, day_ends: hour.is_none().then_some(UnixMs((day + 1) * DAY)) }
+                StatedAt { stamp, day_ends: hour.is_none().then_some(UnixMs((day + 1) * DAY)) }
             };
             let mut fact = None;
             for seq in 0..words.len() {

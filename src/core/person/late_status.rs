@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::employment::{Employment, EmploymentState, EmploymentWord};
 use super::event::{BesideEnd, Event};
-use super::fact::{Stamp, Told};
+use super::fact::{Stamp, StatedAt};
 use crate::core::time::UnixMs;
 
 /// A status may be late for this long after an end that was announced.
@@ -65,13 +65,13 @@ impl LateStatuses {
     }
 
     /// Folds one in. Returns whether it was not known.
-    pub fn fold(&mut self, status: LateStatus, told: Told, employment: &Employment) -> bool {
+    pub fn fold(&mut self, status: LateStatus, stated_at: StatedAt, employment: &Employment) -> bool {
         let stamps = employment.words().iter().map(|word| &word.stamp);
-        let stamp = told.among(stamps.chain(self.0.iter().map(|known| &known.word.stamp)));
-        let is_told = |known: &LateStatus| {
+        let stamp = stated_at.among(stamps.chain(self.0.iter().map(|known| &known.word.stamp)));
+        let was_stated = |known: &LateStatus| {
             known.word.stamp == stamp || (known.word.stamp.at, known.end) == (stamp.at, status.end)
         };
-        if self.0.iter().any(is_told) {
+        if self.0.iter().any(was_stated) {
             return false;
         }
         let from = if status.word.from == status.word.stamp.at { stamp.at } else { status.word.from };
@@ -106,9 +106,9 @@ impl LateStatuses {
         if newest.state != EmploymentState::Left || !self.0.iter().any(|status| status.word.stamp == newest.stamp) {
             return None;
         }
-        let mut told = employment.clone();
-        self.take_out(&mut told);
-        let judged = self.judged(&told).into_iter();
+        let mut without = employment.clone();
+        self.take_out(&mut without);
+        let judged = self.judged(&without).into_iter();
         judged.filter(|(status, _)| status.word.stamp == newest.stamp).find_map(|(_, stands_until)| stands_until)
     }
 

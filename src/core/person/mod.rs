@@ -10,7 +10,7 @@ pub use self::document::{Document, KnownMember, OpenJob, Trouble};
 pub use self::email::{AddressHash, Email};
 pub use self::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
 pub use self::event::{BesideEnd, Event, EventKind, Facts, Stated};
-pub use self::fact::{Fact, Stamp, Told};
+pub use self::fact::{Fact, Stamp, StatedAt};
 pub use self::identity::{Person, PersonId, SourceName};
 pub use self::inbox::{Entry, Word};
 pub use self::mark::Mark;

@@ -67,7 +67,7 @@ pub struct AttemptState {
     /// A write whose effect the reply did not show, so that a read must.
     pub(super) unshown: Option<Operation>,
     /// Aspects that this attempt leaves alone, most of them because a write of theirs is not shown yet.
-    pub(super) set_aside: Vec<Aspect>,
+    pub(super) left_alone: Vec<Aspect>,
     pub(super) created: bool,
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
@@ -118,7 +118,7 @@ impl AttemptState {
             looked_at: BTreeSet::new(),
             wrote: Vec::new(),
             unshown: None,
-            set_aside: Vec::new(),
+            left_alone: Vec::new(),
             created: false,
             adopted: false,
             refused: Vec::new(),
@@ -269,11 +269,11 @@ impl AttemptState {
 
     /// Leaves an aspect alone in this attempt: something else keeps it back.
     pub fn leave_alone(&mut self, aspect: Aspect) {
-        self.set_aside.push(aspect);
+        self.left_alone.push(aspect);
     }
 
     pub(super) fn is_refused(&self, aspect: Aspect) -> bool {
-        self.set_aside.contains(&aspect) || self.refused.iter().any(|(refused, _, _)| *refused == aspect)
+        self.left_alone.contains(&aspect) || self.refused.iter().any(|(refused, _, _)| *refused == aspect)
     }
 
     pub(super) fn has_claim(&self, key: &str) -> bool {

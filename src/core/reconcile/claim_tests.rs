@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::order_tests::any_fault;
 use super::team_tests::Fault;
-use super::verdict::Standing;
+use super::verdict::NextState;
 use super::world_tests::{World, ada, hire, leave, person, shown, update};
 use crate::core::code::Code;
 use crate::core::person::inbox::{Entry, Word};
@@ -19,7 +19,7 @@ fn an_address_that_was_not_obtained_is_free_for_somebody_else() {
     // A create that is refused.
     world.faults = vec![Fault::Content];
     let ending = world.tell(&[hire(10, "typo@example.com", "Ada", "Lovelace")]);
-    assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+    assert!(matches!(ending.next_state, NextState::Blocked { .. }), "{:?}", ending.next_state);
     assert!(world.claims.contains_key("address:typo@example.com"), "{:?}", world.claims);
     world.tell(&[update(30, "ada@example.com", "-", "-")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
@@ -34,7 +34,7 @@ fn a_person_refused_under_many_addresses_claims_only_the_last() {
     world.tell(&[hire(10, "ada0@example.com", "Ada", "Lovelace")]);
     for n in 1..40 {
         let ending = world.tell(&[update(10 + n, &format!("ada{n}@example.com"), "-", "-")]);
-        assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+        assert!(matches!(ending.next_state, NextState::Blocked { .. }), "{:?}", ending.next_state);
         assert!(ending.document.addresses.is_empty(), "{}", ending.document.addresses.len());
         let claims: Vec<_> = world.claims.keys().cloned().collect();
         assert_eq!(claims, [format!("address:ada{n}@example.com")]);
@@ -133,7 +133,7 @@ fn a_leavers_address_is_free_if_their_account_is_gone_or_has_another() {
         world.now = world.now.plus_ms(120_000);
         let ending = world.tell(&[second(update(30, "ada@example.com", "-", "-"))]);
         assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
-        let Standing::Blocked { at: Some(again), .. } = ending.standing else { panic!("{:?}", ending.standing) };
+        let NextState::Blocked { at: Some(again), .. } = ending.next_state else { panic!("{:?}", ending.next_state) };
         // Somebody frees the address in the team, unknown to the bridge.
         let place = world.team.users.iter().position(|user| user["userName"] == "ada@example.com").unwrap();
         if is_renamed {
@@ -143,7 +143,7 @@ fn a_leavers_address_is_free_if_their_account_is_gone_or_has_another() {
         }
         world.now = again;
         let ending = world.work(&person("E-2"), &[]);
-        assert_eq!((ending.standing, ending.document.trouble), (Standing::Idle, None), "{:?}", world.calls());
+        assert_eq!((ending.next_state, ending.document.trouble), (NextState::Idle, None), "{:?}", world.calls());
         assert_eq!(world.team.member("ada@example.com").map(|user| shown(user).1), Some("Bob".to_owned()));
     }
 }

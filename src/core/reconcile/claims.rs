@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::claimed::Claimed;
+use super::claim_result::ClaimResult;
 use super::owner::{self, Owner};
 use crate::core::person::document::Groups;
 use crate::core::person::{Document, Person};
@@ -40,7 +40,7 @@ pub enum Claiming {
     /// As a worker would see it.
     Claimed {
         /// What the attempt learns.
-        claimed: Box<Claimed>,
+        claimed: Box<ClaimResult>,
         /// Whose member is taken over, as they are by then.
         from: Option<Box<Owner>>,
         /// Somebody who would give it up, but is not part of the plan.
@@ -115,7 +115,7 @@ impl Claims {
         let others = keys.iter().find_map(|key| self.held.get(key).filter(|held| held.owner.person != *me));
         let Some(Held { owner, is_planned }) = others.cloned() else {
             ours(self, keys);
-            return Claiming::Claimed { claimed: Box::new(Claimed::Ours), from: None, waits_for: None };
+            return Claiming::Claimed { claimed: Box::new(ClaimResult::Ours), from: None, waits_for: None };
         };
         let ring = self.ring(&owner, document);
         let owner = owner.in_ring(ring);
@@ -127,7 +127,7 @@ impl Claims {
         let owner = owner.followed();
         if !owner.hands_over_to(document, now) {
             let waits_for = (is_awaited && self.turn == Turn::Last).then(|| owner.person.clone());
-            return Claiming::Claimed { claimed: Box::new(Claimed::Others(owner)), from: None, waits_for };
+            return Claiming::Claimed { claimed: Box::new(ClaimResult::Others(owner)), from: None, waits_for };
         }
         let person = owner.person.clone();
         // The member goes over whole, whichever claim on it was asked for.
@@ -136,7 +136,7 @@ impl Claims {
         ours(self, &along);
         let from = Some(Box::new(owner));
         let groups = Groups::default();
-        let claimed = Box::new(Claimed::TakenFrom { person, member: None, along: Vec::new(), groups });
+        let claimed = Box::new(ClaimResult::TakenFrom { person, member: None, along: Vec::new(), groups });
         Claiming::Claimed { claimed, from, waits_for: None }
     }
 

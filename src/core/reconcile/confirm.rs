@@ -4,7 +4,7 @@ use super::attempt::AttemptState;
 use super::capabilities::Capabilities;
 use super::conclusion::Aspect;
 use super::request::{Active, Operation};
-use super::rules::{PlanRules, Standing, wanted_address};
+use super::rules::{PlanRules, WantedMembership, wanted_address};
 use super::write::{Seen, names_differ};
 use crate::core::code::Code;
 use crate::core::time::UnixMs;
@@ -14,12 +14,18 @@ const WRITES_MAX: u32 = 4;
 
 /// Looks whether this read shows what was written. If it does not, that aspect waits, or is written again, or is given up
 /// after some tries; the others go on.
-pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &PlanRules, now: UnixMs) {
+pub(super) fn confirm(
+    state: &mut AttemptState,
+    seen: &Seen,
+    membership: WantedMembership,
+    rules: &PlanRules,
+    now: UnixMs,
+) {
     if let Some(operation) = state.unshown.take() {
         let aspect = Aspect::written_by(operation);
-        if let Some(aspect) = aspect.filter(|aspect| differs(state, seen, standing, *aspect)) {
+        if let Some(aspect) = aspect.filter(|aspect| differs(state, seen, membership, *aspect)) {
             state.document.progress.note_unshown(aspect, now);
-            state.set_aside.push(aspect);
+            state.left_alone.push(aspect);
         } else {
             state.wrote.push(operation);
             state.note_written(operation, now);
@@ -30,7 +36,7 @@ pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing,
         if state.is_refused(aspect) {
             continue;
         }
-        if !differs(state, seen, standing, aspect) {
+        if !differs(state, seen, membership, aspect) {
             state.wrote.extend(operation_of(aspect));
             state.document.progress.note_shown(aspect);
             if let Some(known) = &mut state.document.member {
@@ -40,7 +46,7 @@ pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing,
             state.refused.push((aspect, Code::ScimNotApplied, "reads still show the old value".to_owned()));
         } else if now.ms_since(write.at) < rules.read_lag_ms.min(2_500 << write.writes) {
             // Longer each time, up to the lag of reads.
-            state.set_aside.push(aspect);
+            state.left_alone.push(aspect);
         }
     }
     // Whatever goes out as a PUT is made of what was read, and would undo what the read does not show yet.
@@ -51,8 +57,8 @@ pub(super) fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing,
         (Aspect::Address, capabilities.patch),
         (Aspect::Names, rules.target.patches_names(capabilities)),
     ] {
-        if is_fresh && !is_patched && !state.is_refused(aspect) && differs(state, seen, standing, aspect) {
-            state.set_aside.push(aspect);
+        if is_fresh && !is_patched && !state.is_refused(aspect) && differs(state, seen, membership, aspect) {
+            state.left_alone.push(aspect);
         }
     }
 }
@@ -67,13 +73,13 @@ fn operation_of(aspect: Aspect) -> Option<Operation> {
 }
 
 /// Whether this aspect of the member is not as HR says.
-fn differs(state: &AttemptState, seen: &Seen, standing: Standing, aspect: Aspect) -> bool {
+fn differs(state: &AttemptState, seen: &Seen, membership: WantedMembership, aspect: Aspect) -> bool {
     match aspect {
-        Aspect::Membership => match (standing, seen.active) {
-            (Standing::Left, Active::On) | (Standing::Employed, Active::Off) => true,
-            (Standing::Left, Active::Off | Active::Unknown)
-            | (Standing::Employed, Active::On | Active::Unknown)
-            | (Standing::Unsaid, _) => false,
+        Aspect::Membership => match (membership, seen.active) {
+            (WantedMembership::Left, Active::On) | (WantedMembership::Employed, Active::Off) => true,
+            (WantedMembership::Left, Active::Off | Active::Unknown)
+            | (WantedMembership::Employed, Active::On | Active::Unknown)
+            | (WantedMembership::Unsaid, _) => false,
         },
         Aspect::Address => wanted_address(&state.document).is_some_and(|email| !email.is(&seen.user_name)),
         Aspect::Names => names_differ(state, seen),

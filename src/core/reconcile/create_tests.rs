@@ -7,7 +7,7 @@ use super::reply::Outcome;
 use super::request::{Request, UserToCreate};
 use super::target::TargetRules;
 use super::team_tests::{Fault, Team};
-use super::verdict::Standing;
+use super::verdict::NextState;
 use super::world_tests::{World, ada, hire, leave, person, rules, shown, update};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -23,7 +23,7 @@ fn a_person_found_to_be_no_member_was_not_created_by_the_killed_worker() {
     world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
     let cut_off = Entry { accepted_at: world.now, word: Word::CutOff, trace: None };
     let ending = world.work(&person("E-1"), &[(100, cut_off)]);
-    assert_eq!((ending.standing, ending.document.progress.create_unknown), (Standing::Idle, None));
+    assert_eq!((ending.next_state, ending.document.progress.create_unknown), (NextState::Idle, None));
     // It is known that no member has the address: the holder belongs to another team.
     world.team.calls.clear();
     world.faults = vec![Fault::Taken];
@@ -37,7 +37,7 @@ fn a_bare_409_is_no_proof_that_another_team_has_the_account() {
     let mut world = World::new();
     world.faults = vec![Fault::Wordless(409)];
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
-    assert_eq!((ending.standing, shown(&world.team.users[0])), (Standing::Idle, ada("Ada", "Lovelace", true)));
+    assert_eq!((ending.next_state, shown(&world.team.users[0])), (NextState::Idle, ada("Ada", "Lovelace", true)));
     assert_eq!(world.calls().iter().filter(|call| **call == "POST /Users").count(), 2);
 }
 
@@ -65,7 +65,7 @@ fn a_leave_does_not_forget_a_killed_workers_create() {
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     assert_eq!(ending.ended.last().unwrap().1, Finished::NotAMember);
     assert!(ending.document.progress.create_unknown.is_some_and(|unknown| !unknown.is_guess));
-    assert_eq!(ending.standing, Standing::Idle);
+    assert_eq!(ending.next_state, NextState::Idle);
     world.faults = vec![Fault::Taken];
     let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "Lovelace")]);
     assert_eq!(ending.ended[0].1, Finished::Invited, "{:?} {:?}", ending.document.trouble, world.calls());
@@ -78,7 +78,7 @@ fn a_leaver_with_a_create_of_unknown_outcome_is_searched_while_reads_lag() {
         world.team.lag_ms = 25_000;
         world.faults = vec![fault];
         let ending = world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
-        assert!(matches!(ending.standing, Standing::Retry { .. }), "{fault:?} {:?}", ending.standing);
+        assert!(matches!(ending.next_state, NextState::Retry { .. }), "{fault:?} {:?}", ending.next_state);
         let ending = world.tell(&[leave(20)]);
         assert_eq!(ending.ended.last().unwrap().1, Finished::Created, "{fault:?}");
         assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false), "{fault:?} {:?}", world.calls());
@@ -96,7 +96,7 @@ fn another_address_soon_after_a_create_of_unknown_outcome_makes_no_second_member
             world.faults = faults;
             world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
             let ending = world.tell(&[update(20, "ada.king@example.com", "-", "-")]);
-            assert_eq!(ending.standing, Standing::Idle, "{fault:?} {:?}", ending.document.trouble);
+            assert_eq!(ending.next_state, NextState::Idle, "{fault:?} {:?}", ending.document.trouble);
             let addresses: Vec<_> = world.team.users.iter().map(|user| &user["userName"]).collect();
             assert_eq!(addresses, ["ada.king@example.com"], "{fault:?} {:?}", world.calls());
         }
@@ -145,7 +145,7 @@ fn a_201_that_shows_nobody_is_followed_by_a_read() {
         world.faults = vec![Fault::BareAfter];
         world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
         let ending = world.tell(&[change]);
-        assert_eq!(ending.standing, Standing::Idle, "{:?} {:?}", ending.document.trouble, world.calls());
+        assert_eq!(ending.next_state, NextState::Idle, "{:?} {:?}", ending.document.trouble, world.calls());
         let (address, family) = end;
         assert_eq!(shown(&world.team.users[0]), (address.to_owned(), "Ada".to_owned(), family.to_owned(), true));
         assert_eq!(world.team.users.len(), 1);

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::team_tests::{Fault, Team};
-use super::verdict::Standing;
+use super::verdict::NextState;
 use super::world_tests::{World, ada, hire, leave, person, shown, update};
 use crate::core::code::Code;
 use crate::core::person::Event;
@@ -158,7 +158,7 @@ fn whoever_hr_named_first_gets_the_account_and_the_next_one_an_own_one() {
 fn an_account_of_another_name_waits_for_whoever_is_due_before() {
     let mut world = ada_is_there(World::new());
     let ending = world.once(&person("E-2"), &[hire_of_bob()]);
-    assert!(matches!(ending.standing, Standing::Retry { .. }), "{:?}", ending.standing);
+    assert!(matches!(ending.next_state, NextState::Retry { .. }), "{:?}", ending.next_state);
     assert_eq!(world.team.users[0]["name"]["givenName"], "Ada");
     world.tell(&words(false));
     let ending = world.work(&person("E-2"), &[]);
@@ -249,7 +249,7 @@ fn a_create_of_unknown_outcome_is_nobody_elses_account() {
     assert!(ending.document.progress.create_unknown.is_some_and(|UnknownCreate { is_guess, .. }| !is_guess));
     world.faults.clear();
     let ending = world.once(&person("E-1"), &words(false));
-    assert!(matches!(ending.standing, Standing::Retry { .. }), "{:?}", ending.standing);
+    assert!(matches!(ending.next_state, NextState::Retry { .. }), "{:?}", ending.next_state);
     world.work(&person("E-2"), &[]);
     world.work(&person("E-1"), &[]);
     assert_eq!(world.team.member("ada@example.com").map(shown), Some(ada("Bob", "Stone", true)), "{:?}", world.calls());

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::owner::{self, Owner};
 use super::team_tests::{Fault, Team};
-use super::verdict::{Ending, Standing};
+use super::verdict::{Ending, NextState};
 use super::world_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use crate::core::code::Code;
 use crate::core::person::inbox::{Entry, Word};
@@ -87,12 +87,12 @@ fn an_invited_person_joins_their_groups_once_they_accept() {
     world.team.not_joined.push(id);
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
     assert!(ending.document.open.is_empty() && ending.document.trouble.is_none(), "nobody waits for it");
-    let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+    let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
     assert_eq!(world.groups_of(ADA), [""; 0]);
     world.team.not_joined.clear();
     world.now = at;
     let ending = world.work(&ending.document.person, &[]);
-    assert_eq!(ending.standing, Standing::Idle);
+    assert_eq!(ending.next_state, NextState::Idle);
     assert_eq!(world.groups_of(ADA), ["Sales"]);
 }
 
@@ -104,7 +104,7 @@ fn an_unaccepted_invitation_is_finally_reported_and_blocks_no_name() {
     let mut ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
     let mut tries = 0;
-    while let Standing::Scheduled { at } = ending.standing {
+    while let NextState::Scheduled { at } = ending.next_state {
         world.now = at;
         ending = world.work(&ending.document.person, &[]);
         tries += 1;
@@ -121,7 +121,7 @@ fn a_member_whom_no_group_accepts_is_marked_after_a_day() {
     let began = world.now;
     let mut ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
     loop {
-        let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+        let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
         let waited_ms = world.now.ms_since(began);
         assert_eq!(ending.document.marks().contains(&Mark::Groupless), waited_ms >= 86_400_000, "{waited_ms}");
         if waited_ms > 3 * 86_400_000 {
@@ -138,12 +138,14 @@ fn a_group_forbidden_for_a_member_is_reported_after_a_few_tries_and_for_an_invit
     let mut world = World::new().with_groups();
     world.team.forbidden_groups = &["Sales"];
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
-    let Standing::Scheduled { at } = ending.standing else { panic!("nothing has shown them: {:?}", ending.standing) };
+    let NextState::Scheduled { at } = ending.next_state else {
+        panic!("nothing has shown them: {:?}", ending.next_state)
+    };
     world.now = at;
     // Nobody else's tries tell whether it is forbidden to everybody.
     let mut ending = world.work(&ending.document.person, &[]);
     for _ in 0..2 {
-        let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+        let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
         world.now = at;
         ending = world.work(&ending.document.person, &[]);
     }
@@ -175,7 +177,7 @@ fn groups_that_are_forbidden_to_everybody_make_nobody_a_dead_letter() {
     assert_eq!(people.iter().filter(|ending| is_told(ending)).count(), 3, "the first one has nobody to compare with");
     for _ in 0..12 {
         for ending in &mut people {
-            let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+            let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
             world.now = world.now.max(at);
             *ending = world.work(&ending.document.person.clone(), &[]);
             assert!(ending.document.trouble.is_none() && is_told(ending), "{:?}", ending.document.groups_wait);
@@ -255,12 +257,12 @@ fn a_try_without_a_purpose_does_not_stay_due() {
     let id = world.team.add(ADA, "Ada", "King", true, &json!({}));
     world.team.not_joined.push(id);
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
-    let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+    let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
     // The group is taken out of the configuration while they wait.
     world.groups.clear();
     world.now = at;
     let ending = world.work(&ending.document.person, &[]);
-    assert_eq!((ending.standing, ending.document.groups_wait), (Standing::Idle, None));
+    assert_eq!((ending.next_state, ending.document.groups_wait), (NextState::Idle, None));
 }
 
 #[test]
@@ -269,10 +271,10 @@ fn a_clock_leap_gives_up_no_invitation() {
     let id = world.team.add(ADA, "Ada", "Byron", true, &json!({}));
     world.team.not_joined.push(id);
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
-    let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+    let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
     world.now = at.plus_ms(400 * 86_400_000);
     let ending = world.work(&ending.document.person, &[]);
-    assert!(matches!(ending.standing, Standing::Scheduled { .. }), "{:?}", ending.standing);
+    assert!(matches!(ending.next_state, NextState::Scheduled { .. }), "{:?}", ending.next_state);
     assert_eq!(ending.document.trouble, None);
 }
 

@@ -8,7 +8,7 @@ use super::reply::Outcome;
 use super::request::{Active, Member, Operation, Request};
 use super::rules::{PlanRules, within};
 use super::search::Search;
-use super::shown::Shown;
+use super::shown::ShownBy;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::person::KnownMember;
@@ -173,7 +173,7 @@ impl AttemptState {
         if member.active == Active::Unknown {
             member.active = Active::On;
         }
-        self.note_shown(member, Shown::Written, now);
+        self.note_shown(member, ShownBy::Write, now);
         if let Some(known) = &mut self.document.member {
             known.created_at = Some(now);
             known.is_unshown = true;
@@ -203,7 +203,7 @@ impl AttemptState {
             | Request::Probe
             | Request::Discover
             | Request::Group(_) => {
-                self.note_shown(member, Shown::Read { lag_ms: rules.read_lag_ms }, now);
+                self.note_shown(member, ShownBy::Read { lag_ms: rules.read_lag_ms }, now);
                 return;
             }
         };
@@ -222,7 +222,7 @@ impl AttemptState {
             member.active = if *active { Active::On } else { Active::Off };
         }
         let before = self.document.member.clone();
-        self.note_shown(member, Shown::Written, now);
+        self.note_shown(member, ShownBy::Write, now);
         self.note_written(operation, now);
         let (Some(before), Some(known)) = (before, &mut self.document.member) else { return };
         if operation == Operation::SetUserName {

@@ -8,7 +8,7 @@ pub mod attempt;
 mod bounds;
 pub mod capabilities;
 pub mod carrier;
-pub mod claimed;
+pub mod claim_result;
 pub mod claims;
 pub mod conclusion;
 mod confirm;

@@ -6,7 +6,7 @@ use super::carrier::Carrier;
 use super::conclusion::Aspect;
 use super::member;
 use super::request::{Active, Request};
-use super::rules::{PlanRules, Standing, standing};
+use super::rules::{PlanRules, WantedMembership, membership_wanted};
 use crate::core::person::{KnownMember, OpenWrite};
 use crate::core::time::UnixMs;
 
@@ -14,7 +14,7 @@ impl AttemptState {
     /// Notes that a write may have taken effect. `may_land`: it brought no answer, or an error, so it may also take
     /// effect later.
     pub(super) fn note_open(&mut self, rules: &PlanRules, request: &Request, may_land: bool, now: UnixMs) {
-        let standing = standing(&self.document, rules, now);
+        let membership = membership_wanted(&self.document, rules, now);
         let until = now.plus_ms(rules.read_lag_ms);
         let Some(known) = &mut self.document.member else { return };
         if known.id.as_deref() != request.member_id() {
@@ -22,7 +22,7 @@ impl AttemptState {
         }
         for (aspect, value) in written(request) {
             // A PUT also carries what somebody else switched: that is not HR's word.
-            if aspect != Aspect::Membership || wanted_membership(standing) == Some(value) {
+            if aspect != Aspect::Membership || wanted_membership(membership) == Some(value) {
                 known.note_open(OpenWrite { aspect, value, until, is_uncovered: true, may_land });
             }
         }
@@ -53,9 +53,9 @@ impl AttemptState {
     }
 
     /// Whether what HR wants of this aspect must be written although a read shows it.
-    pub(super) fn must_cover(&self, aspect: Aspect, standing: Standing, now: UnixMs) -> bool {
+    pub(super) fn must_cover(&self, aspect: Aspect, membership: WantedMembership, now: UnixMs) -> bool {
         let wanted = match aspect {
-            Aspect::Membership => wanted_membership(standing),
+            Aspect::Membership => wanted_membership(membership),
             Aspect::Address | Aspect::Names | Aspect::Groups => self.document.wanted(aspect, now),
         };
         let open = self.document.member.iter().flat_map(|known| &known.open_writes);
@@ -69,11 +69,11 @@ impl AttemptState {
     }
 }
 
-fn wanted_membership(standing: Standing) -> Option<u32> {
-    match standing {
-        Standing::Employed => Some(u32::from(true)),
-        Standing::Left => Some(u32::from(false)),
-        Standing::Unsaid => None,
+fn wanted_membership(membership: WantedMembership) -> Option<u32> {
+    match membership {
+        WantedMembership::Employed => Some(u32::from(true)),
+        WantedMembership::Left => Some(u32::from(false)),
+        WantedMembership::Unsaid => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writes of unknown outcome, and what HR says next.
 
 use super::team_tests::{Fault, Team};
-use super::verdict::{Ending, Standing};
+use super::verdict::{Ending, NextState};
 use super::world_tests::{World, hire, leave, shown, update};
 use crate::core::person::Event;
 
@@ -66,7 +66,7 @@ fn a_read_that_lags_behind_an_unanswered_write_is_no_proof() {
                 assert_eq!(shown(&world.team.users[0]), expected, "{what}: {:?}", world.calls());
                 let ending = world.pass(600_000);
                 assert_eq!(shown(&world.team.users[0]), expected, "{what}, later: {:?}", world.calls());
-                assert_eq!(ending.standing, Standing::Idle, "{what}");
+                assert_eq!(ending.next_state, NextState::Idle, "{what}");
             }
         }
     }
@@ -79,12 +79,12 @@ fn a_write_that_takes_effect_late_is_seen_and_undone() {
             let mut world = begun(world, works);
             let what = format!("{:?} {:?}, target {n}", first.kind, second.facts.names());
             let ending = contradicted(&mut world, Fault::LandsLate(20_000), first.clone(), second.clone());
-            assert!(matches!(ending.standing, Standing::Scheduled { .. }), "{what}: {:?}", ending.standing);
+            assert!(matches!(ending.next_state, NextState::Scheduled { .. }), "{what}: {:?}", ending.next_state);
             assert!(ending.document.open.is_empty(), "{what}: what HR said is in effect");
             let ending = world.pass(600_000);
             assert!(world.team.late.is_empty());
             assert_eq!(shown(&world.team.users[0]), expected, "{what}: {:?}", world.calls());
-            assert_eq!(ending.standing, Standing::Idle, "{what}");
+            assert_eq!(ending.next_state, NextState::Idle, "{what}");
         }
     }
 }
@@ -109,7 +109,7 @@ fn what_a_dead_worker_may_still_write_is_seen_and_undone() {
         let ending = world.pass(600_000);
         assert!(world.team.late.is_empty());
         assert_eq!(shown(&world.team.users[0]), expected, "{:?}: {:?}", second.facts.names(), world.calls());
-        assert_eq!(ending.standing, Standing::Idle);
+        assert_eq!(ending.next_state, NextState::Idle);
     }
 }
 
@@ -131,7 +131,7 @@ fn an_unanswered_write_costs_one_write_and_one_look_and_only_if_hr_says_otherwis
         contradicted(&mut world, fault, leave(20), second);
         let ending = world.pass(600_000);
         assert_eq!(world.calls(), expected, "{fault:?}");
-        assert_eq!(ending.standing, Standing::Idle);
+        assert_eq!(ending.next_state, NextState::Idle);
     }
 }
 
@@ -141,7 +141,7 @@ fn a_worker_that_died_over_one_word_costs_no_other_look() {
         let mut world = begun(World::new(), true);
         world.crashes = vec![calls];
         let ending = world.tell(&[leave(30)]);
-        assert_eq!(ending.standing, Standing::Idle);
+        assert_eq!(ending.next_state, NextState::Idle);
         assert_eq!(world.team.writes(), 1, "{:?}", world.calls());
     }
 }

@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::team_tests::{Fault, Team};
-use super::verdict::Standing;
+use super::verdict::NextState;
 use super::world_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use crate::core::code::Code;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::{Email, EmploymentState, Event, EventKind, Scope};
 
 /// The kind, and which of three addresses, given names, family names, departments (or none) and states of scope.
-pub(super) type Told = (u8, u8, u8, u8, u8, u8);
+pub(super) type EventSeed = (u8, u8, u8, u8, u8, u8);
 
-pub(super) fn any_event() -> impl Strategy<Value = Told> {
+pub(super) fn any_event() -> impl Strategy<Value = EventSeed> {
     (0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u8..5)
 }
 
-pub(super) fn event_of(n: usize, (kind, email, given, family, department, scope): Told) -> Event {
+pub(super) fn event_of(n: usize, (kind, email, given, family, department, scope): EventSeed) -> Event {
     let at = 100 + i64::try_from(n).unwrap();
     let email = ["-", "ada@example.com", "ada.king@example.com", "ada.byron@example.com"][usize::from(email)];
     let given = ["-", "Ada", "Augusta", ""][usize::from(given)];
@@ -258,7 +258,7 @@ fn an_address_whose_write_was_not_answered_is_not_forgotten_before_the_member_is
     world.arriving = vec![update(102, "-", "-", "King"), update(103, "ada@example.com", "-", "-")];
     world.tell(&[update(101, "ada.king@example.com", "-", "-")]);
     let ending = world.pass(120_000);
-    assert!(matches!(ending.standing, Standing::Idle), "{:?} {:?}", ending.standing, world.calls());
+    assert!(matches!(ending.next_state, NextState::Idle), "{:?} {:?}", ending.next_state, world.calls());
     assert_eq!(world.team.users.iter().map(shown).collect::<Vec<_>>(), [ada("Ada", "King", true)]);
 }
 

@@ -14,9 +14,9 @@ use super::confirm::confirm;
 use super::groups::{self, Next};
 use super::owner::{address_key, earlier_key, folded, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
-use super::rules::{Standing, address_to_look_for, is_new_word, standing, within};
+use super::rules::{WantedMembership, address_to_look_for, is_new_word, membership_wanted, within};
 use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look};
-use super::shown::Shown;
+use super::shown::ShownBy;
 use super::step::{blocked, finish};
 use super::write::{Seen, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
@@ -68,13 +68,13 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     if let Some((id, _)) = &state.in_the_way {
         return Step::Send(Request::Get { id: id.clone() });
     }
-    let standing = standing(&state.document, rules, now);
+    let membership = membership_wanted(&state.document, rules, now);
     if let Some(member) = state.shown.clone() {
-        return reconcile_shown(state, rules, &member, standing, now);
+        return reconcile_shown(state, rules, &member, membership, now);
     }
     match usable_id(state) {
         Some(id) => Step::Send(Request::Get { id }),
-        None => look(state, rules, standing, now),
+        None => look(state, rules, membership, now),
     }
 }
 
@@ -87,7 +87,7 @@ fn usable_id(state: &AttemptState) -> Option<String> {
 }
 
 /// No id is known: create the member, or look for them.
-fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: UnixMs) -> Step {
+fn look(state: &mut AttemptState, rules: &PlanRules, membership: WantedMembership, now: UnixMs) -> Step {
     // A read may lag behind our own create.
     let created_at = state.document.member.as_ref().and_then(|known| known.created_at);
     if state.stale_id.is_some() && !state.in_doubt && within(created_at, rules.read_lag_ms, now) {
@@ -97,7 +97,7 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         match state.search.next_by_external_id(&state.document.person.employee_id) {
             Look::Send(request) => return Step::Send(request),
             Look::Ended(Found::One(member)) if !state.is_passed_over(&member.user_name) => {
-                return adopt(state, rules, &member.clone(), standing, now);
+                return adopt(state, rules, &member.clone(), membership, now);
             }
             Look::Ended(Found::Several) => return blocked(Code::ScimAmbiguous, "after the look-up by externalId"),
             Look::Ended(Found::One(_) | Found::Nobody { .. }) => {}
@@ -107,20 +107,22 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         if let Some(nowhere) = state.nowhere.clone() {
             return finish(nowhere);
         }
-        return match standing {
-            Standing::Employed => finish(Conclusion::Incomplete(vec!["email"])),
+        return match membership {
+            WantedMembership::Employed => finish(Conclusion::Incomplete(vec!["email"])),
             // This person may be in the team, and still switched on.
-            Standing::Left
+            WantedMembership::Left
                 if rules.unscoped.contains(&state.document.person.source) && leaves_unnamed(&state.document, now) =>
             {
                 finish(Conclusion::Incomplete(vec!["email"]))
             }
-            Standing::Left | Standing::Unsaid => not_a_member(state),
+            WantedMembership::Left | WantedMembership::Unsaid => not_a_member(state),
         };
     };
-    match standing {
-        Standing::Employed if !must_look_first(state, &email, now) => create(state, rules, &email),
-        Standing::Employed | Standing::Left | Standing::Unsaid => search(state, rules, standing, &email, now),
+    match membership {
+        WantedMembership::Employed if !must_look_first(state, &email, now) => create(state, rules, &email),
+        WantedMembership::Employed | WantedMembership::Left | WantedMembership::Unsaid => {
+            search(state, rules, membership, &email, now)
+        }
     }
 }
 
@@ -180,7 +182,13 @@ fn create(state: &AttemptState, rules: &PlanRules, email: &Email) -> Step {
     }))
 }
 
-fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
+fn search(
+    state: &mut AttemptState,
+    rules: &PlanRules,
+    membership: WantedMembership,
+    email: &Email,
+    now: UnixMs,
+) -> Step {
     for earlier in state.earlier() {
         let (first, then) = (earlier_key(earlier.lower()), address_key(earlier.lower()));
         for key in [first, then] {
@@ -199,13 +207,13 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             }
             Look::Ended(Found::One(member)) if may_be_theirs(state, &former, member) => {
                 let member = member.clone();
-                return adopt(state, rules, &member, standing, now);
+                return adopt(state, rules, &member, membership, now);
             }
             Look::Ended(Found::Several) => return blocked(Code::ScimAmbiguous, "after the look-up by userName"),
             Look::Ended(Found::One(_) | Found::Nobody { .. }) => {}
         }
     }
-    let rows_max = rows_max(state, rules, standing, email, now);
+    let rows_max = rows_max(state, rules, membership, email, now);
     let before = looked_before(state, email, rows_max, now);
     match state.search.next(&email.spellings(), email.key(), if before.is_some() { 0 } else { rows_max }) {
         Look::Send(request) => Step::Send(request),
@@ -219,17 +227,17 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             state.gives_way = true;
             finish(try_again(Code::ScimMoving, None, true))
         }
-        Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
+        Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), membership, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
         Look::Ended(Found::Nobody { paged, complete }) => {
             // If nobody may be created, the look-up is repeated until it has covered all members.
-            if paged && (complete || standing == Standing::Employed) {
+            if paged && (complete || membership == WantedMembership::Employed) {
                 state.document.paged = Some((now, email.key().to_owned()));
             }
             let complete = complete && before.as_ref().is_none_or(|before| before.in_part.is_none());
             let looked =
                 before.unwrap_or_else(|| Looked { at: now, key: email.key().to_owned(), rows_max, in_part: None });
-            nobody(state, rules, standing, email, Nobody { looked, complete }, now)
+            nobody(state, rules, membership, email, Nobody { looked, complete }, now)
         }
     }
 }
@@ -268,24 +276,24 @@ fn rows_of(rules: &PlanRules) -> u32 {
 }
 
 /// How many members to page through for this person now, if the filter shows nobody.
-fn rows_max(state: &AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> u32 {
+fn rows_max(state: &AttemptState, rules: &PlanRules, membership: WantedMembership, email: &Email, now: UnixMs) -> u32 {
     let document = &state.document;
     let is_paged_lately =
         document.paged.as_ref().is_some_and(|(at, key)| key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS);
     let unknown_at = document.progress.create_unknown.map(|unknown| unknown.at);
     // A member who may not be shown yet is looked for with the filter first, and in the list once reads must show
     // them.
-    let is_early =
-        is_made_lately(state, rules, now) || (standing == Standing::Left && within(unknown_at, rules.read_lag_ms, now));
-    match standing {
+    let is_early = is_made_lately(state, rules, now)
+        || (membership == WantedMembership::Left && within(unknown_at, rules.read_lag_ms, now));
+    match membership {
         _ if state.search.has_filter() && is_early => 0,
-        Standing::Left => rows_of(rules).saturating_mul(LEFT_ROWS),
-        Standing::Employed | Standing::Unsaid
+        WantedMembership::Left => rows_of(rules).saturating_mul(LEFT_ROWS),
+        WantedMembership::Employed | WantedMembership::Unsaid
             if state.search.has_filter() && is_paged_lately && !state.already_member =>
         {
             0
         }
-        Standing::Employed | Standing::Unsaid => rows_of(rules),
+        WantedMembership::Employed | WantedMembership::Unsaid => rows_of(rules),
     }
 }
 
@@ -312,7 +320,13 @@ fn is_made_lately(state: &AttemptState, rules: &PlanRules, now: UnixMs) -> bool 
 }
 
 /// The look-up found a member: this person's, unless somebody else has the claim.
-fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
+fn adopt(
+    state: &mut AttemptState,
+    rules: &PlanRules,
+    member: &Member,
+    membership: WantedMembership,
+    now: UnixMs,
+) -> Step {
     // Listed, but "not a member" when read by id: treated as not there.
     if state.stale_id.as_deref() == Some(&member.id) && !state.in_doubt {
         return finish(try_again(Code::ScimLag, None, false));
@@ -329,8 +343,8 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.document.progress.made_unshown = false;
     state.in_doubt = false;
     state.document.looked = None;
-    state.note_shown(member.clone(), Shown::Read { lag_ms: rules.read_lag_ms }, now);
-    reconcile_shown(state, rules, member, standing, now)
+    state.note_shown(member.clone(), ShownBy::Read { lag_ms: rules.read_lag_ms }, now);
+    reconcile_shown(state, rules, member, membership, now)
 }
 
 /// The claims on a member who was not known before. The account may be that of somebody for whom HR named its address
@@ -344,7 +358,7 @@ fn keys_to_adopt(state: &AttemptState, member: &Member) -> Vec<String> {
 fn nobody(
     state: &mut AttemptState,
     rules: &PlanRules,
-    standing: Standing,
+    membership: WantedMembership,
     email: &Email,
     Nobody { looked, complete }: Nobody,
     now: UnixMs,
@@ -369,7 +383,7 @@ fn nobody(
             _ if state.already_member => rules.read_lag_ms,
             // No POST under that address follows whose refusal would reveal the member, so a member who is missed now
             // would stay for good.
-            _ if standing != Standing::Employed => rules.read_lag_ms,
+            _ if membership != WantedMembership::Employed => rules.read_lag_ms,
             _ if !unknown.is_guess && is_under_another => rules.read_lag_ms,
             true => rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS),
             false => rules.read_lag_ms.min(UNANSWERED_UNKNOWN_MS),
@@ -381,13 +395,13 @@ fn nobody(
     // Without a filter, an earlier address is only looked for while paging, and no refused POST shows who has it.
     let is_unseen = (is_under_another || !state.earlier().is_empty()) && !state.search.has_filter();
     let is_unsaid = state.document.record.membership(now).is_none() && !rules.invites(&state.document);
-    if (standing == Standing::Left || is_unsaid || is_unseen) && !complete {
+    if (membership == WantedMembership::Left || is_unsaid || is_unseen) && !complete {
         return not_everybody(state, looked);
     }
     let made_unshown = state.document.progress.made_unshown;
     // The earlier addresses were looked for, too, and no member has them.
     state.document.addresses.clear();
-    if let Some((key, other)) = state.contested.clone().filter(|_| standing != Standing::Unsaid) {
+    if let Some((key, other)) = state.contested.clone().filter(|_| membership != WantedMembership::Unsaid) {
         let detail = format!(
             "the account of {other} may be that of {}, for whom HR had named its address before",
             state.document.person
@@ -397,19 +411,19 @@ fn nobody(
     if state.contested.is_none() {
         state.document.record.earlier_emails.clear();
     }
-    match standing {
-        Standing::Left if is_invited(&state.document) => {
+    match membership {
+        WantedMembership::Left if is_invited(&state.document) => {
             state.document.groups_wait = None;
             blocked(Code::ScimInvited, "created or invited, but no look-up shows them")
         }
-        Standing::Left | Standing::Unsaid => not_a_member(state),
+        WantedMembership::Left | WantedMembership::Unsaid => not_a_member(state),
         // They should be switched on again, but the bridge creates nobody whom HR has not reported as employed.
-        Standing::Employed if is_unsaid => not_a_member(state),
-        Standing::Employed if made_unshown && is_of_another_address(&state.document, email) => {
+        WantedMembership::Employed if is_unsaid => not_a_member(state),
+        WantedMembership::Employed if made_unshown && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimInvited, INVITED_BEFORE)
         }
-        Standing::Employed if made_unshown => invited(state, rules, now),
-        Standing::Employed if state.already_member && state.may_have_created => {
+        WantedMembership::Employed if made_unshown => invited(state, rules, now),
+        WantedMembership::Employed if state.already_member && state.may_have_created => {
             let record = &state.document.record;
             state.document.member = Some(KnownMember {
                 id: None,
@@ -430,13 +444,13 @@ fn nobody(
             invited(state, rules, now)
         }
         // Most likely, our own invitation is still open.
-        Standing::Employed if state.already_member && is_invited_as(&state.document, email) => {
+        WantedMembership::Employed if state.already_member && is_invited_as(&state.document, email) => {
             if let Some(known) = &mut state.document.member {
                 known.created_at = Some(now);
             }
             invited(state, rules, now)
         }
-        Standing::Employed if state.already_member => {
+        WantedMembership::Employed if state.already_member => {
             state.document.looked = Some(looked);
             if state.is_bare_conflict {
                 let (operation, status) = (Operation::Create, Some(409));
@@ -446,14 +460,14 @@ fn nobody(
         }
         // Each invitation sends an e-mail, so it is not repeated. If it was withdrawn meanwhile, HR's next hire makes
         // another one.
-        Standing::Employed if is_invited_as(&state.document, email) && !is_to_be_invited_again(state, now) => {
+        WantedMembership::Employed if is_invited_as(&state.document, email) && !is_to_be_invited_again(state, now) => {
             invited(state, rules, now)
         }
         // If both invitations were accepted, there would be two members.
-        Standing::Employed if is_invited(&state.document) && is_of_another_address(&state.document, email) => {
+        WantedMembership::Employed if is_invited(&state.document) && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimInvited, INVITED_BEFORE)
         }
-        Standing::Employed => create_or_say_why_not(state, rules, email, now),
+        WantedMembership::Employed => create_or_say_why_not(state, rules, email, now),
     }
 }
 
@@ -535,7 +549,7 @@ fn reconcile_shown(
     state: &mut AttemptState,
     rules: &PlanRules,
     member: &Member,
-    standing: Standing,
+    membership: WantedMembership,
     now: UnixMs,
 ) -> Step {
     if !is_theirs(state, member, rules, now) {
@@ -567,14 +581,14 @@ fn reconcile_shown(
         known.active_written_at = None;
     }
     let seen = Seen::of(&state.document, member, rules, now);
-    if may_lag(state, member, standing, rules, now) {
+    if may_lag(state, member, membership, rules, now) {
         return finish(try_again(Code::ScimLag, None, true));
     }
-    confirm(state, &seen, standing, rules, now);
-    let write = switch_off(state, &seen, member, standing, rules, now)
-        .or_else(|| readdress(state, &seen, member, standing, rules, now))
-        .or_else(|| switch_on(state, &seen, member, standing, rules, now))
-        .or_else(|| rename(state, &seen, member, standing, rules, now));
+    confirm(state, &seen, membership, rules, now);
+    let write = switch_off(state, &seen, member, membership, rules, now)
+        .or_else(|| readdress(state, &seen, member, membership, rules, now))
+        .or_else(|| switch_on(state, &seen, member, membership, rules, now))
+        .or_else(|| rename(state, &seen, member, membership, rules, now));
     // A member is claimed before it is written, adopted or found in sync: it may have been handed over.
     let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
     let keys = if is_new { keys_to_adopt(state, member) } else { vec![id_key(&member.id)] };
@@ -583,8 +597,8 @@ fn reconcile_shown(
     }
     state.adopted |= is_new && !state.created && state.known.is_none();
     write
-        .or_else(|| regroup(state, rules, member, &seen, standing, now))
-        .unwrap_or_else(|| done(state, &seen, standing, now))
+        .or_else(|| regroup(state, rules, member, &seen, membership, now))
+        .unwrap_or_else(|| done(state, &seen, membership, now))
 }
 
 /// Whether a shown member is this person's: they have the address last read or written, HR's present one, or one that
@@ -619,7 +633,13 @@ fn readdressed_lately<'s>(
 /// switched them since (perhaps an interrupted attempt of ours). A PUT of what was read could do harm, and a leaver
 /// must not count as switched off too early, so a later read must decide. A newer statement from HR to switch them on
 /// settles it at once, and what a write of unknown outcome may have undone is written again at once.
-fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &PlanRules, now: UnixMs) -> bool {
+fn may_lag(
+    state: &AttemptState,
+    member: &Member,
+    membership: WantedMembership,
+    rules: &PlanRules,
+    now: UnixMs,
+) -> bool {
     let known = state.document.member.as_ref();
     let wrote = known
         .filter(|known| within(known.active_written_at, rules.read_lag_ms, now))
@@ -628,12 +648,12 @@ fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &Pl
     match (wrote, member.active) {
         (Some(true), Active::Off) => {
             let is_settled = is_new_word(&state.document, now) || state.may_have_switched(false);
-            !(standing == Standing::Employed && is_settled)
+            !(membership == WantedMembership::Employed && is_settled)
         }
-        (Some(false), Active::On) => match standing {
-            Standing::Left => !state.may_have_switched(true),
-            Standing::Employed => true,
-            Standing::Unsaid => false,
+        (Some(false), Active::On) => match membership {
+            WantedMembership::Left => !state.may_have_switched(true),
+            WantedMembership::Employed => true,
+            WantedMembership::Unsaid => false,
         },
         (Some(true | false) | None, _) => false,
     }
@@ -645,18 +665,20 @@ fn regroup(
     rules: &PlanRules,
     member: &Member,
     seen: &Seen,
-    standing: Standing,
+    membership: WantedMembership,
     now: UnixMs,
 ) -> Option<Step> {
     if rules.groups.is_empty() || state.is_refused(Aspect::Groups) {
         return None;
     }
-    let wanted = match standing {
+    let wanted = match membership {
         // The groups of a member who was switched off there stay as they are.
-        Standing::Employed if seen.active == Active::Off || state.is_refused(Aspect::Membership) => return None,
-        Standing::Employed => groups::wanted(&state.document.record, &rules.groups),
-        Standing::Left => groups::Names::new(),
-        Standing::Unsaid => return None,
+        WantedMembership::Employed if seen.active == Active::Off || state.is_refused(Aspect::Membership) => {
+            return None;
+        }
+        WantedMembership::Employed => groups::wanted(&state.document.record, &rules.groups),
+        WantedMembership::Left => groups::Names::new(),
+        WantedMembership::Unsaid => return None,
     };
     let known = groups::GroupContext {
         claims: &state.claims,
@@ -685,7 +707,7 @@ fn never_joined() -> Step {
 
 /// A member who is not shown yet is put into their groups later; false: time is up.
 fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> bool {
-    let is_employed = standing(&state.document, rules, now) == Standing::Employed;
+    let is_employed = membership_wanted(&state.document, rules, now) == WantedMembership::Employed;
     if is_employed && !groups::wanted(&state.document.record, &rules.groups).is_empty() {
         return groups::wait(&mut state.document, now);
     }
@@ -693,20 +715,21 @@ fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> 
 }
 
 /// Nothing is left to write.
-fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, now: UnixMs) -> Step {
-    let is_to_be_on = standing == Standing::Employed && seen.active != Active::On && is_new_word(&state.document, now);
+fn done(state: &mut AttemptState, seen: &Seen, membership: WantedMembership, now: UnixMs) -> Step {
+    let is_to_be_on =
+        membership == WantedMembership::Employed && seen.active != Active::On && is_new_word(&state.document, now);
     if is_to_be_on && state.document.record.waits_for_email() {
         return finish(Conclusion::Incomplete(vec!["email"]));
     }
-    if !state.set_aside.is_empty() {
+    if !state.left_alone.is_empty() {
         return finish(try_again(Code::ScimNotApplied, None, true));
     }
     if let Some((_, code, detail)) = state.refused.first().cloned() {
         return finish(Conclusion::Blocked { code, detail, wants: None });
     }
-    state.document.switched_off_elsewhere = standing == Standing::Employed && seen.active == Active::Off;
+    state.document.switched_off_elsewhere = membership == WantedMembership::Employed && seen.active == Active::Off;
     let finished = match state.finished() {
-        Finished::Updated if standing == Standing::Left && state.wrote.contains(&Operation::SetActive) => {
+        Finished::Updated if membership == WantedMembership::Left && state.wrote.contains(&Operation::SetActive) => {
             Finished::Deactivated
         }
         finished => finished,

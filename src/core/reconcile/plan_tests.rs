@@ -8,7 +8,7 @@ use super::plan::{Step, plan};
 use super::request::Operation;
 use super::target::TargetRules;
 use super::team_tests::Fault;
-use super::verdict::Standing;
+use super::verdict::NextState;
 use super::world_tests::{World, ada, hire, leave, person, rules, shown, update};
 use crate::core::code::Code;
 use crate::core::person::job::Finished;
@@ -63,7 +63,7 @@ fn a_switch_off_refused_for_the_username_is_reported_after_the_last_try() {
     world.team.calls.clear();
     world.faults = [Fault::None, Fault::Username].repeat(10);
     let ending = world.tell(&[leave(20)]);
-    assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+    assert!(matches!(ending.next_state, NextState::Blocked { .. }), "{:?}", ending.next_state);
     assert_eq!(ending.document.trouble.unwrap().code, Code::ScimUsername);
     assert_eq!(world.calls(), ["GET /Users/{id}", "PATCH /Users/{id} active"].repeat(3));
     world.faults.clear();
@@ -80,7 +80,7 @@ fn a_redelivered_old_hire_revives_no_leaver() {
     world.team.calls.clear();
     let ending = world.tell(&[first]);
     assert_eq!(world.calls(), [""; 0]);
-    assert_eq!(ending.standing, Standing::Idle);
+    assert_eq!(ending.next_state, NextState::Idle);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
 }
 
@@ -132,8 +132,8 @@ fn an_unexplained_conflict_is_retried_and_becomes_a_dead_letter_only_if_it_lasts
                 world.faults = [Fault::None, Fault::Wordless(status)].repeat(times);
                 let ending = world.tell(std::slice::from_ref(&change));
                 assert_eq!(
-                    ending.standing,
-                    Standing::Idle,
+                    ending.next_state,
+                    NextState::Idle,
                     "{status} {:?} {:?}",
                     ending.document.trouble,
                     world.calls()
@@ -145,7 +145,7 @@ fn an_unexplained_conflict_is_retried_and_becomes_a_dead_letter_only_if_it_lasts
             world.now = world.now.plus_ms(120_000);
             world.faults = [Fault::None, Fault::Wordless(status)].repeat(40);
             let ending = world.tell(std::slice::from_ref(&change));
-            assert!(matches!(ending.standing, Standing::Blocked { .. }), "{status} {:?}", ending.standing);
+            assert!(matches!(ending.next_state, NextState::Blocked { .. }), "{status} {:?}", ending.next_state);
             assert!(world.calls().len() < 30, "{status} {:?}", world.calls());
         }
     }
@@ -158,10 +158,10 @@ fn a_person_read_without_employment_waits_visibly() {
     world.people.values_mut().for_each(|document| document.read_without_employment = true);
     let ending = world.tell(&[update(30, "ada@example.com", "Ada", "Byron")]);
     assert_eq!(ending.document.missing, ["employment"]);
-    assert!(matches!(ending.standing, Standing::Incomplete { .. }), "{:?}", ending.standing);
+    assert!(matches!(ending.next_state, NextState::Incomplete { .. }), "{:?}", ending.next_state);
     assert_eq!(world.team.writes(), 0);
     let ending = world.tell(&[hire(40, "ada@example.com", "Ada", "Byron")]);
-    assert_eq!((ending.standing, world.team.users.len()), (Standing::Idle, 1));
+    assert_eq!((ending.next_state, world.team.users.len()), (NextState::Idle, 1));
     assert!(ending.document.missing.is_empty());
 }
 
@@ -201,7 +201,7 @@ fn an_address_written_by_a_killed_worker_is_the_members() {
         world.faults = vec![Fault::None, Fault::None, Fault::Error];
         world.tell(&[update(40, "ada.king@example.com", "-", "-")]);
         let ending = world.pass(120_000);
-        assert!(matches!(ending.standing, Standing::Idle), "{:?}", ending.standing);
+        assert!(matches!(ending.next_state, NextState::Idle), "{:?}", ending.next_state);
         let is_employed = end.kind == EventKind::Hire;
         let byron = ("ada.byron@example.com".to_owned(), "Ada".to_owned(), "Lovelace".to_owned(), is_employed);
         assert_eq!(world.team.users.iter().map(shown).collect::<Vec<_>>(), [byron], "{:?}", world.calls());

@@ -40,7 +40,7 @@ impl PlanRules {
 
 /// What HR wants for the membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum WantedMembership {
     /// In the team.
     Employed,
     /// Not in the team.
@@ -49,14 +49,14 @@ pub(super) enum Standing {
     Unsaid,
 }
 
-pub(super) fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
+pub(super) fn membership_wanted(document: &Document, rules: &PlanRules, now: UnixMs) -> WantedMembership {
     match document.record.membership(now) {
-        Some(EmploymentState::Employed) => Standing::Employed,
-        Some(EmploymentState::Left) => Standing::Left,
-        None if rules.invites(document) => Standing::Employed,
+        Some(EmploymentState::Employed) => WantedMembership::Employed,
+        Some(EmploymentState::Left) => WantedMembership::Left,
+        None if rules.invites(document) => WantedMembership::Employed,
         // When they went out of scope, they were switched off even if HR had never reported them as employed.
-        None if document.is_back_in_scope(now) && document.member.is_some() => Standing::Employed,
-        None => Standing::Unsaid,
+        None if document.is_back_in_scope(now) && document.member.is_some() => WantedMembership::Employed,
+        None => WantedMembership::Unsaid,
     }
 }
 

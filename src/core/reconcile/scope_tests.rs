@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::order_tests::{Told, any_event, any_fault, end_of, event_of};
+use super::order_tests::{EventSeed, any_event, any_fault, end_of, event_of};
 use super::owner;
-use super::verdict::Standing;
+use super::verdict::NextState;
 use super::world_tests::{World, ada, hire, leave, person, shown, update};
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::Finished;
@@ -54,7 +54,7 @@ fn a_leave_in_a_record_out_of_scope_counts_for_a_known_person_and_for_nobody_els
     let mut world = World::new();
     world.has_scope = false;
     let ending = world.tell(&[left]);
-    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::NotAMember));
+    assert_eq!((ending.next_state, ending.ended[0].1), (NextState::Idle, Finished::NotAMember));
     assert_eq!(world.calls(), [""; 0]);
 }
 
@@ -100,13 +100,13 @@ fn an_announced_move_out_of_scope_waits_for_its_day_and_can_be_withdrawn() {
     };
     let (event, day) = moves(&world, 20);
     let ending = world.tell(std::slice::from_ref(&event));
-    assert_eq!(ending.standing, Standing::Scheduled { at: day });
+    assert_eq!(ending.next_state, NextState::Scheduled { at: day });
     assert!(shown(&world.team.users[0]).3);
     // The same again: nothing is new.
     let ending = world.tell(&[event]);
-    assert_eq!((ending.standing, ending.ended.len()), (Standing::Scheduled { at: day }, 0));
+    assert_eq!((ending.next_state, ending.ended.len()), (NextState::Scheduled { at: day }, 0));
     let ending = world.tell(&[scoped(30, Scope::In)]);
-    assert_eq!(ending.standing, Standing::Idle, "withdrawn");
+    assert_eq!(ending.next_state, NextState::Idle, "withdrawn");
     let (event, day) = moves(&world, 40);
     world.tell(&[event]);
     world.now = day;
@@ -198,7 +198,7 @@ proptest! {
             // They have an address from the beginning, and keep it.
             event.1 = event.1.min(1);
         }
-        let first: Told = (3, 1, 1, 1, 0, 0);
+        let first: EventSeed = (3, 1, 1, 1, 0, 0);
         let all: Vec<Event> = std::iter::once(first).chain(told).enumerate().map(|(n, told)| event_of(n, told)).collect();
         let (first, rest) = all.split_at(1);
         let mut plain = World::new();

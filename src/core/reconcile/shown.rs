@@ -9,9 +9,9 @@ use crate::core::time::UnixMs;
 
 /// Which kind of reply shows the member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum ShownBy {
     /// The reply to a write.
-    Written,
+    Write,
     /// A read, which may lag behind what was written.
     Read {
         /// By this much.
@@ -23,7 +23,7 @@ impl AttemptState {
     /// Updates the known member from a reply. A read may lag behind our write: within that time, a value from before
     /// the write is ignored, unless HR does not want it and a write of unknown outcome may have brought it back. Any
     /// other value is newer than ours.
-    pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
+    pub(super) fn note_shown(&mut self, member: Member, by: ShownBy, now: UnixMs) {
         let wanted = |aspect| self.document.wanted(aspect, now);
         let wanted = (wanted(Aspect::Address), wanted(Aspect::Names));
         let before = self
@@ -32,9 +32,9 @@ impl AttemptState {
             .take()
             .filter(|known| known.id.is_none() || known.id.as_deref() == Some(member.id.as_str()));
         let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
-        let wrote_lately = |at: fn(&KnownMember) -> Option<UnixMs>| match how {
-            Shown::Written => None,
-            Shown::Read { lag_ms } => before.as_ref().filter(|known| within(at(known), lag_ms, now)),
+        let wrote_lately = |at: fn(&KnownMember) -> Option<UnixMs>| match by {
+            ShownBy::Write => None,
+            ShownBy::Read { lag_ms } => before.as_ref().filter(|known| within(at(known), lag_ms, now)),
         };
         let user_name = wrote_lately(|known| known.user_name_written_at)
             .filter(|known| {

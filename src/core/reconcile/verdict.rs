@@ -51,9 +51,9 @@ const OWNED_AGAIN_MS: u64 = 6 * 3_600_000;
 /// A longer wait is a hold rather than a pause, so that it is reported.
 pub const LONG_WAIT_MS: u64 = 3_600_000;
 
-/// Where a person stands after an attempt.
+/// The state that a person is in after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum NextState {
     /// Up to date; nothing to wait for.
     Idle,
     /// Tried again at that time.
@@ -99,8 +99,8 @@ pub enum Standing {
 pub struct Ending {
     /// The document.
     pub document: Document,
-    /// Where the person stands.
-    pub standing: Standing,
+    /// The state that the person is in then.
+    pub next_state: NextState,
     /// Jobs that have ended.
     pub ended: Vec<(JobId, Finished)>,
     /// What to add to the story.
@@ -231,7 +231,7 @@ impl Ending {
     fn new(document: Document) -> Self {
         Self {
             document,
-            standing: Standing::Idle,
+            next_state: NextState::Idle,
             ended: Vec::new(),
             story: Vec::new(),
             hold: None,
@@ -252,14 +252,14 @@ impl Ending {
         };
         let is_open = document.record.closed.is_none();
         let mut ending = Self::new(document);
-        ending.standing = match (next_change, &ending.document) {
-            (_, document) if !document.missing.is_empty() => Standing::Incomplete { at: next_change },
+        ending.next_state = match (next_change, &ending.document) {
+            (_, document) if !document.missing.is_empty() => NextState::Incomplete { at: next_change },
             (_, Document { trouble: Some(trouble), .. }) => {
                 let announced = announced(&ending.document, now).filter(|_| is_open);
-                Standing::Blocked { wants: None, at: announced.into_iter().chain(trouble.again_at()).min() }
+                NextState::Blocked { wants: None, at: announced.into_iter().chain(trouble.again_at()).min() }
             }
-            (Some(at), _) if is_open => Standing::Scheduled { at },
-            _ => Standing::Idle,
+            (Some(at), _) if is_open => NextState::Scheduled { at },
+            _ => NextState::Idle,
         };
         if let Some(at) = ending.document.second_look(now) {
             ending.due_by(at);
@@ -279,7 +279,7 @@ impl Ending {
     #[must_use]
     pub fn still_paused(document: Document, at: UnixMs) -> Self {
         let mut ending = Self::new(document);
-        ending.standing = Standing::Retry { at, wakes: true };
+        ending.next_state = NextState::Retry { at, wakes: true };
         ending
     }
 
@@ -317,18 +317,18 @@ impl Ending {
     /// The person waits for a read at their HR system. If they wait for the target anyway, the next attempt begins
     /// with the read.
     pub fn wait_for_read(&mut self, at: UnixMs, code: Code, now: UnixMs) {
-        if matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. }) {
+        if matches!(self.next_state, NextState::Retry { .. } | NextState::Held { .. }) {
             return;
         }
         let at = announced(&self.document, now).map_or(at, |announced| announced.min(at));
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::RetryAt { due_at: at, code });
-        self.standing = Standing::Read { at };
+        self.next_state = NextState::Read { at };
     }
 
     /// The HR system refuses the read: the person waits behind its hold, unless they wait for the target anyway.
     pub fn wait_for_hold(&mut self, scope: HoldScope, code: Code, not_before: Option<UnixMs>, now: UnixMs) {
-        let waits = matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. });
+        let waits = matches!(self.next_state, NextState::Retry { .. } | NextState::Held { .. });
         if waits {
             self.hold.get_or_insert((scope, code, not_before));
         } else {
@@ -338,19 +338,19 @@ impl Ending {
 
     /// The read failed for good: a dead letter, unless there is trouble with the target already.
     pub fn block_for_read(&mut self, code: Code, detail: String, now: UnixMs) {
-        if !matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. } | Standing::Blocked { .. }) {
+        if !matches!(self.next_state, NextState::Retry { .. } | NextState::Held { .. } | NextState::Blocked { .. }) {
             self.blocked(code, detail, None, now);
         }
     }
 
     /// They are due by then, whatever they wait for.
     pub fn due_by(&mut self, until: UnixMs) {
-        match &mut self.standing {
-            Standing::Retry { at, .. } | Standing::Read { at } | Standing::Scheduled { at } => *at = until.min(*at),
-            Standing::Held { at, .. } | Standing::Blocked { at, .. } | Standing::Incomplete { at } => {
+        match &mut self.next_state {
+            NextState::Retry { at, .. } | NextState::Read { at } | NextState::Scheduled { at } => *at = until.min(*at),
+            NextState::Held { at, .. } | NextState::Blocked { at, .. } | NextState::Incomplete { at } => {
                 *at = Some(at.map_or(until, |at| at.min(until)));
             }
-            Standing::Idle => self.standing = Standing::Scheduled { at: until },
+            NextState::Idle => self.next_state = NextState::Scheduled { at: until },
         }
     }
 
@@ -360,7 +360,7 @@ impl Ending {
     pub fn given_back(document: Document, (disowned, claimed): (Vec<String>, Vec<String>), now: UnixMs) -> Self {
         let mut ending = Self { disowned, claimed, ..Self::new(document) };
         ending.tell(now, Note::GivenBack);
-        ending.standing = Standing::Retry { at: now, wakes: false };
+        ending.next_state = NextState::Retry { at: now, wakes: false };
         ending
     }
 
@@ -378,9 +378,9 @@ impl Ending {
     /// for ever.
     #[must_use]
     pub fn releases(&self, gives_up: &BTreeSet<String>, now: UnixMs) -> Vec<String> {
-        let is_blocked = matches!(self.standing, Standing::Blocked { .. });
-        let wants = match &self.standing {
-            Standing::Blocked { wants, .. } => wants.as_ref(),
+        let is_blocked = matches!(self.next_state, NextState::Blocked { .. });
+        let wants = match &self.next_state {
+            NextState::Blocked { wants, .. } => wants.as_ref(),
             _ => None,
         };
         let is_open = owner::has_left(&self.document, is_blocked, now);
@@ -420,12 +420,12 @@ impl Ending {
         let create_unknown = self.document.progress.create_unknown.filter(|_| self.document.member.is_none());
         self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
         self.document.waiting_since = next_change.map(|_| self.document.waiting_since.unwrap_or(now));
-        self.standing = match self.document.next_change(now) {
+        self.next_state = match self.document.next_change(now) {
             Some(at) => {
                 self.tell(now, Note::Scheduled { due_at: at });
-                Standing::Scheduled { at }
+                NextState::Scheduled { at }
             }
-            None => Standing::Idle,
+            None => NextState::Idle,
         };
     }
 
@@ -436,7 +436,7 @@ impl Ending {
         self.document.waiting_since.get_or_insert(now);
         let missing = self.document.missing.clone();
         self.tell(now, Note::Incomplete { missing });
-        self.standing = Standing::Incomplete { at: announced(&self.document, now) };
+        self.next_state = NextState::Incomplete { at: announced(&self.document, now) };
     }
 
     fn blocked(&mut self, code: Code, detail: String, wants: Option<String>, now: UnixMs) {
@@ -451,7 +451,7 @@ impl Ending {
         // Nothing announces that an account was removed at the target.
         let again = (code == Code::ScimOwned).then(|| now.plus_ms(OWNED_AGAIN_MS));
         let at = announced(&self.document, now).into_iter().chain(again).min();
-        self.standing = Standing::Blocked { wants, at };
+        self.next_state = NextState::Blocked { wants, at };
     }
 
     /// Tried again when the pause is over, and not before the target allows it.
@@ -461,7 +461,7 @@ impl Ending {
         self.document.waiting_since.get_or_insert(now);
         self.document.progress.again_at = wakes.then_some(at);
         self.tell(now, Note::RetryAt { due_at: at, code });
-        self.standing = Standing::Retry { at, wakes };
+        self.next_state = NextState::Retry { at, wakes };
     }
 
     fn hold(&mut self, scope: HoldScope, code: Code, not_before: Option<UnixMs>, now: UnixMs) {
@@ -469,7 +469,7 @@ impl Ending {
         self.tell(now, Note::Held { scope: scope.clone(), code });
         self.hold = Some((scope.clone(), code, not_before));
         let at = announced(&self.document, now);
-        self.standing = Standing::Held { scope, at };
+        self.next_state = NextState::Held { scope, at };
     }
 
     /// An attempt failed because of the target or the network.

@@ -6,7 +6,7 @@ use super::attempt::AttemptState;
 use super::conclusion::Conclusion;
 use super::suspicion::Suspicions;
 use super::team_tests::Fault;
-use super::verdict::{Ending, Standing, decide};
+use super::verdict::{Ending, NextState, decide};
 use super::world_tests::{RULES, World, ada, hire, leave, person, shown, update};
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
@@ -26,8 +26,8 @@ fn a_leave_without_a_known_address_waits_for_one_and_is_reported() {
     world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
     let ending = world.tell(&[leave(20)]);
     assert_eq!(
-        (ending.standing, ending.document.missing),
-        (Standing::Incomplete { at: None }, vec!["email".to_owned()])
+        (ending.next_state, ending.document.missing),
+        (NextState::Incomplete { at: None }, vec!["email".to_owned()])
     );
     assert_eq!(world.calls(), [""; 0]);
     let ending = world.tell(&[update(30, "ada@example.com", "-", "-")]);
@@ -37,7 +37,7 @@ fn a_leave_without_a_known_address_waits_for_one_and_is_reported() {
     let mut world = World::new();
     world.tell(&[hire(10, "-", "Ada", "Lovelace")]);
     let ending = world.tell(&[leave(20)]);
-    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::NotAMember));
+    assert_eq!((ending.next_state, ending.ended[0].1), (NextState::Idle, Finished::NotAMember));
     // Nor does a roster that lists people who left long ago need their addresses.
     let mut world = World::new();
     let job = JobId::about(7 << 64, person("E-1").id());
@@ -50,14 +50,14 @@ fn a_leave_without_a_known_address_waits_for_one_and_is_reported() {
     let entry = |(word, n)| (n, Entry { accepted_at: now, word, trace: None });
     let entries: Vec<_> = words.into_iter().zip(1..).map(entry).collect();
     let ending = world.work(&person("E-1"), &entries);
-    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::NotAMember));
+    assert_eq!((ending.next_state, ending.ended[0].1), (NextState::Idle, Finished::NotAMember));
 }
 
 #[test]
 fn a_hire_without_an_address_waits_for_it() {
     let mut world = World::new();
     let ending = world.tell(&[hire(10, "-", "Ada", "Lovelace")]);
-    assert_eq!(ending.standing, Standing::Incomplete { at: None });
+    assert_eq!(ending.next_state, NextState::Incomplete { at: None });
     assert_eq!(ending.document.missing, ["email"]);
     let ending = world.tell(&[update(20, "ada@example.com", "-", "-")]);
     assert_eq!(ending.ended.len(), 2);
@@ -89,7 +89,7 @@ fn hire_under_a_bad_address(at: i64) -> Event {
 #[test]
 fn a_hire_under_an_unusable_address_waits_for_the_next_one() {
     let waits = |ending: &Ending| {
-        assert_eq!(ending.standing, Standing::Incomplete { at: None });
+        assert_eq!(ending.next_state, NextState::Incomplete { at: None });
         assert_eq!(ending.document.missing, ["email"]);
     };
     let mut world = World::new();
@@ -98,7 +98,7 @@ fn a_hire_under_an_unusable_address_waits_for_the_next_one() {
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
     // A member stays in the team, under the address that they have.
     let ending = world.tell(&[hire_under_a_bad_address(30)]);
-    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::Unchanged));
+    assert_eq!((ending.next_state, ending.ended[0].1), (NextState::Idle, Finished::Unchanged));
     // Somebody who has left is not switched on under their former address.
     world.tell(&[leave(40)]);
     world.now = world.now.plus_ms(120_000);
@@ -123,13 +123,13 @@ fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_hire() {
     let mut ahead = leave(20);
     ahead.facts.employment = Some((EmploymentState::Left, Some(world.now.plus_ms(3_600_000))));
     let ending = world.tell(&[ahead]);
-    assert!(matches!(ending.standing, Standing::Scheduled { .. }));
+    assert!(matches!(ending.next_state, NextState::Scheduled { .. }));
     assert_eq!(ending.document.open.len(), 1, "the leave is open until it takes effect");
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
     world.tell(&[update(25, "-", "-", "King")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true), "it blocks nothing");
     let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);
-    assert_eq!(ending.standing, Standing::Idle);
+    assert_eq!(ending.next_state, NextState::Idle);
     assert!(ending.document.open.is_empty());
 }
 
@@ -146,7 +146,7 @@ fn an_announced_leave_outlives_the_discard_of_what_blocks_the_person() {
     assert_eq!(ending.document.trouble.map(|trouble| trouble.code), Some(Code::ScimAddress));
     let discard = Word::Discard { by: "test".to_owned(), reason: None };
     let ending = world.work(&person("E-1"), &[(100, Entry { accepted_at: world.now, word: discard, trace: None })]);
-    assert_eq!((ending.standing, ending.document.open.len()), (Standing::Scheduled { at: day }, 1));
+    assert_eq!((ending.next_state, ending.document.open.len()), (NextState::Scheduled { at: day }, 1));
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
     world.now = day;
     let ending = world.work(&person("E-1"), &[]);

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::attempt::AttemptState;
-use super::claimed::Claimed;
+use super::claim_result::ClaimResult;
 use super::groups::GroupRule;
 use super::owner::{self, Owner, address_key};
 use super::plan::{PlanRules, Step, plan};
 use super::suspicion::Suspicions;
 use super::target::{TargetKind, TargetRules};
 use super::team_tests::{Fault, Team};
-use super::verdict::{Ending, RetryRules, Standing, decide};
+use super::verdict::{Ending, NextState, RetryRules, decide};
 use crate::core::limiter::CallKind;
 use crate::core::person::document::Groups;
 use crate::core::person::fold::fold;
@@ -169,8 +169,8 @@ impl World {
             self.team.now = self.now;
             self.team.land();
             let ending = self.work(&person("E-1"), &[]);
-            match ending.standing {
-                Standing::Scheduled { at } if at <= end => self.now = at.max(self.now),
+            match ending.next_state {
+                NextState::Scheduled { at } if at <= end => self.now = at.max(self.now),
                 _ => {
                     self.now = end.max(self.now);
                     self.team.now = self.now;
@@ -226,13 +226,13 @@ impl World {
                 self.claims.retain(|claimed, owner| *claimed != key || *owner != who.to_string());
             }
             self.check_claimed(known.as_ref(), &ending);
-            match &ending.standing {
-                Standing::Retry { at, .. } | Standing::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),
-                Standing::Held { .. } => self.now = self.now.plus_ms(60_000),
-                Standing::Idle
-                | Standing::Scheduled { .. }
-                | Standing::Incomplete { .. }
-                | Standing::Blocked { .. } => {
+            match &ending.next_state {
+                NextState::Retry { at, .. } | NextState::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),
+                NextState::Held { .. } => self.now = self.now.plus_ms(60_000),
+                NextState::Idle
+                | NextState::Scheduled { .. }
+                | NextState::Incomplete { .. }
+                | NextState::Blocked { .. } => {
                     return ending;
                 }
             }
@@ -245,7 +245,7 @@ impl World {
     fn check_claimed(&self, before: Option<&Document>, ending: &Ending) {
         let id_of = |document: &Document| document.member.as_ref().and_then(|member| member.id.clone());
         let Some(id) = id_of(&ending.document) else { return };
-        let is_settled = matches!(ending.standing, Standing::Idle | Standing::Scheduled { .. });
+        let is_settled = matches!(ending.next_state, NextState::Idle | NextState::Scheduled { .. });
         if is_settled || before.and_then(id_of).as_ref() != Some(&id) {
             let owner = self.claims.get(&owner::id_key(&id));
             assert_eq!(owner, Some(&ending.document.person.to_string()), "{:?}", self.team.calls);
@@ -319,26 +319,26 @@ impl World {
         Some(decide(state, &conclusion, &mut self.suspicions, &RULES, self.now, 0.5))
     }
 
-    fn own(&mut self, me: &str, keys: &[String], state: &AttemptState) -> Claimed {
+    fn own(&mut self, me: &str, keys: &[String], state: &AttemptState) -> ClaimResult {
         let document = &state.document;
         let other = keys.iter().find_map(|key| Some((key, self.claims.get(key).filter(|owner| *owner != me)?.clone())));
         let claimed = match other {
-            None => Claimed::Ours,
+            None => ClaimResult::Ours,
             Some((key, owner)) => {
                 let Some(theirs) = self.people.get(&owner) else {
                     panic!("{owner} owns {key}, and there is no document");
                 };
                 if self.busy > 0 {
                     self.busy -= 1;
-                    return Claimed::Others(Owner::in_between(theirs.person.clone(), key, false));
+                    return ClaimResult::Others(Owner::in_between(theirs.person.clone(), key, false));
                 }
                 let owner_is = Owner::of(theirs, key, self.now).without(&state.gone);
                 if !owner_is.hands_over_to(document, self.now) {
-                    return Claimed::Others(owner_is);
+                    return ClaimResult::Others(owner_is);
                 }
                 let member = theirs.member.clone().map(Box::new);
                 let groups = Groups::of(theirs);
-                Claimed::TakenFrom { person: theirs.person.clone(), member, along: Vec::new(), groups }
+                ClaimResult::TakenFrom { person: theirs.person.clone(), member, along: Vec::new(), groups }
             }
         };
         for key in keys {

@@ -6,7 +6,7 @@ use super::conclusion::Aspect;
 use super::member::{Changes, replacement};
 use super::owner::address_key;
 use super::request::{Active, Carrier, Member, Operation, Request};
-use super::rules::{PlanRules, Standing, is_new_word, wanted_address, within};
+use super::rules::{PlanRules, WantedMembership, is_new_word, wanted_address, within};
 use super::step::Step;
 use crate::core::code::Code;
 use crate::core::person::Document;
@@ -57,12 +57,12 @@ pub(super) fn switch_off(
     state: &mut AttemptState,
     seen: &Seen,
     member: &Member,
-    standing: Standing,
+    membership: WantedMembership,
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
-    let is_needed = standing == Standing::Left
-        && (seen.active != Active::Off || state.must_cover(Aspect::Membership, standing, now))
+    let is_needed = membership == WantedMembership::Left
+        && (seen.active != Active::Off || state.must_cover(Aspect::Membership, membership, now))
         && !state.is_refused(Aspect::Membership)
         && !state.wrote.contains(&Operation::SetActive);
     if is_needed { switch(state, seen, member, rules, false) } else { None }
@@ -72,12 +72,12 @@ pub(super) fn readdress(
     state: &mut AttemptState,
     seen: &Seen,
     member: &Member,
-    standing: Standing,
+    membership: WantedMembership,
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
     let email = wanted_address(&state.document)?.clone();
-    let must_cover = rules.changes_addresses && state.must_cover(Aspect::Address, standing, now);
+    let must_cover = rules.changes_addresses && state.must_cover(Aspect::Address, membership, now);
     let is_shown = email.is(&seen.user_name) && !must_cover;
     if is_shown || state.is_refused(Aspect::Address) {
         return None;
@@ -91,7 +91,7 @@ pub(super) fn readdress(
         return Some(Step::Own(vec![key]));
     }
     let user_name = email.lower().to_owned();
-    let active = active_to_put(&state.document, seen, member, standing, now);
+    let active = active_to_put(&state.document, seen, member, membership, now);
     let changes = Changes { user_name: Some(&user_name), active, ..Changes::default() };
     let by = carrier(state, rules, member, seen, Aspect::Address, changes)?;
     Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name, by }))
@@ -101,12 +101,12 @@ pub(super) fn switch_on(
     state: &mut AttemptState,
     seen: &Seen,
     member: &Member,
-    standing: Standing,
+    membership: WantedMembership,
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
-    let is_shown = seen.active == Active::On && !state.must_cover(Aspect::Membership, standing, now);
-    if standing != Standing::Employed || is_shown || state.is_refused(Aspect::Membership) {
+    let is_shown = seen.active == Active::On && !state.must_cover(Aspect::Membership, membership, now);
+    if membership != WantedMembership::Employed || is_shown || state.is_refused(Aspect::Membership) {
         return None;
     }
     // What a write of ours may have switched off, nobody else has.
@@ -128,11 +128,11 @@ pub(super) fn rename(
     state: &mut AttemptState,
     seen: &Seen,
     member: &Member,
-    standing: Standing,
+    membership: WantedMembership,
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
-    let is_shown = !names_differ(state, seen) && !state.must_cover(Aspect::Names, standing, now);
+    let is_shown = !names_differ(state, seen) && !state.must_cover(Aspect::Names, membership, now);
     if is_shown || state.is_refused(Aspect::Names) {
         return None;
     }
@@ -143,7 +143,7 @@ pub(super) fn rename(
         // on.
         seen.active.known().filter(|_| member.active == Active::Unknown)
     } else {
-        active_to_put(&state.document, seen, member, standing, now)
+        active_to_put(&state.document, seen, member, membership, now)
     };
     let changes =
         Changes { given: given_name.as_deref(), family: family_name.as_deref(), active, ..Changes::default() };
@@ -214,14 +214,22 @@ fn version_to_match(member: &Member, capabilities: Capabilities) -> Option<Strin
 
 /// `active` in a PUT at a target that has no PATCH and does not show it: the last known value, or else HR's new
 /// statement, since a PUT without it might switch the member on. None: not known, so no PUT.
-fn active_to_put(document: &Document, seen: &Seen, member: &Member, standing: Standing, now: UnixMs) -> Option<bool> {
+fn active_to_put(
+    document: &Document,
+    seen: &Seen,
+    member: &Member,
+    membership: WantedMembership,
+    now: UnixMs,
+) -> Option<bool> {
     if member.active != Active::Unknown {
         return None;
     }
-    seen.active.known().or(match standing {
-        Standing::Employed => (is_new_word(document, now) && !document.record.waits_for_email()).then_some(true),
-        Standing::Left => Some(false),
-        Standing::Unsaid => None,
+    seen.active.known().or(match membership {
+        WantedMembership::Employed => {
+            (is_new_word(document, now) && !document.record.waits_for_email()).then_some(true)
+        }
+        WantedMembership::Left => Some(false),
+        WantedMembership::Unsaid => None,
     })
 }
 

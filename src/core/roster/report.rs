@@ -391,7 +391,7 @@ impl<'t> Planner<'t> {
         self.report.people += 1;
         self.digest = self.digest.wrapping_add(digest_of(document, &[]));
         let planned = planned_person(document, None);
-        let detail = format!("{}: HR says that they work there, and {}", document.person, closed.told());
+        let detail = format!("{}: HR says that they work there, and {}", document.person, closed.describe());
         self.different += 1;
         let is_selected = self.select(&planned, &[], import.is_some());
         let code = Some(Code::ScimOwned.to_string());

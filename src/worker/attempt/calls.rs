@@ -10,7 +10,7 @@ use crate::core::limiter::CallKind;
 use crate::core::person::Aspect;
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::reconcile::attempt::AttemptState;
-use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
+use crate::core::reconcile::claim_result::ClaimResult;
 use crate::core::reconcile::conclusion::Conclusion;
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
@@ -63,7 +63,7 @@ impl Worker {
                 }
                 Step::Own(keys) => {
                     let (keys, claimed) = self.own(state, guard, &keys).await?;
-                    if let ClaimedKeys::TakenFrom { person, .. } = &claimed {
+                    if let ClaimResult::TakenFrom { person, .. } = &claimed {
                         // Whatever the attempt's end, this is known by now.
                         let note = Note::TakenFrom { person: person.clone() };
                         run.story.push(StoryEntry { at: self.clock.now(), note });

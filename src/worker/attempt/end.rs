@@ -5,7 +5,7 @@ use tracing::{error, info};
 use crate::core::code::Code;
 use crate::core::person::Document;
 use crate::core::reconcile::conclusion::Conclusion;
-use crate::core::reconcile::verdict::{Ending, Standing};
+use crate::core::reconcile::verdict::{Ending, NextState};
 use crate::core::time::UnixMs;
 use crate::worker::attempted::Attempted;
 use crate::worker::fetch::Fetched;
@@ -22,22 +22,22 @@ pub(super) fn ending_without_call(document: Document, fetched: &Fetched, now: Un
 }
 
 pub(super) fn attempted(conclusion: &Conclusion, ending: &Ending) -> Attempted {
-    match (&ending.standing, conclusion) {
-        (Standing::Idle | Standing::Scheduled { .. }, Conclusion::InLine(finished)) => Attempted::InLine(*finished),
-        _ => standing_as(ending),
+    match (&ending.next_state, conclusion) {
+        (NextState::Idle | NextState::Scheduled { .. }, Conclusion::InLine(finished)) => Attempted::InLine(*finished),
+        _ => attempted_by_state(ending),
     }
 }
 
-/// How the attempt ended, by where the person stands.
-pub(super) fn standing_as(ending: &Ending) -> Attempted {
-    match &ending.standing {
-        Standing::Idle | Standing::Scheduled { .. } => Attempted::Folded,
-        Standing::Retry { .. } | Standing::Read { .. } => {
+/// How the attempt ended, by the state that the person is in then.
+pub(super) fn attempted_by_state(ending: &Ending) -> Attempted {
+    match &ending.next_state {
+        NextState::Idle | NextState::Scheduled { .. } => Attempted::Folded,
+        NextState::Retry { .. } | NextState::Read { .. } => {
             Attempted::Retry(ending.code().unwrap_or(Code::ScimUnavailable))
         }
-        Standing::Held { scope, .. } => Attempted::Held(scope.clone()),
-        Standing::Incomplete { .. } => Attempted::Incomplete,
-        Standing::Blocked { .. } => {
+        NextState::Held { scope, .. } => Attempted::Held(scope.clone()),
+        NextState::Incomplete { .. } => Attempted::Incomplete,
+        NextState::Blocked { .. } => {
             Attempted::Blocked(ending.document.trouble.as_ref().map_or(Code::ScimRejected, |trouble| trouble.code))
         }
     }

@@ -4,7 +4,7 @@
 use tracing::{Instrument, error, info, warn};
 
 use self::calls::{Run, trial_has_passed};
-use self::end::{attempted, ending_without_call, standing_as, tell};
+use self::end::{attempted, attempted_by_state, ending_without_call, tell};
 use self::inbox::deliveries;
 pub(super) use self::inbox::{read_document, read_inbox};
 pub(super) use self::pause::needs_attempt;
@@ -208,7 +208,7 @@ impl Worker {
     ) -> Result<Tried, StoreError> {
         let was_read = fetched.was_served;
         fetched.put_back(&mut ending, self.clock.now());
-        let attempted = if is_at_rest { Attempted::Folded } else { standing_as(&ending) };
+        let attempted = if is_at_rest { Attempted::Folded } else { attempted_by_state(&ending) };
         tell(&attempted, &ending);
         self.set_hold(&mut ending).await;
         let tried = self.end(guard, ending, story, leaving, attempted).await?;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::{Document, Entry, PersonId};
 use crate::core::reconcile::attempt::AttemptState;
-use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
+use crate::core::reconcile::claim_result::ClaimResult;
 use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{PlanRules, Step, plan};
 use crate::core::reconcile::reply::Reply;
@@ -114,7 +114,7 @@ impl BusyWorker {
     /// Notes that the requested claims were granted.
     pub(super) fn learn_claim(mut self, keys: &[String], now: UnixMs) -> Self {
         if let Some(state) = &mut self.state {
-            state.learn_claim(&plan_rules(), keys, ClaimedKeys::Ours, now);
+            state.learn_claim(&plan_rules(), keys, ClaimResult::Ours, now);
         }
         self.seen = digest(self.seen, &(keys, now));
         self.go_on(now)

@@ -54,7 +54,7 @@ impl Closed {
 
     /// Says to whom the member was handed over, and what has since cast doubt on it.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let owner = self.owner.unwrap_or_default();
         let since = match (owner.has_moved, owner.left) {
             (_, Some(_)) => ", who has left",

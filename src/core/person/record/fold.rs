@@ -4,7 +4,7 @@ use super::{EarlierEmail, Record, Start};
 use crate::core::person::email::Email;
 use crate::core::person::employment::{EmploymentState, EmploymentWord, TimedWord};
 use crate::core::person::event::{Event, EventKind, Facts};
-use crate::core::person::fact::{Fact, Stamp, Told};
+use crate::core::person::fact::{Fact, Stamp, StatedAt};
 use crate::core::person::late_status::LateStatus;
 use crate::core::time::UnixMs;
 
@@ -78,8 +78,8 @@ impl Record {
         // A statement dated only with the day of the hand-over counts as made after it if it arrived after it.
         let closed = self.closed.as_ref();
         let closed = closed.map(|closed| Stamp { at: closed.said_at(), accepted_at: closed.at, seq: 0 });
-        let told = Told { stamp, day_ends }.after(&closed);
-        let (stamp, at) = (told.stamp, told.stamp.at);
+        let stated_at = StatedAt { stamp, day_ends }.after(&closed);
+        let (stamp, at) = (stated_at.stamp, stated_at.stamp.at);
         let (mut news, mut is_otherwise) = (Vec::new(), false);
         let mut note = |is_news: bool, is_so: bool, name: &'static str| {
             if is_news {
@@ -87,49 +87,49 @@ impl Record {
             }
             is_otherwise |= !is_news && !is_so;
         };
-        self.fold_employment((event.kind, facts), told, accepted_at, is_of_row, &mut note);
+        self.fold_employment((event.kind, facts), stated_at, accepted_at, is_of_row, &mut note);
         if let Some((scope, from)) = facts.scope {
             let before = self.scope_from(accepted_at);
             let from = from.unwrap_or(at);
             let (is_observed, is_of_row, is_early, is_status) = (false, false, false, false);
             let word = TimedWord { state: scope, from, stamp, is_observed, is_of_row, is_early, is_status };
-            self.scope.fold_told(word, day_ends);
+            self.scope.fold_dated(word, day_ends);
             self.scope.settle(accepted_at);
             // A statement that nothing has changed is not news.
             note(self.scope_from(accepted_at) != before, true, Facts::scope_name(scope));
         }
         if let Some(email) = &facts.email {
-            let told = told.after(&self.unusable_email);
+            let stated_at = stated_at.after(&self.unusable_email);
             let before = self.email.as_ref().map(|fact| (fact.value.clone(), fact.stamp));
-            let is_news = Fact::fold(&mut self.email, email.clone(), told);
+            let is_news = Fact::fold(&mut self.email, email.clone(), stated_at);
             note(is_news, is(self.email.as_ref(), email), "email");
-            for (email, stamp) in before.into_iter().chain([(email.clone(), told.stamp)]) {
+            for (email, stamp) in before.into_iter().chain([(email.clone(), stated_at.stamp)]) {
                 self.note_earlier_email(email, stamp);
             }
         }
         if facts.unusable_email {
-            note(self.fold_unusable_email(told), true, "unusable_email");
+            note(self.fold_unusable_email(stated_at), true, "unusable_email");
         }
         if let Some(name) = &facts.given_name {
-            let is_news = Fact::fold(&mut self.given_name, name.clone(), told);
+            let is_news = Fact::fold(&mut self.given_name, name.clone(), stated_at);
             note(is_news, is(self.given_name.as_ref(), name), "given_name");
         }
         if let Some(name) = &facts.preferred_given_name {
-            let is_news = Fact::fold(&mut self.preferred_given_name, name.clone(), told);
+            let is_news = Fact::fold(&mut self.preferred_given_name, name.clone(), stated_at);
             note(is_news, is(self.preferred_given_name.as_ref(), name), "preferred_given_name");
         }
         if let Some(name) = &facts.family_name {
-            let is_news = Fact::fold(&mut self.family_name, name.clone(), told);
+            let is_news = Fact::fold(&mut self.family_name, name.clone(), stated_at);
             note(is_news, is(self.family_name.as_ref(), name), "family_name");
         }
         if let Some(locale) = &facts.locale {
-            let is_news = Fact::fold(&mut self.locale, locale.clone(), told);
+            let is_news = Fact::fold(&mut self.locale, locale.clone(), stated_at);
             note(is_news, is(self.locale.as_ref(), locale), "locale");
         }
         let (mut is_news, mut are_so) = (false, true);
         for (name, labels) in &facts.further {
             let mut fact = self.further.remove(name);
-            is_news |= Fact::fold(&mut fact, labels.clone(), told);
+            is_news |= Fact::fold(&mut fact, labels.clone(), stated_at);
             are_so &= is(fact.as_ref(), labels);
             self.further.extend(fact.map(|fact| (name.clone(), fact)));
         }
@@ -154,7 +154,7 @@ impl Record {
     fn fold_employment(
         &mut self,
         (kind, facts): (EventKind, &Facts),
-        told: Told,
+        stated_at: StatedAt,
         accepted_at: UnixMs,
         is_of_row: bool,
         note: &mut impl FnMut(bool, bool, &'static str),
@@ -164,7 +164,7 @@ impl Record {
         self.late_statuses.take_out(&mut self.employment);
         let mut late = None;
         if let Some((state, from)) = facts.employment {
-            let (stamp, at) = (told.stamp, told.stamp.at);
+            let (stamp, at) = (stated_at.stamp, stated_at.stamp.at);
             // The status in an update describes the present, as a row does, unless the record states an end, too: it
             // stays "active" until that day.
             let is_present = from.is_none_or(|from| state == EmploymentState::Employed && from <= at.max(accepted_at));
@@ -180,34 +180,34 @@ impl Record {
             let is_late = |end: &UnixMs| is_told_by_status && LateStatus::may_be_late(*end, at);
             late = facts.end_beside_status().filter(is_late).map(|end| LateStatus { end, word });
             if late.is_none() {
-                let is_news = self.employment.fold_told(word, told.day_ends);
+                let is_news = self.employment.fold_dated(word, stated_at.day_ends);
                 let newest = self.employment.counting().max_by_key(|word| word.stamp);
                 note(is_news, newest.is_some_and(|newest| newest.state == state), Facts::employment_name(state));
             }
             // "Terminated", with a last day that is still to come.
             if facts.is_status && state == EmploymentState::Left && word.from > at.max(accepted_at) {
                 let early = EmploymentWord { from: at, is_observed: true, is_early: true, ..word };
-                self.employment.fold_told(early, told.day_ends);
+                self.employment.fold_dated(early, stated_at.day_ends);
             }
         }
-        let is_new = late.is_some_and(|late| self.late_statuses.fold(late, told, &self.employment));
+        let is_new = late.is_some_and(|late| self.late_statuses.fold(late, stated_at, &self.employment));
         self.late_statuses.put_in(&mut self.employment);
         if late.is_some() {
             let newest = self.employment.counting().max_by_key(|word| word.stamp);
             note(is_new, true, Facts::employment_name(newest.map_or(EmploymentState::Employed, |newest| newest.state)));
         }
         if let Some(from) = facts.starts {
-            let is_news = self.fold_start(from, told);
+            let is_news = self.fold_start(from, stated_at);
             note(is_news, self.starts.last().is_some_and(|newest| newest.from == from), "starts");
         }
         self.put_in_moved();
     }
 
     /// Folds in a statement about the first day. Returns whether it is the newest.
-    fn fold_start(&mut self, from: UnixMs, told: Told) -> bool {
-        let stamp = told.among(self.starts.iter().map(|start| &start.stamp));
-        let is_told = |known: &Start| known.stamp == stamp || (known.stamp.at, known.from) == (stamp.at, from);
-        if self.starts.iter().any(is_told) {
+    fn fold_start(&mut self, from: UnixMs, stated_at: StatedAt) -> bool {
+        let stamp = stated_at.among(self.starts.iter().map(|start| &start.stamp));
+        let was_stated = |known: &Start| known.stamp == stamp || (known.stamp.at, known.from) == (stamp.at, from);
+        if self.starts.iter().any(was_stated) {
             return false;
         }
         let place = self.starts.partition_point(|known| known.stamp < stamp);
@@ -251,11 +251,11 @@ impl Record {
 
     /// Folds in an address that cannot be used. One that was already stated for that instant is a redelivery, and does
     /// not undo a correction.
-    fn fold_unusable_email(&mut self, told: Told) -> bool {
+    fn fold_unusable_email(&mut self, stated_at: StatedAt) -> bool {
         let email = self.email.as_ref().map(|fact| &fact.stamp);
-        let stamp = told.among(email.into_iter().chain(&self.unusable_email));
+        let stamp = stated_at.among(email.into_iter().chain(&self.unusable_email));
         if let Some(known) = self.unusable_email
-            && (known.at > stamp.at || (known.at == stamp.at && told.day_ends.is_none()))
+            && (known.at > stamp.at || (known.at == stamp.at && stated_at.day_ends.is_none()))
         {
             let is_same = known.at == stamp.at;
             self.unusable_email = Some(if is_same { known.min(stamp) } else { known });
@@ -263,7 +263,7 @@ impl Record {
         }
         let waited = self.waits_for_email();
         self.unusable_email = self.unusable_email.max(Some(stamp));
-        self.waits_for_email() && !(waited && told.day_ends.is_some())
+        self.waits_for_email() && !(waited && stated_at.day_ends.is_some())
     }
 }
 

@@ -6,7 +6,7 @@ use super::groups;
 use super::owner;
 use super::reply::Outcome;
 use super::request::Request;
-use super::rules::{PlanRules, Standing, standing};
+use super::rules::{PlanRules, WantedMembership, membership_wanted};
 use super::search::Search;
 use crate::core::code::Code;
 use crate::core::person::document::{Groups, Standstill};
@@ -16,7 +16,7 @@ use crate::core::time::UnixMs;
 
 /// The result of a claim on a member or an address.
 #[derive(Debug, Clone)]
-pub enum Claimed {
+pub enum ClaimResult {
     /// It is this person's.
     Ours,
     /// It was taken over from somebody; the same step put an entry into their inbox.
@@ -36,14 +36,14 @@ pub enum Claimed {
 
 impl AttemptState {
     /// Takes in the result of a claim.
-    pub fn learn_claim(&mut self, rules: &PlanRules, keys: &[String], claimed: Claimed, now: UnixMs) {
-        match claimed {
-            Claimed::Ours => self.claims.extend_from_slice(keys),
+    pub fn learn_claim(&mut self, rules: &PlanRules, keys: &[String], result: ClaimResult, now: UnixMs) {
+        match result {
+            ClaimResult::Ours => self.claims.extend_from_slice(keys),
             // Another worker is creating or writing this group, and will soon be done.
-            Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
+            ClaimResult::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
                 self.end = Some(try_again(Code::ScimMoving, None, true));
             }
-            Claimed::TakenFrom { person, member, along, groups } => {
+            ClaimResult::TakenFrom { person, member, along, groups } => {
                 self.claims.extend_from_slice(keys);
                 self.claims.extend(along);
                 // The former owner may have written between our look-up and our claim. So the member is read again,
@@ -62,9 +62,9 @@ impl AttemptState {
                 self.shown = None;
                 self.search = Search::default();
             }
-            Claimed::Others(owner) if self.earlier_of(keys).is_some() => self.learn_earlier(keys, &owner, now),
+            ClaimResult::Others(owner) if self.earlier_of(keys).is_some() => self.learn_earlier(keys, &owner, now),
             // There is nothing to switch off: the account belongs to somebody who works there.
-            Claimed::Others(owner)
+            ClaimResult::Others(owner)
                 if self.leaves_with_nothing(now) && owner.keeps_it() && !owner.may_be_left_by(&self.document, now) =>
             {
                 self.forget_guess();
@@ -72,8 +72,8 @@ impl AttemptState {
             }
             // This is another record of the same human being. HR does not report them as employed under this id, so
             // there is nothing to do.
-            Claimed::Others(owner)
-                if standing(&self.document, rules, now) == Standing::Unsaid
+            ClaimResult::Others(owner)
+                if membership_wanted(&self.document, rules, now) == WantedMembership::Unsaid
                     && self.has_nothing()
                     && owner.keeps_it()
                     && owner.may_be_one_with(&self.document) =>
@@ -81,12 +81,12 @@ impl AttemptState {
                 self.forget_guess();
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
-            Claimed::Others(owner) if owner.is_of_earlier() => {
+            ClaimResult::Others(owner) if owner.is_of_earlier() => {
                 // They can get the account only if this person gives up the claim on its address.
                 self.gives_way = true;
                 self.end = Some(self.kept_by(&owner, now));
             }
-            Claimed::Others(owner) => match owner.account_in_the_way(&self.document) {
+            ClaimResult::Others(owner) => match owner.account_in_the_way(&self.document) {
                 Some(id) if !self.looked_at.contains(id) => self.in_the_way = Some((id.to_owned(), owner.key.clone())),
                 Some(_) | None => self.end = Some(self.kept_by(&owner, now)),
             },
