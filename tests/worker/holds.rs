@@ -89,6 +89,20 @@ async fn undocumented_refusals_count_against_the_target_when_two_people_get_them
 }
 
 #[tokio::test]
+async fn creates_that_are_answered_409_without_a_reason_are_held() {
+    let bench = Bench::new();
+    inject(&bench, "create:409:2");
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-2", "Grace", "Hopper").await;
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused));
+    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes));
+    bench.clock.advance_ms(30_000);
+    assert!(probed(&bench).await);
+    assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created));
+    assert_eq!(bench.sim.members().len(), 2);
+}
+
+#[tokio::test]
 async fn a_refusal_that_only_one_person_gets_blocks_them_after_five_tries() {
     let bench = Bench::new();
     inject(&bench, "create:403:forever:user=e-1@example.com");

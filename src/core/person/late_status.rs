@@ -5,7 +5,8 @@
 //!
 //! - A start after the end, or another record that says that they work here, means that they were hired again.
 //! - So does a status that was seen to say "left", or HR calling them employed after the end.
-//! - Else the status is late, and the end counts: for a week if it had been announced, and for two days otherwise.
+//! - Else the status is late, and the end counts: for a week if it had been announced, or HR told the leave; for two days
+//!   otherwise.
 //! - A status that still says "employed" after that is believed.
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use super::event::{BesideEnd, Event};
 use super::fact::{Stamp, StatedAt};
 use crate::core::time::UnixMs;
 
-/// A status may be late for this long after an end that was announced.
+/// A status may be late for this long after an end that was announced, or told as a leave.
 const ANNOUNCED_MS: u64 = 7 * 86_400_000;
 /// And for this long after one that was not.
 const UNANNOUNCED_MS: u64 = 2 * 86_400_000;
@@ -144,7 +145,8 @@ fn stands_until(status: &LateStatus, before: Option<EmploymentWord>, standing: O
         Some(before) if before.state == EmploymentState::Employed && before.stamp.at > end => return None,
         Some(before) if before.state == EmploymentState::Left && before.is_status && standing.is_none() => return None,
         Some(before) if before.state == EmploymentState::Left && is_near(before.from, end) => {
-            standing.unwrap_or(if before.is_announced() { ANNOUNCED_MS } else { UNANNOUNCED_MS })
+            let is_said = before.is_announced() || !before.is_status;
+            standing.unwrap_or(if is_said { ANNOUNCED_MS } else { UNANNOUNCED_MS })
         }
         Some(_) | None => UNANNOUNCED_MS,
     };
@@ -233,8 +235,8 @@ mod tests {
             let late = status(at, Employed, Some(END));
             assert_eq!(ends(std::slice::from_ref(&late), at), Some(state), "{after}");
             assert_eq!(ends(&[hire(END.minus_ms(30 * DAY)), late.clone()], at), Some(state), "{after}");
-            let left_at_once = leave(END.plus_ms(60_000), END);
-            assert_eq!(ends(&[hire(END.minus_ms(30 * DAY)), left_at_once, late], at), Some(state), "{after}");
+            let told = [hire(END.minus_ms(30 * DAY)), leave(END.plus_ms(60_000), END)];
+            assert_eq!(ends(&[&told[..], &[late]].concat(), at), Some(Left), "a leave that was told: {after}");
         }
     }
 

@@ -241,6 +241,20 @@ fn a_leavers_account_is_not_taken_by_somebody_who_was_named_with_its_address_bef
 }
 
 #[test]
+fn an_address_that_hr_took_back_gives_nobody_the_account_of_another_name() {
+    for leaves in [true, false] {
+        let mut world = World::new();
+        world.team.add("bob@example.com", "Bob", "Stone", true, &json!({"title": "Bob's work"}));
+        let before = world.team.users[0].clone();
+        let mut words = vec![hire(10, "bob@example.com", "Ada", "King"), update(20, "ada@example.com", "Ada", "King")];
+        words.extend(leaves.then(|| leave(30)));
+        let ending = world.tell(&words);
+        assert_eq!(world.team.users[0], before, "{:?}", world.calls());
+        assert_eq!((ending.document.trouble, world.team.users.len()), (None, if leaves { 1 } else { 2 }));
+    }
+}
+
+#[test]
 fn a_create_of_unknown_outcome_is_nobody_elses_account() {
     // Bob's account was made, but nobody knows.
     let mut world = World::new();

@@ -94,8 +94,8 @@ pub enum GroupOutcome {
     Shown(Box<ShownGroup>),
     /// The write was accepted.
     Applied,
-    /// The write was accepted, and the reply shows that it was not made.
-    NotMade,
+    /// The write was accepted, and the reply does not show that it was made.
+    Unshown,
     /// The target does not filter groups: page instead.
     NoFilter,
     /// There is no group of that id, or no such member for it.
@@ -118,7 +118,7 @@ impl GroupOutcome {
             Self::Rows { .. } => "groups",
             Self::Shown(_) => "group",
             Self::Applied => "applied",
-            Self::NotMade => "not made",
+            Self::Unshown => "not shown",
             Self::NoFilter => "no filter",
             Self::Nobody => "no such group",
             Self::Changed => "changed meanwhile",
@@ -131,7 +131,7 @@ impl GroupOutcome {
     pub fn is_served(&self) -> bool {
         match self {
             Self::Rows { .. } | Self::Shown(_) | Self::Applied | Self::Nobody | Self::Changed => true,
-            Self::NoFilter | Self::NotMade | Self::Refused { .. } => false,
+            Self::NoFilter | Self::Unshown | Self::Refused { .. } => false,
         }
     }
 }
@@ -157,34 +157,27 @@ pub(super) fn served(call: &GroupCall, body: &[u8], etag: Option<&str>) -> Optio
         GroupCall::Create { .. } => Some(
             ShownGroup::read(body, etag).map_or(GroupOutcome::Applied, |shown| GroupOutcome::Shown(Box::new(shown))),
         ),
-        GroupCall::Add { member, .. } => written(body, member, true),
-        GroupCall::Remove { member, .. } => written(body, member, false),
+        GroupCall::Add { member, .. } => Some(written(body, member, true)),
+        GroupCall::Remove { member, .. } => Some(written(body, member, false)),
     }
 }
 
-/// What the reply to a change of a group's members means. Many targets answer without a body; any other body is the group,
-/// and shows whether the change was made.
-fn written(body: &[u8], member: &str, is_in: bool) -> Option<GroupOutcome> {
+/// What the reply to a change of a group's members means. Many targets answer without a body, or with the group as far as
+/// they like; anything else shows nothing.
+fn written(body: &[u8], member: &str, is_in: bool) -> GroupOutcome {
     if body.trim_ascii().is_empty() {
-        return Some(GroupOutcome::Applied);
+        return GroupOutcome::Applied;
     }
-    let [id, members] = json::pick(json::document(body)?, ["id", "members"])?;
-    json::text(id?, ID_BYTES_MAX).filter(|id| !id.is_empty())?;
-    let (mut shown, mut found) = (0_usize, false);
-    let row = |row: &RawValue| {
-        shown += 1;
-        found |= is_member(row, member);
-    };
-    let are_shown = members.is_some_and(|members| json::for_each_element(members, row).is_some());
-    let is_missing = is_in && !found && shown < MEMBERS_SHOWN_MAX;
-    let is_left = !is_in && found;
-    Some(if are_shown && (is_missing || is_left) { GroupOutcome::NotMade } else { GroupOutcome::Applied })
+    match ShownGroup::read(body, None) {
+        Some(shown) if shown.has(member, is_in) => GroupOutcome::Applied,
+        Some(_) | None => GroupOutcome::Unshown,
+    }
 }
 
-/// Whether a row of a group's `members` is about this member.
-fn is_member(row: &RawValue, member: &str) -> bool {
+/// The member that a row of a group's `members` is about.
+fn member_of(row: &RawValue) -> Option<String> {
     let [value] = json::pick(row, ["value"]).unwrap_or_default();
-    value.and_then(|value| json::text(value, usize::MAX)).as_deref() == Some(member)
+    value.and_then(|value| json::text(value, usize::MAX))
 }
 
 fn read_list(body: &[u8]) -> Option<GroupOutcome> {
@@ -211,6 +204,20 @@ impl ShownGroup {
             version.and_then(|version| json::text(version, VERSION_BYTES_MAX)).or_else(|| etag.map(str::to_owned));
         let id = json::text(id?, ID_BYTES_MAX).filter(|id| !id.is_empty())?;
         Some(Self { id, version, object: object.to_owned() })
+    }
+
+    /// Whether the member is in it, or out of it, as far as the reply shows: it may leave members out.
+    pub(super) fn has(&self, member: &str, is_in: bool) -> bool {
+        let [members] = json::pick(&self.object, ["members"]).unwrap_or_default();
+        let (mut shown, mut found, mut are_read) = (0_usize, false, true);
+        let row = |row: &RawValue| {
+            shown += 1;
+            let id = member_of(row);
+            are_read &= id.is_some();
+            found |= id.as_deref() == Some(member);
+        };
+        let are_shown = members.is_some_and(|members| json::for_each_element(members, row).is_some());
+        if is_in { found || !are_shown || !are_read || shown >= MEMBERS_SHOWN_MAX } else { !found }
     }
 
     /// The body of a PUT: what was read, with this member added or removed. None if the reply shows no members and
@@ -246,7 +253,7 @@ fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> Option
     let mut kept: Vec<String> = Vec::new();
     if let Some(members) = members.filter(|members| members.get() != "null") {
         let row = |row: &RawValue| {
-            if !is_member(row, member) {
+            if member_of(row).as_deref() != Some(member) {
                 kept.push(row.get().to_owned());
             }
         };
@@ -291,10 +298,17 @@ mod tests {
         let has = r#"{"id":"g","members":[{"value":"1"},{"value":"2"}]}"#;
         let has_not = r#"{"id":"g","members":[{"value":"2"}]}"#;
         assert_eq!((meaning(true, has), meaning(false, has_not)), (Some("applied"), Some("applied")));
-        assert_eq!((meaning(true, has_not), meaning(false, has)), (Some("not made"), Some("not made")));
+        assert_eq!((meaning(true, has_not), meaning(false, has)), (Some("not shown"), Some("not shown")));
         let many = (10..110).map(|n| format!(r#"{{"value":"{n}"}}"#)).collect::<Vec<_>>().join(",");
         let many = format!(r#"{{"id":"g","members":[{many}]}}"#);
-        for unshown in ["", " \n", r#"{"id":"g"}"#, r#"{"id":"g","members":"many"}"#, &many] {
+        for unshown in [
+            "",
+            " \n",
+            r#"{"id":"g"}"#,
+            r#"{"id":"g","members":"many"}"#,
+            r#"{"id":"g","members":[{"$ref":"x"}]}"#,
+            &many,
+        ] {
             assert_eq!(
                 (meaning(true, unshown), meaning(false, unshown)),
                 (Some("applied"), Some("applied")),
@@ -302,7 +316,8 @@ mod tests {
             );
         }
         for other in ["<html>Log in</html>", r#"{"id":"g","mem"#, r#"{"error":"no"}"#, r#"{"status":"403"}"#, "null"] {
-            assert_eq!((meaning(true, other), meaning(false, other)), (None, None), "{other}");
+            let meanings = (meaning(true, other), meaning(false, other));
+            assert_eq!(meanings, (Some("not shown"), Some("not shown")), "{other}");
         }
     }
 

@@ -26,7 +26,7 @@ const ALONE_MS: u64 = 60_000;
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
 const CHANGED_MAX: u32 = 20;
-/// How often a write may be answered as done and shown not to be made.
+/// How often a change may be answered, and not be made, before it waits.
 const NOT_MADE_MAX: u32 = 2;
 /// Pages of groups read at most, where the target does not filter.
 const PAGES_MAX: u32 = 20;
@@ -144,6 +144,16 @@ pub(super) struct Answered {
     pub(super) forbidden: bool,
 }
 
+/// A change of a group's members whose reply does not show it.
+#[derive(Debug, Clone)]
+struct UnshownChange {
+    /// SCIM id of the group.
+    id: String,
+    /// SCIM id of the member.
+    member: String,
+    is_in: bool,
+}
+
 /// What an attempt knows of groups.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupsState {
@@ -173,6 +183,8 @@ pub(super) struct GroupsState {
     /// Names as configured, by key.
     names: Names,
     changed: u32,
+    /// A change whose reply does not show it: the group is read.
+    unshown: Option<UnshownChange>,
     not_made: u32,
     problem: Option<String>,
     /// Groups are written by PUT, whatever the provider says about PATCH.
@@ -205,6 +217,9 @@ impl GroupsState {
         // Groups that another member was put into are not this member's.
         document.groups.retain(|joined| joined.member == known.member);
         document.keep_unsure_of(known.member);
+        if let Some(change) = &self.unshown {
+            return Next::Send(GroupCall::Get { id: change.id.clone() });
+        }
         if let Some(problem) = &self.problem {
             document.groups_wait = document.groups_wait.filter(|_| self.answered.forbidden);
             return Next::Refuse(problem.clone());
@@ -236,7 +251,8 @@ impl GroupsState {
                 Err(first) => first,
             };
         }
-        let is_joined = |key: &str| document.groups.iter().any(|joined| label::key(&joined.name) == key);
+        let is_in = |joined: &JoinedGroup, key: &str| label::key(&joined.name) == key && !joined.may_be_out;
+        let is_joined = |key: &str| document.groups.iter().any(|joined| is_in(joined, key));
         let missing = wanted.iter().find(|(key, _)| !is_joined(key) && !self.refused.contains(*key));
         match missing {
             Some((key, name)) => self.put_in(key, name, known),
@@ -337,12 +353,28 @@ impl GroupsState {
                 }
             }
             GroupCall::Remove { id, .. } => {
-                let left: Vec<_> = document.groups.extract_if(.., |joined| joined.id == *id).collect();
-                for joined in left {
-                    document.note_unsure(joined.name);
-                }
+                let removed = document.groups.iter_mut().filter(|joined| joined.id == *id);
+                removed.for_each(|joined| joined.may_be_out = true);
             }
             GroupCall::Find { .. } | GroupCall::Page { .. } | GroupCall::Create { .. } | GroupCall::Get { .. } => {}
+        }
+    }
+
+    /// Takes in what the group shows of a change whose own reply did not show it. One that is not made after a few tries
+    /// waits like that of somebody who has not joined.
+    fn learn_change(&mut self, document: &mut Document, change: UnshownChange, shown: &ShownGroup, as_http: &str) {
+        let UnshownChange { id, member, is_in } = change;
+        if shown.has(&member, is_in) {
+            let (id, by) = (id, Carrier::Patch);
+            let made = if is_in { GroupCall::Add { id, member, by } } else { GroupCall::Remove { id, member, by } };
+            return self.learn(document, &made, GroupOutcome::Applied, as_http);
+        }
+        self.not_made += 1;
+        if self.not_made > NOT_MADE_MAX {
+            match self.key_of(&id).filter(|_| is_in) {
+                Some(key) => drop(self.refused.insert(key)),
+                None => self.problem = Some("the removal from a group is answered, and not made".to_owned()),
+            }
         }
     }
 
@@ -393,13 +425,18 @@ impl GroupsState {
                 self.found.remove(&label::key(name));
                 self.made.insert(label::key(name));
             }
-            (GroupCall::Get { .. }, GroupOutcome::Shown(shown)) => self.shown = Some(*shown),
+            (GroupCall::Get { .. }, GroupOutcome::Shown(shown)) => match self.unshown.take() {
+                Some(change) => self.learn_change(document, change, &shown, as_http),
+                None => self.shown = Some(*shown),
+            },
             (GroupCall::Add { id, member, .. }, GroupOutcome::Applied | GroupOutcome::Shown(_)) => {
                 self.shown = None;
                 let key = self.key_of(id).unwrap_or_default();
                 document.groups_unsure.retain(|name| label::key(name) != key);
                 let name = self.names.get(&key).cloned().unwrap_or(key);
-                document.groups.push(JoinedGroup { name, id: id.clone(), member: member.clone() });
+                let member = member.clone();
+                document.groups.retain(|joined| joined.id != *id);
+                document.groups.push(JoinedGroup { name, id: id.clone(), member, may_be_out: false });
             }
             (GroupCall::Remove { id, .. }, GroupOutcome::Applied | GroupOutcome::Shown(_) | GroupOutcome::Nobody) => {
                 self.shown = None;
@@ -408,6 +445,7 @@ impl GroupsState {
                 document.groups_unsure.retain(|name| Some(label::key(name)) != key);
             }
             (GroupCall::Add { id, .. } | GroupCall::Get { id }, GroupOutcome::Nobody) => {
+                self.unshown = None;
                 let is_gone_again = !self.gone.insert(id.clone());
                 document.groups.retain(|joined| joined.id != *id);
                 if let Some(key) = self.key_of(id) {
@@ -429,15 +467,21 @@ impl GroupsState {
                     self.problem = Some(format!("after {as_http}: the group changed again and again"));
                 }
             }
-            (_, GroupOutcome::NotMade) => {
+            (GroupCall::Add { id, member, .. } | GroupCall::Remove { id, member, .. }, GroupOutcome::Unshown) => {
                 self.note_in_doubt(document, call);
-                (self.shown, self.not_made) = (None, self.not_made + 1);
-                if self.not_made > NOT_MADE_MAX {
-                    self.problem = Some(format!("after {as_http}: the reply shows that it was not made"));
-                }
+                let is_in = matches!(call, GroupCall::Add { .. });
+                self.unshown = Some(UnshownChange { id: id.clone(), member: member.clone(), is_in });
+                self.shown = None;
             }
             (_, GroupOutcome::Refused { status }) => self.problem = Some(format!("after {as_http}, status {status}")),
-            (_, GroupOutcome::Rows { .. } | GroupOutcome::Shown(_) | GroupOutcome::Applied | GroupOutcome::Nobody) => {
+            (
+                _,
+                GroupOutcome::Rows { .. }
+                | GroupOutcome::Shown(_)
+                | GroupOutcome::Applied
+                | GroupOutcome::Unshown
+                | GroupOutcome::Nobody,
+            ) => {
                 self.problem = Some(format!("after {as_http}"));
             }
         }

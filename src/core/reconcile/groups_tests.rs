@@ -315,14 +315,38 @@ fn a_removal_without_an_answer_is_made_good_if_hr_takes_it_back() {
 }
 
 #[test]
-fn a_group_that_never_takes_the_member_is_reported_whatever_its_replies_say() {
+fn a_removal_that_is_tried_again_needs_no_name() {
+    let mut world = World::new().with_groups();
+    world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    world.now = world.now.plus_ms(120_000);
+    for group in &mut world.team.groups {
+        group.0 = format!("{} (renamed)", group.0);
+    }
+    world.faults = vec![Fault::None, Fault::Error];
+    world.tell(&[of_department(update(30, "-", "-", "-"), "Other")]);
+    assert_eq!(world.groups_of(ADA), ["Other"], "{:?}", world.calls());
+}
+
+#[test]
+fn a_change_that_its_reply_does_not_show_is_looked_at() {
     let mut world = World::new().with_groups();
     world.team.groups.push(("Sales".to_owned(), Vec::new()));
     world.team.ignores_groups = true;
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
-    let trouble = ending.document.trouble.unwrap();
-    assert!(trouble.code == Code::ScimGroup && trouble.detail.contains("not made"), "{trouble:?}");
-    assert!(ending.document.groups.is_empty());
+    // It waits like that of somebody who has not joined.
+    let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
+    assert!(ending.document.groups.is_empty() && ending.document.trouble.is_none());
+    let reads = world.calls().iter().filter(|call| **call == "GET /Groups/{id}").count();
+    assert_eq!(reads, 3, "{:?}", world.calls());
+    world.team.ignores_groups = false;
+    world.now = at;
+    world.work(&ending.document.person, &[]);
+    assert_eq!(world.groups_of(ADA), ["Sales"]);
+    // A reply of another shape, and the change was made.
+    world.team.talks_of_groups = true;
+    world.now = world.now.plus_ms(120_000);
+    let ending = world.tell(&[of_department(update(50, "-", "-", "-"), "Other")]);
+    assert_eq!((world.groups_of(ADA), ending.document.trouble), (vec!["Other"], None));
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::core::code::Code;
 use crate::core::person::document::{Looked, UnknownCreate};
 use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
+use crate::core::person::record::Record;
 use crate::core::person::{Document, Email, EmploymentState, KnownMember};
 use crate::core::time::UnixMs;
 
@@ -242,11 +243,12 @@ fn search(
     }
 }
 
-/// Whether the member found under an earlier address may be this person. Under the last known address, somebody else
-/// may have been invited by hand since the member was removed; then the name differs.
+/// Whether the member found under an earlier address may be this person. HR may have named the address by mistake, and
+/// taken it back: then the name is another one. Under the last known address, somebody else may have been invited by hand
+/// since the member was removed.
 fn may_be_theirs(state: &AttemptState, former: &Email, found: &Member) -> bool {
     if state.last_known_address().is_none_or(|known| known.key() != former.key()) {
-        return true;
+        return state.may_have_created || !has_another_name(&state.document.record, found);
     }
     let (record, known) = (&state.document.record, state.document.member.as_ref());
     let shown = folded(found.given_name.as_deref(), found.family_name.as_deref());
@@ -258,15 +260,19 @@ fn may_be_theirs(state: &AttemptState, former: &Email, found: &Member) -> bool {
 /// Whether the account found has an entirely different name: it may be somebody's for whom HR named its address
 /// before, in an event that waits in line. Whoever is due before the next try goes first, once.
 fn seems_another(state: &AttemptState, found: &Member) -> bool {
-    let record = &state.document.record;
+    !state.document.progress.has_let_others_first
+        && state.known.is_none()
+        && !state.may_have_created
+        && has_another_name(&state.document.record, found)
+}
+
+/// Whether the account has an entirely different name.
+fn has_another_name(record: &Record, found: &Member) -> bool {
     let differs = |hrs: Option<&str>, shown: Option<&str>| {
         let (hrs, shown) = (hrs.unwrap_or_default().to_lowercase(), shown.unwrap_or_default().to_lowercase());
         !hrs.is_empty() && !shown.is_empty() && hrs != shown
     };
-    !state.document.progress.has_let_others_first
-        && state.known.is_none()
-        && !state.may_have_created
-        && differs(record.given_name(), found.given_name.as_deref())
+    differs(record.given_name(), found.given_name.as_deref())
         && differs(record.family_name(), found.family_name.as_deref())
 }
 

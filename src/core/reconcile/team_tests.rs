@@ -77,6 +77,8 @@ pub(crate) struct Team {
     pub(super) repeats_groups: bool,
     /// It answers changes of a group with the group as it was.
     pub(super) ignores_groups: bool,
+    /// It answers changes of a group with something else.
+    pub(super) talks_of_groups: bool,
     /// It answers every call about groups with this status.
     pub(super) no_groups: Option<u16>,
     /// SCIM ids that no group takes yet.
@@ -270,7 +272,13 @@ impl Team {
             Request::Group(GroupCall::Add { id, .. } | GroupCall::Remove { id, .. }) if self.ignores_groups => {
                 self.serve_group(&GroupCall::Get { id: id.clone() })
             }
-            Request::Group(call) => self.serve_group(call),
+            Request::Group(call) => {
+                let is_change = matches!(call, GroupCall::Add { .. } | GroupCall::Remove { .. });
+                match self.serve_group(call) {
+                    (200..300, _) if is_change && self.talks_of_groups => (200, json!({"message": "OK"})),
+                    served => served,
+                }
+            }
             Request::Probe => list(Vec::new()),
             Request::Discover => {
                 let supported = |is: bool| json!({ "supported": is });

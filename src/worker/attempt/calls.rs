@@ -222,11 +222,12 @@ fn is_served(outcome: &Outcome) -> bool {
         | Outcome::Applied
         | Outcome::Members(_)
         | Outcome::Served(_)
-        | Outcome::AlreadyMember { .. }
+        | Outcome::AlreadyMember { is_told: true }
         | Outcome::NotMember
         | Outcome::Changed => true,
         Outcome::Group(outcome) => outcome.is_served(),
         Outcome::Nowhere { .. }
+        | Outcome::AlreadyMember { is_told: false }
         | Outcome::NoFilter
         | Outcome::NoPatch
         | Outcome::UsernameRefused

@@ -22,6 +22,9 @@ pub struct JoinedGroup {
     pub id: String,
     /// SCIM `id` of the member.
     pub member: String,
+    /// A removal may have taken effect: they are put in again if they should be in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_out: bool,
 }
 
 /// The groups of a member who is handed over.

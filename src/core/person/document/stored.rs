@@ -4,9 +4,12 @@ use serde::Deserialize;
 
 use super::Document;
 
-/// The newest document format that this version reads: the one with early statements on employment. A version that
-/// does not know them would switch people off before their day.
-pub const FORMAT: u32 = 3;
+/// The newest document format that this version reads: the one with a start that was moved, or with late statuses. A
+/// version that does not know them would forget the start, or call a leaver employed.
+pub const FORMAT: u32 = 4;
+/// The format with early statements on employment. A version that does not know them would switch people off before
+/// their day.
+const FORMAT_WITH_EARLY: u32 = 3;
 /// The format with scope in the record. A version that does not know scope would switch people on who are out of it.
 const FORMAT_WITH_SCOPE: u32 = 2;
 /// The format of all other documents.
@@ -52,8 +55,10 @@ impl Document {
 
     pub(super) fn note_format(&mut self) {
         let has_early = self.record.employment.words().iter().any(|word| word.is_early);
+        let is_derived = !self.record.moved.is_empty() || !self.record.late_statuses.is_empty();
         self.format = match (has_early, self.record.scope.is_empty()) {
-            (true, _) => FORMAT,
+            _ if is_derived => FORMAT,
+            (true, _) => FORMAT_WITH_EARLY,
             (false, false) => FORMAT_WITH_SCOPE,
             (false, true) => FORMAT_WITHOUT_SCOPE,
         };

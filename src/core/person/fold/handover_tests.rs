@@ -136,7 +136,7 @@ fn a_notice_about_a_closed_record_is_read_and_may_reopen_it() {
 
 #[test]
 fn groups_go_to_the_members_new_owner_and_are_sent_twice_in_case_the_first_was_lost() {
-    let group = JoinedGroup { name: "Sales".to_owned(), id: "g".to_owned(), member: "m".to_owned() };
+    let group = JoinedGroup { name: "Sales".to_owned(), id: "g".to_owned(), member: "m".to_owned(), may_be_out: false };
     let mut former =
         Document { groups: vec![group.clone()], groups_unsure: vec!["R&D".to_owned()], ..Document::new(ada()) };
     let folding = fold(&mut former, vec![handed_over()], UnixMs(1_700));
