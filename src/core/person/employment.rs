@@ -48,24 +48,6 @@ impl Scope {
     }
 }
 
-/// What a timeline is about.
-pub trait TimedState: Copy + Eq + Serialize {
-    /// Whether it ends what was so before, so that it may be about that alone, and not about what is announced for later.
-    fn is_end(self) -> bool;
-}
-
-impl TimedState for EmploymentState {
-    fn is_end(self) -> bool {
-        self == Self::Left
-    }
-}
-
-impl TimedState for Scope {
-    fn is_end(self) -> bool {
-        false
-    }
-}
-
 /// One statement on what is so from an instant on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -140,7 +122,7 @@ impl<S> Timeline<S> {
     }
 }
 
-impl<S: TimedState> Timeline<S> {
+impl<S: Copy + Eq + Serialize> Timeline<S> {
     /// Folds in a statement. Returns whether it can count.
     pub fn fold(&mut self, word: TimedWord<S>) -> bool {
         self.fold_dated(word, None)
@@ -544,24 +526,8 @@ mod tests {
             let (one, other) = (folded(&words), folded(&turned));
             prop_assert_eq!(&one.words, &other.words);
             for now in 0..45 {
-                let outdoes = |newer: &EmploymentWord, older: &EmploymentWord| newer.stamp > older.stamp && newer.from <= older.from;
-                let are_announced = |one: &EmploymentWord, other: &EmploymentWord| one.is_announced() && other.is_announced();
-                let are_two = |end: &EmploymentWord, next: &EmploymentWord| {
-                    end.state == Left && next.state == Employed && are_announced(end, next) && end.from < next.from
-                };
-                let is_dropped = |word: &EmploymentWord| words.iter().any(|newer| {
-                    outdoes(newer, word) && !are_announced(newer, word)
-                });
-                let kept: Vec<_> = words.iter().filter(|word| !is_dropped(word)).copied().collect();
-                let works_until = |end: &EmploymentWord| {
-                    let before = kept.iter().filter(|word| word.from <= end.from && word.stamp < end.stamp);
-                    before.max_by_key(|word| (word.from, word.stamp)).is_some_and(|word| word.state == Employed)
-                };
-                let outdone = |word: &EmploymentWord| kept.iter().any(|newer| {
-                    outdoes(newer, word) && !(are_two(newer, word) && works_until(newer))
-                });
-                let mut left: Vec<_> = kept.iter().filter(|word| !outdone(word)).copied().collect();
-                left.sort_by_key(|word| (word.from, word.stamp));
+                let outdone = |older: usize| words[older + 1..].iter().any(|newer| newer.from <= words[older].from);
+                let left: Vec<_> = (0..words.len()).filter(|place| !outdone(*place)).map(|place| words[place]).collect();
                 // A statement is postponed by one that says the same for a later instant, before the first is in effect.
                 let put_off = |place: usize| words.iter().any(|next| {
                     let word = left[place];

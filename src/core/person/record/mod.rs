@@ -6,7 +6,7 @@ pub use self::closed::{Closed, OwnerNow};
 pub use self::fold::{AHEAD_MS_MAX, Folded};
 pub(super) use self::fold::{is_since, stamp_of};
 use super::email::Email;
-use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedState, Timeline};
+use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, Timeline};
 use super::event::Stated;
 use super::fact::{self, Fact, Stamp};
 use super::label::{FurtherFacts, Label};
@@ -91,7 +91,7 @@ impl Record {
     /// A digest of what HR says, now and for later, whenever and however often it was said.
     #[must_use]
     pub fn says(&self, now: UnixMs) -> u32 {
-        fn timed<S: TimedState>(timeline: &Timeline<S>, now: UnixMs) -> u32 {
+        fn timed<S: Copy + Eq + Serialize>(timeline: &Timeline<S>, now: UnixMs) -> u32 {
             let later = timeline.counting().filter(|word| word.from > now).map(|word| (word.state, word.from));
             fact::hash(&(timeline.at(now).map(|word| word.state), later.collect::<Vec<_>>()))
         }
