@@ -217,12 +217,12 @@ impl GroupsState {
         // Groups that another member was put into are not this member's.
         document.groups.retain(|joined| joined.member == known.member);
         document.keep_unsure_of(known.member);
-        if let Some(change) = &self.unshown {
-            return Next::Send(GroupCall::Get { id: change.id.clone() });
-        }
         if let Some(problem) = &self.problem {
             document.groups_wait = document.groups_wait.filter(|_| self.answered.forbidden);
             return Next::Refuse(problem.clone());
+        }
+        if let Some(change) = &self.unshown {
+            return Next::Send(GroupCall::Get { id: change.id.clone() });
         }
         let surplus = document.groups.iter().find(|joined| !wanted.contains_key(&label::key(&joined.name)));
         if let Some(joined) = surplus {

@@ -350,6 +350,21 @@ fn a_change_that_its_reply_does_not_show_is_looked_at() {
 }
 
 #[test]
+fn a_look_at_a_group_that_is_refused_is_not_repeated_at_once() {
+    let mut world = World::new().with_groups();
+    world.team.groups.push(("Sales".to_owned(), Vec::new()));
+    world.team.talks_of_groups = true;
+    // The create, the look-up of the group and the change are served; the look at it is not.
+    world.faults = vec![Fault::None, Fault::None, Fault::None, Fault::Refused];
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    assert_eq!(world.calls().iter().filter(|call| **call == "GET /Groups/{id}").count(), 1, "{:?}", world.calls());
+    let NextState::Scheduled { at } = ending.next_state else { panic!("{:?}", ending.next_state) };
+    world.now = at;
+    let ending = world.work(&ending.document.person, &[]);
+    assert_eq!((world.groups_of(ADA), ending.document.trouble), (vec!["Sales"], None), "{:?}", world.calls());
+}
+
+#[test]
 fn a_team_without_groups_makes_nobody_a_dead_letter() {
     let mut world = World::new().with_groups();
     world.team.no_groups = Some(404);
